@@ -1,0 +1,56 @@
+"""The named errors of the package; each message quotes the input and says what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FormwrightError(Exception):
+    """Root of every error that formwright raises on purpose."""
+
+
+class SectionError(FormwrightError, ValueError):
+    """A section that is not one: open, self-crossing, too few points, not finite."""
+
+
+class ConditionError(FormwrightError, ValueError):
+    """An operating condition without physical meaning, e.g. a negative Reynolds number."""
+
+
+class UnknownNameError(FormwrightError, KeyError):
+    """A name (section, surrogate, key, label) that does not exist; the message suggests others."""
+
+    def __str__(self) -> str:
+        """Return the message without the quotes that ``KeyError`` adds."""
+        return str(self.args[0]) if self.args else ""
+
+
+class ConfigError(FormwrightError, ValueError):
+    """A configuration (study, command) with an unknown key or a value of the wrong kind."""
+
+
+class MissingSolverError(FormwrightError, RuntimeError):
+    """A solver's binary is not installed, or cannot run here."""
+
+
+class CorpusError(FormwrightError, ValueError):
+    """A corpus that cannot be used: damaged, of a newer version, or without the label asked for."""
+
+
+class CheckpointError(FormwrightError, ValueError):
+    """Weights or a checkpoint that do not belong to this architecture or this version."""
+
+
+class StorageError(FormwrightError, OSError):
+    """Something could not be written; what had been written before is intact."""
+
+
+class OutOfRangeWarning(UserWarning):
+    """An input lies outside the range that a surrogate was trained on."""
+
+
+def did_you_mean(name: str, known: Iterable[str], *, at_most: int = 3) -> str:
+    """Return ``" Did you mean 'x' or 'y'?"`` for the nearest known names, or the empty string."""
+    close = difflib.get_close_matches(str(name), [str(k) for k in known], n=at_most, cutoff=0.6)
+    return f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""

@@ -1,0 +1,62 @@
+"""The seam between learning and design: ``Surrogate(case) -> Prediction``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from formwright.datasets.cases import Quantity
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prediction:
+    """What a surrogate says of a batch, one row an operating point, in the labels' own units.
+
+    Attributes:
+        mean: By label, (points,).
+        std: By label, (points,); the calibrated standard deviation of the error.
+        lower: By label, (points,); lower end of the interval at ``level``.
+        upper: By label, (points,); upper end.
+        level: Coverage that the interval was calibrated to on the validation split.
+        fields: By field, (points, stations); only where the caller asked for them.
+    """
+
+    mean: Mapping[str, Float[Tensor, " points"]]
+    std: Mapping[str, Float[Tensor, " points"]]
+    lower: Mapping[str, Float[Tensor, " points"]]
+    upper: Mapping[str, Float[Tensor, " points"]]
+    level: float
+    fields: Mapping[str, Float[Tensor, "points stations"]]
+
+    def __getitem__(self, label: str) -> Float[Tensor, " points"]:
+        """Return the mean of ``label``."""
+        return self.mean[label]
+
+
+class Surrogate(nn.Module, ABC):
+    """A model of a solver: a batch of cases in, a ``Prediction`` out.
+
+    Differentiable in the positions and the conditions of the case. Normalisation and uncertainty
+    live inside; the caller sees physical units only.
+
+    Attributes:
+        labels: What is predicted.
+        training_range: Lowest and highest value of each condition seen in training.
+    """
+
+    labels: tuple[Quantity, ...]
+    training_range: Mapping[str, tuple[float, float]]
+
+    @abstractmethod
+    def forward(self, batch: Data, *, fields: bool = False) -> Prediction:
+        """Predict every operating point of the batch.
+
+        Args:
+            batch: Cases joined by PyG's collation or ``datasets.cases.sections_batch``.
+            fields: Also predict the fields (the pressure distribution).
+        """
