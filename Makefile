@@ -1,0 +1,71 @@
+# Everything runs in .venv, which the first target that needs it makes; `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+export MPLBACKEND := Agg
+
+.PHONY: help demo test bench lint format docs notebooks readme clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "formwright needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12"; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) -V)"
+	@$(PYTHON) -m venv $(VENV) \
+	  || { rm -rf $(VENV); echo "Python's venv module is incomplete; on Debian: apt-get install python3-venv"; exit 1; }
+	@$(PIP) install --upgrade pip
+
+$(VENV)/.package: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing formwright and what it needs (a few minutes the first time)"
+	@$(PIP) install -c constraints.txt torch
+	@$(PIP) install -c constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.package
+	@echo "installing the tools of the tests"
+	@$(PIP) install -c constraints.txt --group dev
+	@touch $@
+
+$(VENV)/.peers: $(VENV)/.dev
+	@echo "installing the peers of the benchmarks"
+	@$(PIP) install -c constraints.txt --editable '.[peers]'
+	@touch $@
+
+demo: $(VENV)/.package  ## design an airfoil, verify it, write a report (3 minutes after installation)
+	@bash .ci/xfoil
+	@$(BIN)/formwright demo
+
+test: $(VENV)/.dev  ## run the whole test suite
+	@$(THREADS) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+
+bench: $(VENV)/.peers  ## measure every claim of the README (hours) and fill its table
+	@$(BIN)/python benchmarks/run_all.py $(ARGS)
+
+lint: $(VENV)/.dev  ## check format, style and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/pyright
+
+format: $(VENV)/.dev  ## format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: $(VENV)/.dev  ## build the documentation into build/docs
+	@$(BIN)/python docs/build.py
+
+notebooks: $(VENV)/.dev  ## make examples/*.ipynb from the percent scripts
+	@$(BIN)/jupytext --to ipynb examples/*.py
+
+readme: $(VENV)/.package  ## fill the README's table from benchmarks/results
+	@$(BIN)/python benchmarks/readme_table.py
+
+clean:  ## remove what the other targets made
+	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis examples/*.ipynb
