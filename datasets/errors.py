@@ -42,6 +42,18 @@ class CheckpointError(FormwrightError, ValueError):
     """Weights or a checkpoint that do not belong to this architecture or this version."""
 
 
+class TrainingError(FormwrightError, ArithmeticError):
+    """Training that cannot go on: a loss or a gradient that is not finite."""
+
+
+class ObjectiveError(FormwrightError, ValueError):
+    """Embeddings that an objective cannot compare: a batch of one, two shapes, a NaN."""
+
+
+class ViewError(FormwrightError, ValueError):
+    """A view that does not keep the label it is wanted for, or does not fit the case."""
+
+
 class StorageError(FormwrightError, OSError):
     """Something could not be written; what had been written before is intact."""
 
