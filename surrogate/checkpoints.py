@@ -1,0 +1,130 @@
+"""Tensors and a JSON header in one safetensors file: no pickle, and never half a file.
+
+The header is a string in the metadata of the file, so tensors and header are renamed into place
+together: a reader sees the old pair or the new one. Every header carries ``format_version``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from formwright.datasets.errors import CheckpointError
+from formwright.datasets.files import replacing
+
+FORMAT_VERSION: Final = 1
+_HEADER: Final = "formwright"
+_LISTED: Final = 6
+
+
+def save_tensors(
+    path: str | os.PathLike[str], tensors: Mapping[str, Tensor], header: Mapping[str, Any]
+) -> None:
+    """Write tensors and a header as one file, atomically.
+
+    Args:
+        path: Where to; what is there is replaced when the new file is whole.
+        tensors: By name, any dtype and device.
+        header: What JSON can hold; ``format_version`` is added.
+
+    Raises:
+        StorageError: The file cannot be written; what was there before is intact.
+    """
+    text = json.dumps({"format_version": FORMAT_VERSION, **header}, allow_nan=False)
+    whole = {name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(whole, temporary, metadata={_HEADER: text})
+
+
+def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what ``save_tensors`` wrote, onto the CPU.
+
+    Raises:
+        CheckpointError: The file is absent, damaged, not ours, or of a newer format.
+    """
+    try:
+        with safe_open(path, framework="pt") as handle:
+            text = (handle.metadata() or {}).get(_HEADER)
+            tensors = {name: handle.get_tensor(name) for name in handle.keys()}
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"cannot read weights from {str(path)!r}: {error}. The file is absent or damaged; "
+            "copy it again, or train again."
+        ) from error
+    if text is None:
+        raise CheckpointError(
+            f"{str(path)!r} is a safetensors file, but not one that formwright wrote: its metadata "
+            f"holds no {_HEADER!r} header."
+        )
+    header = json.loads(text)
+    if header["format_version"] > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{str(path)!r} has format_version {header['format_version']}, and this formwright "
+            f"reads up to {FORMAT_VERSION}: it was written by a newer one; upgrade formwright."
+        )
+    return tensors, header
+
+
+def save_weights(
+    module: nn.Module, path: str | os.PathLike[str], header: Mapping[str, Any] | None = None
+) -> None:
+    """Write the parameters and buffers of ``module``, with a header of one's own."""
+    save_tensors(path, module.state_dict(), header or {})
+
+
+def load_weights(module: nn.Module, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Load what ``save_weights`` wrote into ``module``; return the header.
+
+    Raises:
+        CheckpointError: The file cannot be read, or is of another architecture; the message lists
+            what differs, and ``module`` is untouched.
+    """
+    tensors, header = load_tensors(path)
+    load_state(module, tensors, str(path))
+    return header
+
+
+def load_state(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Copy ``tensors`` into the parameters and buffers of ``module`` if every one fits.
+
+    Args:
+        module: Its own state is the architecture that is asked for.
+        tensors: By name in ``module.state_dict()``.
+        source: Where they come from, for the message.
+
+    Raises:
+        CheckpointError: Names or shapes differ; ``module`` is untouched.
+    """
+    differences = _differences(module.state_dict(), tensors)
+    if differences:
+        more = len(differences) - _LISTED
+        tail = f"; and {more} more" if more > 0 else ""
+        raise CheckpointError(
+            f"the weights of {source!r} are of another architecture than this "
+            f"{type(module).__name__}: {'; '.join(differences[:_LISTED])}{tail}. Build the model "
+            "with the configuration that was saved beside the weights."
+        )
+    module.load_state_dict(dict(tensors))
+
+
+def _differences(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
+    """Return one phrase for each name or shape that differs."""
+    missing = [f"{name!r} is missing" for name in wanted if name not in given]
+    extra = [f"{name!r} is not part of the model" for name in given if name not in wanted]
+    shapes = [
+        f"{name!r} has shape {tuple(given[name].shape)}, the model wants {tuple(value.shape)}"
+        for name, value in wanted.items()
+        if name in given and given[name].shape != value.shape
+    ]
+    return shapes + missing + extra
+
+
+def unpack(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose name starts with ``prefix``, without it."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -1,0 +1,57 @@
+"""What an objective returns, and what it asks of the embeddings it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from formwright.datasets.errors import ObjectiveError
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A scalar to minimise and the parts it is made of.
+
+    Attributes:
+        total: The scalar that ``backward`` is called on.
+        terms: By name, the unweighted parts, for the log.
+    """
+
+    total: Float[Tensor, ""]
+    terms: Mapping[str, Float[Tensor, ""]]
+
+
+def check_pair(za: Tensor, zb: Tensor, objective: str) -> None:
+    """Refuse two batches of embeddings that ``objective`` cannot compare.
+
+    Args:
+        za: Embeddings of the first view, (batch, width).
+        zb: Embeddings of the second view, (batch, width).
+        objective: Its name, for the message.
+
+    Raises:
+        ObjectiveError: Shapes differ or are not (batch, width), one row only, or a value that is
+            not finite.
+    """
+    if za.dim() != 2 or za.shape != zb.shape:
+        raise ObjectiveError(
+            f"{objective} compares two views of one shape (batch, width); got {tuple(za.shape)} "
+            f"and {tuple(zb.shape)}. Row i of both must belong to the same case."
+        )
+    if len(za) < 2:
+        raise ObjectiveError(
+            f"{objective} needs statistics over the batch, and the batch holds {len(za)} case: "
+            "take at least 2, better 64 or more; a last, smaller batch can be dropped."
+        )
+    for name, z in (("first", za), ("second", zb)):
+        if not torch.isfinite(z.detach().sum()) and not torch.isfinite(z.detach()).all():
+            rows = (~torch.isfinite(z.detach())).any(1).nonzero()[:, 0].tolist()
+            raise ObjectiveError(
+                f"{objective} got embeddings of the {name} view that are not finite in row(s) "
+                f"{rows[:5]} of {len(z)}: look for NaN in these cases' geometry, conditions or "
+                "fields, or lower the learning rate."
+            )
