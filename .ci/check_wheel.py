@@ -59,7 +59,8 @@ def main(wheel: str, sdist: str) -> int:
     for problem in problems:
         print(problem)
     if not problems:
-        print(f"{Path(wheel).name}: {len(in_wheel)} files; {Path(sdist).name}: {len(in_sdist)} files")
+        for path, names in ((wheel, in_wheel), (sdist, in_sdist)):
+            print(f"{Path(path).name}: {len(names)} files, as they should be")
     return bool(problems)
 
 

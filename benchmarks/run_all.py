@@ -1,6 +1,6 @@
 """Run every benchmark, or those named, one after the other; then fill the README's table.
 
-    python benchmarks/run_all.py [NAME ...]
+``python benchmarks/run_all.py [NAME ...]``
 """
 
 from __future__ import annotations
