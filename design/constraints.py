@@ -1,0 +1,200 @@
+"""Constraints: plain functions ``(prediction, case) -> (designs, values)`` between two bounds.
+
+Functions of the shape's own parameters read ``case.weights`` (designs, 2, n), the weights of the
+lower and of the upper side, which every section space puts on the cases that it decodes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch_geometric.data import Data
+
+from formwright.datasets import geometry
+from formwright.datasets.errors import ConfigError
+from formwright.design.objectives import label, per_design
+from formwright.design.spaces.points import OperatingPoints
+from formwright.surrogate.model import Prediction
+
+Function = Callable[[Prediction, Data], Tensor]
+Bound = float | tuple[float, ...] | None
+
+STATIONS: Final = tuple(0.5 * (1.0 - math.cos(math.pi * k / 21)) for k in range(1, 21))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Constraint:
+    """``lower <= function(prediction, case) <= upper``; equal bounds make an equation.
+
+    Attributes:
+        name: For messages and reports.
+        function: ``(prediction, case) -> (designs, values)`` or ``(designs,)``.
+        lower: One bound, or one a value, or None for none.
+        upper: Likewise.
+        scale: Size of a change that matters; violations are measured in it.
+    """
+
+    name: str
+    function: Function
+    lower: Bound = None
+    upper: Bound = None
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse bounds that cannot be met."""
+        if self.lower is None and self.upper is None:
+            raise ConfigError(f"constraint {self.name!r} has neither a lower nor an upper bound.")
+        if not self.scale > 0:
+            raise ConfigError(f"constraint {self.name!r}: scale = {self.scale!r} is not positive.")
+        low, high = np.array(as_list(self.lower, -np.inf)), np.array(as_list(self.upper, np.inf))
+        if len(low) != len(high) and 1 not in (len(low), len(high)):
+            raise ConfigError(
+                f"constraint {self.name!r} has {len(low)} lower and {len(high)} upper bounds."
+            )
+        if not np.all(low <= high):
+            raise ConfigError(
+                f"constraint {self.name!r} cannot be met: its lower bound {self.lower} is above "
+                f"its upper bound {self.upper}."
+            )
+
+    def values(self, prediction: Prediction, case: Data) -> Float[Tensor, "designs values"]:
+        """Return the values, one row a design."""
+        values = self.function(prediction, case)
+        return values[:, None] if values.ndim == 1 else values
+
+
+def as_list(bound: Bound, missing: float) -> list[float]:
+    """Return the numbers of a bound; ``missing`` stands for none."""
+    if bound is None:
+        return [missing]
+    return [float(bound)] if isinstance(bound, int | float) else [float(b) for b in bound]
+
+
+def contours(case: Data) -> Float[Tensor, "designs points 2"]:
+    """Return the contours of a batch whose sections have equally many points."""
+    pos, ptr = case.pos, case.ptr
+    assert pos is not None and ptr is not None
+    return pos.reshape(len(ptr) - 1, -1, 2)
+
+
+def lift_targets(points: OperatingPoints) -> Constraint:
+    """CL equals its target at every operating point that has one."""
+    free = list(points.free)
+    targets = tuple(float(points.points[i].cl or 0.0) for i in free)
+
+    def lift(prediction: Prediction, case: Data) -> Float[Tensor, "designs values"]:
+        return label(prediction, "cl", case)[:, free]
+
+    return Constraint(name="cl", function=lift, lower=targets, upper=targets, scale=0.1)
+
+
+def label_between(
+    name: str, *, lower: Bound = None, upper: Bound = None, scale: float = 0.01
+) -> Constraint:
+    """A label at every operating point."""
+
+    def value(prediction: Prediction, case: Data) -> Float[Tensor, "designs points"]:
+        return label(prediction, name, case)
+
+    return Constraint(name=name, function=value, lower=lower, upper=upper, scale=scale)
+
+
+def confidence(name: str = "cd", *, upper: float, relative: bool = True) -> Constraint:
+    """The surrogate's standard deviation stays small: the search stays where it knows.
+
+    Args:
+        name: The label.
+        upper: Highest standard deviation; of the label's logarithm if ``relative``.
+        relative: Divide by the mean, e.g. for the drag.
+    """
+
+    def deviation(prediction: Prediction, case: Data) -> Float[Tensor, "designs points"]:
+        mean, std = label(prediction, name, case), per_design(prediction.std[name], case)
+        return std / mean if relative else std
+
+    return Constraint(name=f"std_{name}", function=deviation, upper=upper, scale=upper)
+
+
+def thickness(at: float, *, lower: Bound = None, upper: Bound = None) -> Constraint:
+    """Thickness (in chords) at x = ``at``."""
+
+    def value(prediction: Prediction, case: Data) -> Float[Tensor, "designs 1"]:
+        pos = contours(case)
+        return geometry.thickness(pos, pos.new_tensor([at]))
+
+    return Constraint(
+        name=f"thickness_{at:g}", function=value, lower=lower, upper=upper, scale=0.01
+    )
+
+
+def positive_thickness(minimum: float = 0.0, stations: Sequence[float] = STATIONS) -> Constraint:
+    """The sides do not cross: thickness above ``minimum`` chords at every station."""
+
+    def value(prediction: Prediction, case: Data) -> Float[Tensor, "designs stations"]:
+        pos = contours(case)
+        return geometry.thickness(pos, pos.new_tensor(stations))
+
+    return Constraint(name="positive_thickness", function=value, lower=minimum, scale=0.01)
+
+
+def geometric(
+    name: str,
+    function: Callable[[Tensor], Tensor],
+    *,
+    lower: Bound = None,
+    upper: Bound = None,
+    scale: float = 0.01,
+) -> Constraint:
+    """A function of ``datasets.geometry`` of the contours, e.g. ``geometry.area``."""
+
+    def value(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
+        return function(contours(case))
+
+    return Constraint(name=name, function=value, lower=lower, upper=upper, scale=scale)
+
+
+def wiggliness(weights: Float[Tensor, "designs 2 n"]) -> Float[Tensor, " designs"]:
+    """Return the sum of the squared second differences of the weights along each side."""
+    return weights.diff(n=2, dim=2).square().sum((1, 2))
+
+
+def smoothness(reference: Data, factor: float = 2.0) -> Constraint:
+    """The weights wiggle at most ``factor`` times as much as those of a reference case.
+
+    Args:
+        reference: A case that the same space has decoded, e.g. the start.
+        factor: How much more is allowed.
+    """
+    limit = factor * float(wiggliness(reference.weights.detach())[0])
+
+    def value(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
+        return wiggliness(case.weights)
+
+    return Constraint(name="smoothness", function=value, upper=limit, scale=max(limit, 1e-6))
+
+
+def alpha_increasing(minimum_deg: float = 0.0) -> Constraint:
+    """The incidence grows from each operating point to the next."""
+
+    def value(prediction: Prediction, case: Data) -> Float[Tensor, "designs steps"]:
+        return per_design(case.alpha_deg, case).diff(dim=1)
+
+    return Constraint(name="alpha_increasing", function=value, lower=minimum_deg, scale=0.1)
+
+
+def stacked(
+    constraints: Sequence[Constraint], prediction: Prediction, case: Data
+) -> Float[Tensor, "designs rows"]:
+    """Return the values of all constraints side by side."""
+    ptr = case.ptr
+    assert ptr is not None
+    if not constraints:
+        return torch.zeros(len(ptr) - 1, 0, dtype=torch.float64)
+    return torch.cat([c.values(prediction, case).to(torch.float64) for c in constraints], 1)

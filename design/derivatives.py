@@ -1,0 +1,135 @@
+"""Exact derivatives of objective and constraints at one design, for optimisers that want them all.
+
+The chain rule is split where design meets learning::
+
+    dv/dx = (dv/dx)_prediction  +  sum_p (dv/dp) (dp/dx)
+
+``v`` is the objective above all constraints, ``p`` every number of the prediction that some ``v``
+looks at. All rows of a factor come from one ordinary backward pass: the design is repeated, one
+copy a row, and row i asks only for the gradient of entry i. So nothing more is asked of a space, a
+surrogate or a constraint than that the designs of a batch do not see each other, and the surrogate
+is not run for geometry's sake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from formwright.design.problem import Evaluation, Problem, evaluate, judge
+from formwright.surrogate.model import Prediction
+
+Entry = tuple[str, str]
+PARTS = ("mean", "std", "lower", "upper")
+
+
+@dataclass(slots=True)
+class Derivatives:
+    """Values and Jacobians of a problem at single designs, the last one remembered.
+
+    Attributes:
+        problem: The problem.
+        evaluations: Forward passes asked for so far.
+    """
+
+    problem: Problem
+    evaluations: int = 0
+    _key: bytes = b""
+    _value: Float[np.ndarray, " rows"] | None = None
+    _prediction: Prediction | None = None
+    _jacobian: Float[np.ndarray, "rows parameters"] | None = None
+
+    def values(self, x: Float[np.ndarray, " parameters"]) -> Float[np.ndarray, " rows"]:
+        """Return the objective, then all constraints."""
+        key = x.tobytes()
+        if key != self._key or self._value is None:
+            with torch.no_grad():
+                evaluation = evaluate(self.problem, torch.from_numpy(x.copy())[None])
+            self._key, self._value = key, _rows(evaluation)[0].numpy()
+            self._prediction, self._jacobian = evaluation.prediction, None
+            self.evaluations += 1
+        return self._value
+
+    def jacobian(self, x: Float[np.ndarray, " parameters"]) -> Float[np.ndarray, "rows parameters"]:
+        """Return the derivative of ``values`` with respect to ``x``."""
+        rows = len(self.values(x))
+        if self._jacobian is None:
+            assert self._prediction is not None
+            self._jacobian = jacobian(
+                self.problem, torch.from_numpy(x.copy()), self._prediction, rows
+            ).numpy()
+        return self._jacobian
+
+
+def jacobian(
+    problem: Problem, x: Float[Tensor, " parameters"], prediction: Prediction, rows: int
+) -> Float[Tensor, "rows parameters"]:
+    """Return d(objective, constraints)/dx at one design.
+
+    Args:
+        problem: The problem.
+        x: Parameters of the design.
+        prediction: What the surrogate says of it.
+        rows: One more than there are values of constraints.
+    """
+    direct, wanted = _direct(problem, x, prediction, rows)
+    if not wanted:
+        return direct
+    entries = list(wanted)
+    inner = _prediction_jacobian(problem, x, entries)
+    outer = torch.cat([wanted[entry] for entry in entries], 1)
+    return direct + outer @ inner
+
+
+def _direct(
+    problem: Problem, x: Float[Tensor, " parameters"], prediction: Prediction, rows: int
+) -> tuple[Float[Tensor, "rows parameters"], dict[Entry, Float[Tensor, "rows points"]]]:
+    """Return the derivatives at fixed prediction, and those with respect to the prediction."""
+    copies = x.expand(rows, -1).clone().requires_grad_(True)
+    leaves = {
+        (part, name): value.detach().to(torch.float64).repeat(rows).requires_grad_(True)
+        for part in PARTS
+        for name, value in getattr(prediction, part).items()
+    }
+    parts = {
+        part: {name: leaf for (kind, name), leaf in leaves.items() if kind == part}
+        for part in PARTS
+    }
+    with torch.enable_grad():
+        table = _rows(judge(problem, problem.space.decode(copies), replace(prediction, **parts)))
+    gradients = torch.autograd.grad(
+        table.diagonal().sum(), [copies, *leaves.values()], allow_unused=True
+    )
+    direct = torch.zeros_like(copies) if gradients[0] is None else gradients[0]
+    wanted = {
+        entry: gradient.reshape(rows, -1)
+        for entry, gradient in zip(leaves, gradients[1:], strict=True)
+        if gradient is not None
+    }
+    return direct, wanted
+
+
+def _prediction_jacobian(
+    problem: Problem, x: Float[Tensor, " parameters"], entries: list[Entry]
+) -> Float[Tensor, "outputs parameters"]:
+    """Return the derivative of the wanted entries of the prediction, one row an operating point."""
+    points = problem.space.decode(x[None]).alpha_deg.numel()
+    copies = x.expand(len(entries) * points, -1).clone().requires_grad_(True)
+    with torch.enable_grad():
+        prediction = problem.surrogate(problem.space.decode(copies))
+        rows = torch.cat(
+            [
+                getattr(prediction, part)[name].reshape(len(entries), points, points)[i].diagonal()
+                for i, (part, name) in enumerate(entries)
+            ]
+        )
+    return torch.autograd.grad(rows.sum(), copies)[0]
+
+
+def _rows(evaluation: Evaluation) -> Float[Tensor, "designs rows"]:
+    """Return objective and constraints side by side."""
+    return torch.cat([evaluation.objective[:, None], evaluation.constraints], 1)

@@ -1,0 +1,114 @@
+"""Objectives: plain functions ``(prediction, case) -> (designs,)``, to be made small.
+
+Each of the functions below returns such a function; one of your own needs no more than the
+signature. Rows of a prediction are the operating points of all designs; ``per_design`` folds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch_geometric.data import Data
+
+from formwright.datasets.errors import UnknownNameError, did_you_mean
+from formwright.surrogate.model import Prediction
+
+Objective = Callable[[Prediction, Data], Tensor]
+
+
+def per_design(
+    values: Float[Tensor, " rows"], case: Data
+) -> Float[Tensor, "designs points"]:
+    """Fold one value an operating point into one row a design."""
+    ptr = case.ptr
+    assert ptr is not None
+    return values.reshape(len(ptr) - 1, -1)
+
+
+def label(prediction: Prediction, name: str, case: Data) -> Float[Tensor, "designs points"]:
+    """Return the mean of a label, one row a design.
+
+    Raises:
+        UnknownNameError: The surrogate does not predict that label.
+    """
+    if name not in prediction.mean:
+        raise UnknownNameError(
+            f"the surrogate predicts no label {name!r}, only "
+            f"{', '.join(sorted(prediction.mean))}.{did_you_mean(name, prediction.mean)}"
+        )
+    return per_design(prediction.mean[name], case)
+
+
+def weighted_drag(weights: Sequence[float]) -> Objective:
+    """Return mean(w CD) over the operating points."""
+
+    def objective(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
+        return weighted_mean(label(prediction, "cd", case), weights)
+
+    return objective
+
+
+def weighted_lift_to_drag(weights: Sequence[float]) -> Objective:
+    """Return -mean(w CL / CD) over the operating points: small where the ratio is large."""
+
+    def objective(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
+        ratio = label(prediction, "cl", case) / label(prediction, "cd", case)
+        return -weighted_mean(ratio, weights)
+
+    return objective
+
+
+def lift_error(target: Sequence[float], weights: Sequence[float]) -> Objective:
+    """Return mean(w (CL - target)^2) over the operating points."""
+
+    def objective(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
+        lift = label(prediction, "cl", case)
+        return weighted_mean((lift - lift.new_tensor(target)) ** 2, weights)
+
+    return objective
+
+
+def weighted_lift(weights: Sequence[float]) -> Objective:
+    """Return -mean(w CL) over the operating points: the highest lift at given incidences."""
+
+    def objective(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
+        return -weighted_mean(label(prediction, "cl", case), weights)
+
+    return objective
+
+
+def combined(parts: Mapping[Objective, float]) -> Objective:
+    """Return the sum of objectives, each with its factor."""
+
+    def objective(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
+        terms = [factor * part(prediction, case) for part, factor in parts.items()]
+        return torch.stack(terms).sum(0)
+
+    return objective
+
+
+def weighted_mean(
+    values: Float[Tensor, "designs points"], weights: Sequence[float]
+) -> Float[Tensor, " designs"]:
+    """Return mean(w v) over the points (the weights are not normalised)."""
+    return values @ values.new_tensor(weights) / values.shape[1]
+
+
+class ObjectiveKind(StrEnum):
+    """Objectives that a study may name."""
+
+    DRAG = "drag"
+    LIFT_TO_DRAG = "lift-to-drag"
+    LIFT = "lift"
+
+
+OBJECTIVES: Final[Mapping[ObjectiveKind, Callable[[Sequence[float]], Objective]]] = {
+    ObjectiveKind.DRAG: weighted_drag,
+    ObjectiveKind.LIFT_TO_DRAG: weighted_lift_to_drag,
+    ObjectiveKind.LIFT: weighted_lift,
+}

@@ -1,0 +1,144 @@
+"""A surrogate without learning (thin-airfoil theory and a made-up drag), spaces and problems."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from formwright.datasets.cases import section_case
+from formwright.datasets.cst import coordinates
+from formwright.datasets.solvers.result import POLAR_LABELS, Result, stations
+from formwright.design.spaces.bspline import BSpline
+from formwright.design.spaces.cst import CST
+from formwright.design.spaces.points import OperatingPoint, OperatingPoints
+from formwright.surrogate.model import Prediction, Surrogate
+from torch import nn
+
+NACA0012 = (-0.1718, -0.1567, -0.1559, -0.1393, -0.1597, -0.1295, -0.1513, -0.1418)
+
+
+class ThinAirfoil(Surrogate):
+    """CL and CM of thin-airfoil theory; drag from thickness, lift and Reynolds number; smooth."""
+
+    labels = POLAR_LABELS
+    training_range = {"alpha_deg": (-10.0, 16.0), "reynolds": (5e4, 1e7)}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Identity()
+
+    def forward(self, batch, *, fields=False):
+        pos = batch.pos.reshape(len(batch.ptr) - 1, -1, 2)
+        half = (pos.shape[1] + 1) // 2
+        upper, lower = pos[:, :half].flip(1), pos[:, half - 1 :]
+        x, camber = upper[..., 0], 0.5 * (upper[..., 1] + lower[..., 1])
+        thickness = (upper[..., 1] - lower[..., 1]).square().mean(1)
+        slope = camber.diff(dim=1) / x.diff(dim=1)
+        theta = torch.linspace(0, torch.pi, half, dtype=pos.dtype)
+        mid, step = 0.5 * (theta[1:] + theta[:-1]), torch.pi / (half - 1)
+        a = [(slope * (k * mid).cos()).sum(1) * step / torch.pi * (1 + (k > 0)) for k in range(3)]
+        owner = batch.condition_batch
+        alpha = torch.deg2rad(batch.alpha_deg)
+        cl = 2 * torch.pi * (alpha - a[0][owner] + 0.5 * a[1][owner])
+        cm = (-0.25 * torch.pi * (a[1] - a[2]))[owner]
+        friction = (batch.reynolds / 1e6) ** -0.2
+        wave = 0.02 * (slope.diff(dim=1) ** 2).sum(1)[owner]
+        cd = 0.005 * friction + 0.2 * thickness[owner] + 0.004 * (cl - 0.5) ** 2 + wave
+        xtr = torch.sigmoid(-cl)
+        mean = {"cl": cl, "cd": cd, "cm": cm, "xtr_top": xtr, "xtr_bottom": 1 - xtr}
+        std = {name: 0.01 + 0.02 * value.abs() for name, value in mean.items()}
+        std["cd"] = 0.02 * cd * (1 + 0.1 * alpha**2)
+        cp = {}
+        if fields:
+            s = torch.from_numpy(stations())
+            cp = {"cp_top": -cl[:, None] * (1 - s), "cp_bottom": 0.5 * cl[:, None] * (1 - s)}
+        return Prediction(
+            mean=mean,
+            std=std,
+            lower={k: mean[k] - 1.6 * std[k] for k in mean},
+            upper={k: mean[k] + 1.6 * std[k] for k in mean},
+            level=0.9,
+            fields=cp,
+        )
+
+
+class ThinSolver:
+    """The same theory as a solver with a known offset; optionally with false and failed points."""
+
+    def __init__(self, lift=1.0, drag=1.05, stall_deg=14.0, false_every=0):
+        self.lift, self.drag, self.stall_deg, self.false_every = lift, drag, stall_deg, false_every
+        self.calls = 0
+
+    def solve(self, cases):
+        for case in cases:
+            self.calls += 1
+            yield self._one(case)
+
+    def _one(self, case):
+        mean = {k: v.detach().numpy().copy() for k, v in ThinAirfoil()(case).mean.items()}
+        mean["cl"] *= self.lift
+        mean["cd"] *= self.drag
+        alpha = case.alpha_deg.numpy()
+        if self.false_every:
+            mean["cd"][self.false_every :: self.false_every] *= 0.4
+        reasons = tuple("stalled" if a > self.stall_deg else "" for a in alpha)
+        for values in mean.values():
+            values[alpha > self.stall_deg] = np.nan
+        cp = np.outer(mean["cl"], 1 - stations())
+        return Result(
+            labels=mean,
+            fields={"cp_top": -cp, "cp_bottom": 0.5 * cp},
+            reasons=reasons,
+            solver="thin airfoil 1.0",
+            settings={"drag": self.drag},
+            seconds=0.0,
+        )
+
+
+def naca0012():
+    """CST vector of NACA 0012 with a sharp trailing edge."""
+    lower = torch.tensor(NACA0012, dtype=torch.float64)
+    return torch.cat([lower, -lower, torch.zeros(2, dtype=torch.float64)])
+
+
+@pytest.fixture
+def surrogate():
+    return ThinAirfoil()
+
+
+@pytest.fixture
+def solver():
+    return ThinSolver()
+
+
+@pytest.fixture
+def points():
+    return OperatingPoints.at_lift([0.4, 0.6, 0.8], reynolds=[1e6, 8e5, 6e5], weight=[1, 2, 3])
+
+
+@pytest.fixture
+def mixed_points():
+    return OperatingPoints(
+        (
+            OperatingPoint(reynolds=1e6, alpha_deg=1.0),
+            OperatingPoint(reynolds=5e5, cl=0.6, weight=2.0, ncrit=5.0),
+            OperatingPoint(reynolds=5e5, cl=0.9, mach=0.1),
+        )
+    )
+
+
+@pytest.fixture(params=[CST, BSpline], ids=["cst", "bspline"])
+def space(request, points):
+    return request.param(points=points)
+
+
+@pytest.fixture
+def start(space):
+    """Parameters of NACA 0012 in the space, incidences at their start."""
+    return encode(space, coordinates(naca0012()))
+
+
+def encode(space, pos):
+    alpha = space.points.start[None]
+    conditions = {k: v[0] for k, v in space.points.conditions(alpha).items()}
+    return space.encode(section_case(pos, conditions))[0]
