@@ -1,0 +1,256 @@
+"""Contours of sections: put in order, checked, normalised; all in plain torch, float64.
+
+A contour runs from the upper trailing edge over the nose to the lower trailing edge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from formwright.datasets.errors import SectionError
+
+MIN_POINTS: Final = 9
+MAX_TE_GAP: Final = 0.3
+MAX_TE_SLANT: Final = 0.08
+MIN_THICKNESS: Final = 0.005
+_DUPLICATE: Final = 1e-7
+_TOUCHING: Final = 1e-6
+_JUMP: Final = 0.5
+_NOSE_TOLERANCE: Final = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placement:
+    """How a section lay in the axes of its file.
+
+    Attributes:
+        chord: Distance from the nose to the trailing edge, in the file's units.
+        rotation_deg: What has to be added to an incidence given in the file's axes to get the
+            incidence in the normalised axes, degrees.
+    """
+
+    chord: float = 1.0
+    rotation_deg: float = 0.0
+
+
+def normalise(pos: Float[Tensor, "points 2"]) -> tuple[Float[Tensor, "points 2"], Placement]:
+    """Move, turn and scale a contour: nose at (0, 0), middle of the trailing edge at (1, 0).
+
+    The nose is the point furthest from the middle of the trailing edge, so that every x >= 0.
+    Differentiable in ``pos``; which point is the nose is piecewise constant.
+
+    Args:
+        pos: Contour, upper trailing edge first, in any units.
+
+    Returns:
+        The contour in chords, and how it lay before.
+    """
+    trailing_edge = 0.5 * (pos[0] + pos[-1])
+    nose = pos[(pos - trailing_edge).square().sum(-1).argmax()]
+    chord = trailing_edge - nose
+    along = chord / chord.square().sum()
+    across = torch.stack([-along[1], along[0]])
+    local = pos - nose
+    placement = Placement(
+        chord=float(chord.detach().norm()),
+        rotation_deg=-float(torch.rad2deg(torch.atan2(chord[1], chord[0]).detach())),
+    )
+    return torch.stack([local @ along, local @ across], -1), placement
+
+
+def order(points: Float[np.ndarray, "points 2"], name: str = "section") -> np.ndarray:
+    """Return the points as one contour, whichever way a file has listed them.
+
+    Two sides one after the other (Lednicer), a contour that starts at the nose or at the lower
+    side, repeated points and points on the base of a blunt trailing edge are put right.
+
+    Args:
+        points: As listed, any units, the trailing edge at the larger x.
+        name: Of the section, for errors.
+
+    Raises:
+        SectionError: Fewer than 9 different points, or a number that is not finite.
+    """
+    points = np.asarray(points, dtype=np.float64)
+    _check_points(points, name)
+    chord = float(np.ptp(points[:, 0])) or 1.0
+    steps = np.hypot(*np.diff(points, axis=0).T)
+    jumps = np.flatnonzero(steps > _JUMP * chord)
+    if len(jumps) == 1 and 2 <= jumps[0] <= len(points) - 4:
+        points = _join_sides(points[: jumps[0] + 1], points[jumps[0] + 1 :])
+    elif _starts_at_nose(points):
+        points = _roll_to_trailing_edge(points)
+    points = _without_duplicates(points, chord)
+    if _area(points) < 0:
+        points = points[::-1]
+    points = _without_base(points, chord)
+    _check_points(points, name)
+    return np.ascontiguousarray(points)
+
+
+def with_nose(points: Float[np.ndarray, "points 2"]) -> np.ndarray:
+    """Return the contour with its nose among the points.
+
+    The nose is the point of the cubic spline through the contour that is furthest from the middle
+    of the trailing edge. Coarse files miss it, and a neighbour in its place would turn the section
+    by up to half a degree. A contour that has a point there (to 5 % of the spacing) stays as it is.
+
+    Args:
+        points: Contour, upper trailing edge first, any units.
+    """
+    from scipy.interpolate import CubicSpline
+
+    trailing_edge = 0.5 * (points[0] + points[-1])
+    nearest = int(np.square(points - trailing_edge).sum(1).argmax())
+    if not 0 < nearest < len(points) - 1:
+        return points
+    arc = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
+    spline = CubicSpline(arc, points)
+    low, high = arc[nearest - 1], arc[nearest + 1]
+    for _ in range(4):
+        candidates = np.linspace(low, high, 33)
+        best = int(np.square(spline(candidates) - trailing_edge).sum(1).argmax())
+        low, high = candidates[max(best - 1, 0)], candidates[min(best + 1, 32)]
+    nose = 0.5 * (low + high)
+    after = int(np.searchsorted(arc, nose))
+    spacing = arc[after] - arc[after - 1]
+    if min(nose - arc[after - 1], arc[after] - nose) < _NOSE_TOLERANCE * spacing:
+        return points
+    return np.insert(points, after, spline(nose), axis=0)
+
+
+def validate(pos: Float[Tensor, "points 2"], name: str = "section") -> None:
+    """Refuse a contour that is no section.
+
+    Args:
+        pos: Contour, upper trailing edge first, in any units.
+        name: Of the section, for the message.
+
+    Raises:
+        SectionError: Not finite, too few points, open, self-crossing, or without thickness.
+    """
+    points = pos.detach().cpu().numpy().astype(np.float64)
+    _check_points(points, name)
+    points = normalise(torch.from_numpy(points))[0].numpy()
+    slant, gap = np.abs(points[0] - points[-1])
+    if gap > MAX_TE_GAP or slant > MAX_TE_SLANT:
+        raise SectionError(
+            f"section {name!r} is open: its ends are {slant:.3f} chord apart along the chord and "
+            f"{gap:.3f} across it (at most {MAX_TE_SLANT} and {MAX_TE_GAP}). Give the whole "
+            "contour: upper trailing edge, nose, lower trailing edge."
+        )
+    crossing = first_crossing(points)
+    if crossing is not None:
+        first, second, place = crossing
+        raise SectionError(
+            f"section {name!r} crosses itself near x = {place[0]:.4f}, y = {place[1]:.4f} chord "
+            f"(segments {first} and {second} of {len(points) - 1}). Check the order of the points, "
+            "and that the upper side lies above the lower one."
+        )
+    thickness = float(np.ptp(points[:, 1]))
+    if _area(points) <= 0 or thickness < MIN_THICKNESS:
+        raise SectionError(
+            f"section {name!r} has no thickness: area {_area(points):.5f} chord^2, height "
+            f"{thickness:.5f} chord (at least {MIN_THICKNESS}). Give a contour that encloses "
+            "something, the upper side first."
+        )
+
+
+def first_crossing(
+    points: Float[np.ndarray, "points 2"],
+) -> tuple[int, int, Float[np.ndarray, " 2"]] | None:
+    """Return the first two segments of a contour that cross, and where; None if none do."""
+    start, step = points[:-1], np.diff(points, axis=0)
+    offset = start[None] - start[:, None]
+    denominator = _cross(step[:, None], step[None])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        along_first = _cross(offset, step[None]) / denominator
+        along_second = _cross(offset, step[:, None]) / denominator
+    low, high = _TOUCHING, 1.0 - _TOUCHING
+    inside = (along_first > low) & (along_first < high)
+    inside &= (along_second > low) & (along_second < high)
+    hits = np.argwhere(np.triu(inside, k=2))
+    if len(hits) == 0:
+        return None
+    first, second = (int(i) for i in hits[0])
+    return first, second, start[first] + along_first[first, second] * step[first]
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+
+
+def _area(points: np.ndarray) -> float:
+    """Return the signed area; positive if the upper side comes first."""
+    return 0.5 * float(np.sum(_cross(points, np.roll(points, -1, axis=0))))
+
+
+def _check_points(points: np.ndarray, name: str) -> None:
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise SectionError(
+            f"section {name!r} has points of shape {points.shape}; give an array of shape (P, 2), "
+            "x and y of each point."
+        )
+    if not np.isfinite(points).all():
+        bad = int(np.flatnonzero(~np.isfinite(points).all(1))[0])
+        raise SectionError(
+            f"section {name!r} is not finite: point {bad} of {len(points)} is "
+            f"({points[bad, 0]}, {points[bad, 1]}). Remove or replace that point."
+        )
+    if len(points) < MIN_POINTS:
+        raise SectionError(
+            f"section {name!r} has {len(points)} different points; at least {MIN_POINTS} are "
+            "needed to describe both sides. Give the whole contour."
+        )
+
+
+def _starts_at_nose(points: np.ndarray) -> bool:
+    x = points[:, 0]
+    return bool(min(x[0], x[-1]) < x.min() + 0.5 * np.ptp(x)) and bool(
+        np.hypot(*(points[0] - points[-1])) < 0.25 * np.ptp(x)
+    )
+
+
+def _roll_to_trailing_edge(points: np.ndarray) -> np.ndarray:
+    """Return a closed contour that started at the nose, now starting at the trailing edge."""
+    if np.array_equal(points[0], points[-1]):
+        points = points[:-1]
+    x = points[:, 0]
+    last = np.flatnonzero(x >= x.max() - 1e-6 * np.ptp(x))
+    rolled = np.roll(points, -int(last[-1]), axis=0)
+    return rolled if len(last) > 1 else np.concatenate([rolled, rolled[:1]])
+
+
+def _join_sides(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return trailing edge -> nose of the first side, then nose -> trailing edge of the second."""
+    if first[0, 0] < first[-1, 0]:
+        first = first[::-1]
+    if second[0, 0] > second[-1, 0]:
+        second = second[::-1]
+    return np.concatenate([first, second])
+
+
+def _without_duplicates(points: np.ndarray, chord: float) -> np.ndarray:
+    keep = np.hypot(*np.diff(points, axis=0).T) > _DUPLICATE * chord
+    return points[np.concatenate([[True], keep])]
+
+
+def _without_base(points: np.ndarray, chord: float) -> np.ndarray:
+    """Drop end points that lie on the base of a blunt trailing edge, next to its corner."""
+    while len(points) > 3 and _on_base(points[-1], points[-2], points[0], chord):
+        points = points[:-1]
+    while len(points) > 3 and _on_base(points[0], points[1], points[-1], chord):
+        points = points[1:]
+    return points
+
+
+def _on_base(end: np.ndarray, corner: np.ndarray, other: np.ndarray, chord: float) -> bool:
+    vertical = abs(end[0] - corner[0]) < 1e-6 * chord
+    low, high = sorted((corner[1], other[1]))
+    return bool(vertical and low <= end[1] <= high)

@@ -1,0 +1,148 @@
+"""The sections that the package carries: one compact file, read when first asked for.
+
+Points are kept as their files have them (in order, in the file's axes, to 1e-7 of the file's
+unit); a section is normalised when it is looked up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from formwright.datasets.contour import normalise, with_nose
+from formwright.datasets.errors import UnknownNameError, did_you_mean
+from formwright.datasets.families import hashed_split
+from formwright.datasets.files import replacing
+from formwright.datasets.section import Section
+
+FILE: Final = Path(__file__).parent / "data" / "sections.npz"
+FORMAT_VERSION: Final = 1
+_UNITS_A_POINT: Final = 1e7
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """What the file keeps of a section: ordered points in the file's axes, and what it is."""
+
+    name: str
+    points: Float[np.ndarray, "points 2"]
+    family: str
+    description: str
+
+
+class Database(Mapping[str, Section]):
+    """Sections by name; families and splits beside them.
+
+    Attributes:
+        provenance: Source, version, licence of the coordinates, and how the file was made.
+        splits: ``"train"``, ``"validation"`` or ``"test"`` by family.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with np.load(path, allow_pickle=False) as file:
+            self._points: np.ndarray = file["points"]
+            self._ends: np.ndarray = file["ends"]
+            table = json.loads(str(file["table"]))
+        self.provenance: Mapping[str, Any] = table["provenance"]
+        self.splits: Mapping[str, str] = table["splits"]
+        self._families: list[str] = table["families"]
+        self._descriptions: list[str] = table["descriptions"]
+        self._rows = {name: row for row, name in enumerate(table["names"])}
+
+    def __getitem__(self, name: str) -> Section:
+        """Return the section called ``name``.
+
+        Raises:
+            UnknownNameError: There is none; the message suggests others.
+        """
+        row = self._row(name)
+        pos, placement = normalise(torch.from_numpy(with_nose(self.points(name))))
+        return Section(
+            name=name,
+            pos=pos,
+            family=self._families[row],
+            source=f"{self.provenance['source']}: {name}.dat",
+            description=self._descriptions[row],
+            placement=placement,
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names, in alphabetical order."""
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        """Return how many sections there are."""
+        return len(self._rows)
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is a section called ``name``."""
+        return name in self._rows
+
+    def points(self, name: str) -> Float[np.ndarray, "points 2"]:
+        """Return the points in the axes and the unit of their file, upper trailing edge first."""
+        row = self._row(name)
+        start = self._ends[row - 1] if row else 0
+        return self._points[start : self._ends[row]] / _UNITS_A_POINT
+
+    def family(self, name: str) -> str:
+        """Return the family of the section called ``name``."""
+        return self._families[self._row(name)]
+
+    def split(self, name: str) -> str:
+        """Return the split of the section called ``name``."""
+        return self.splits[self.family(name)]
+
+    def _row(self, name: str) -> int:
+        row = self._rows.get(name)
+        if row is None:
+            raise UnknownNameError(
+                f"no section of the database is called {name!r}.{did_you_mean(name, self._rows)} "
+                f"It holds {len(self)}; list(database()) names them."
+            )
+        return row
+
+
+@cache
+def database() -> Database:
+    """Return the shipped sections (2,173 of the UIUC database), read once."""
+    return Database(FILE)
+
+
+def split_of(family: str) -> str:
+    """Return ``"train"``, ``"validation"`` or ``"test"``: the part that a family belongs to."""
+    return database().splits.get(family) or hashed_split(family)
+
+
+def write_database(
+    path: str | os.PathLike[str],
+    entries: Sequence[Entry],
+    splits: Mapping[str, str],
+    provenance: Mapping[str, Any],
+) -> None:
+    """Write the compact file, atomically."""
+    entries = sorted(entries, key=lambda entry: entry.name)
+    points = np.concatenate([entry.points for entry in entries])
+    table = {
+        "format_version": FORMAT_VERSION,
+        "provenance": dict(provenance),
+        "splits": dict(sorted(splits.items())),
+        "names": [entry.name for entry in entries],
+        "families": [entry.family for entry in entries],
+        "descriptions": [entry.description for entry in entries],
+    }
+    with replacing(path) as temporary, open(temporary, "wb") as handle:
+        np.savez_compressed(
+            handle,
+            points=np.round(points * _UNITS_A_POINT).astype(np.int32),
+            ends=np.cumsum([len(entry.points) for entry in entries]).astype(np.int32),
+            table=np.array(json.dumps(table)),
+        )
