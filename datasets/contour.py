@@ -95,11 +95,19 @@ def order(points: Float[np.ndarray, "points 2"], name: str = "section") -> np.nd
 
 
 def with_nose(points: Float[np.ndarray, "points 2"]) -> np.ndarray:
-    """Return the contour with its nose among the points.
+    """Return the contour with its nose among the points: see ``missing_nose``."""
+    missing = missing_nose(points)
+    return points if missing is None else np.insert(points, missing[0], missing[1], axis=0)
+
+
+def missing_nose(
+    points: Float[np.ndarray, "points 2"],
+) -> tuple[int, Float[np.ndarray, " 2"]] | None:
+    """Return where to insert the nose, and its place; None if it is among the points.
 
     The nose is the point of the cubic spline through the contour that is furthest from the middle
     of the trailing edge. Coarse files miss it, and a neighbour in its place would turn the section
-    by up to half a degree. A contour that has a point there (to 5 % of the spacing) stays as it is.
+    by up to half a degree. A point there, to 5 % of the spacing, is the nose.
 
     Args:
         points: Contour, upper trailing edge first, any units.
@@ -109,7 +117,7 @@ def with_nose(points: Float[np.ndarray, "points 2"]) -> np.ndarray:
     trailing_edge = 0.5 * (points[0] + points[-1])
     nearest = int(np.square(points - trailing_edge).sum(1).argmax())
     if not 0 < nearest < len(points) - 1:
-        return points
+        return None
     arc = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
     spline = CubicSpline(arc, points)
     low, high = arc[nearest - 1], arc[nearest + 1]
@@ -121,8 +129,8 @@ def with_nose(points: Float[np.ndarray, "points 2"]) -> np.ndarray:
     after = int(np.searchsorted(arc, nose))
     spacing = arc[after] - arc[after - 1]
     if min(nose - arc[after - 1], arc[after] - nose) < _NOSE_TOLERANCE * spacing:
-        return points
-    return np.insert(points, after, spline(nose), axis=0)
+        return None
+    return after, np.asarray(spline(nose))
 
 
 def validate(pos: Float[Tensor, "points 2"], name: str = "section") -> None:

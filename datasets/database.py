@@ -1,7 +1,7 @@
 """The sections that the package carries: one compact file, read when first asked for.
 
 Points are kept as their files have them (in order, in the file's axes, to 1e-7 of the file's
-unit); a section is normalised when it is looked up.
+unit); a section gets its nose point and is normalised when it is looked up.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from formwright.datasets.contour import normalise, with_nose
+from formwright.datasets.contour import missing_nose, normalise
 from formwright.datasets.errors import UnknownNameError, did_you_mean
 from formwright.datasets.families import hashed_split
 from formwright.datasets.files import replacing
@@ -51,6 +51,8 @@ class Database(Mapping[str, Section]):
         with np.load(path, allow_pickle=False) as file:
             self._points: np.ndarray = file["points"]
             self._ends: np.ndarray = file["ends"]
+            self._noses: np.ndarray = file["noses"]
+            self._nose_rows: np.ndarray = file["nose_rows"]
             table = json.loads(str(file["table"]))
         self.provenance: Mapping[str, Any] = table["provenance"]
         self.splits: Mapping[str, str] = table["splits"]
@@ -65,7 +67,10 @@ class Database(Mapping[str, Section]):
             UnknownNameError: There is none; the message suggests others.
         """
         row = self._row(name)
-        pos, placement = normalise(torch.from_numpy(with_nose(self.points(name))))
+        points = self.points(name)
+        if self._nose_rows[row]:
+            points = np.insert(points, self._nose_rows[row], self._noses[row], axis=0)
+        pos, placement = normalise(torch.from_numpy(points))
         return Section(
             name=name,
             pos=pos,
@@ -130,7 +135,12 @@ def write_database(
 ) -> None:
     """Write the compact file, atomically."""
     entries = sorted(entries, key=lambda entry: entry.name)
-    points = np.concatenate([entry.points for entry in entries])
+    points = np.round(np.concatenate([e.points for e in entries]) * _UNITS_A_POINT)
+    ends = np.cumsum([len(entry.points) for entry in entries])
+    noses = [
+        missing_nose(part / _UNITS_A_POINT) or (0, np.zeros(2))
+        for part in np.split(points, ends[:-1])
+    ]
     table = {
         "format_version": FORMAT_VERSION,
         "provenance": dict(provenance),
@@ -142,7 +152,9 @@ def write_database(
     with replacing(path) as temporary, open(temporary, "wb") as handle:
         np.savez_compressed(
             handle,
-            points=np.round(points * _UNITS_A_POINT).astype(np.int32),
-            ends=np.cumsum([len(entry.points) for entry in entries]).astype(np.int32),
+            points=points.astype(np.int32),
+            ends=ends.astype(np.int32),
+            noses=np.stack([place for _, place in noses]),
+            nose_rows=np.array([row for row, _ in noses], dtype=np.int32),
             table=np.array(json.dumps(table)),
         )

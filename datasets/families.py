@@ -76,7 +76,7 @@ def join_near_copies(
         families: By section, from its name.
         near: Which sections are near-copies of which; symmetric.
     """
-    sizes = Counter(families)
+    sizes: Counter[str] = Counter(families)
     joined = list(families)
     unseen = set(range(len(families)))
     while unseen:
@@ -85,7 +85,7 @@ def join_near_copies(
             cluster |= frontier
             frontier = {j for i in frontier for j in np.flatnonzero(near[i]).tolist()} - cluster
         unseen -= cluster
-        votes = Counter(families[i] for i in cluster)
+        votes: Counter[str] = Counter(families[i] for i in cluster)
         chosen = max(votes, key=lambda known: (votes[known], sizes[known], known))
         for i in cluster:
             joined[i] = chosen
