@@ -1,0 +1,71 @@
+"""Which operating conditions have a meaning at all; a surrogate's own range is narrower."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float
+
+from formwright.datasets.errors import ConditionError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limit:
+    """The open interval of values that mean something, and what to say of others."""
+
+    lowest: float
+    highest: float
+    advice: str
+
+
+LIMITS: Final[Mapping[str, Limit]] = {
+    "alpha_deg": Limit(
+        lowest=-45.0,
+        highest=45.0,
+        advice="incidences are in degrees, between -45 and 45; beyond, a section is a bluff body",
+    ),
+    "reynolds": Limit(
+        lowest=0.0,
+        highest=1e12,
+        advice="a Reynolds number is positive: speed x chord / kinematic viscosity",
+    ),
+    "ncrit": Limit(
+        lowest=0.0,
+        highest=30.0,
+        advice="ncrit is an amplification exponent above 0: 9 in a clean tunnel, 4 in a dirty one",
+    ),
+    "mach": Limit(
+        lowest=-1e-12, highest=1.0, advice="Mach numbers are below 1: the flow is subsonic"
+    ),
+}
+
+
+def refusals(conditions: Mapping[str, Float[np.ndarray, " points"]]) -> dict[int, str]:
+    """Return, by the index of a point, why its conditions have no meaning.
+
+    Args:
+        conditions: Any of ``LIMITS`` by name, arrays of one length.
+    """
+    found: dict[int, str] = {}
+    for name, values in conditions.items():
+        limit = LIMITS[name]
+        fine = (values > limit.lowest) & (values < limit.highest)
+        for index in np.flatnonzero(~fine).tolist():
+            found.setdefault(index, f"{name} = {values[index]:g}: {limit.advice}")
+    return found
+
+
+def check(conditions: Mapping[str, Float[np.ndarray, " points"]]) -> None:
+    """Raise for the first point whose conditions have no meaning.
+
+    Raises:
+        ConditionError: It quotes the value and says how many points are concerned.
+    """
+    found = refusals(conditions)
+    if found:
+        first = min(found)
+        more = f" (and {len(found) - 1} more points)" if len(found) > 1 else ""
+        raise ConditionError(f"point {first}: {found[first]}{more}.")

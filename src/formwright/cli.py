@@ -1,0 +1,85 @@
+"""The ``formwright`` command: parses, calls, and turns named errors into one clear line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+
+from formwright import __version__
+from formwright.datasets.errors import FormwrightError
+
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+HELP: Final = """Learn from simulations, predict from few labels, design by gradient, verify.
+
+    formwright demo
+    formwright predict airfoil-polar --cases cases.csv --out out.csv
+    formwright optimize study.toml
+
+`formwright COMMAND --help` shows examples of each command.
+"""
+
+app = App(
+    name="formwright",
+    help=HELP,
+    version=f"formwright {__version__}",
+    help_format="markdown",
+    result_action="return_value",
+    default_parameter=Parameter(negative=()),
+)
+app.meta.group_parameters = "Anywhere"
+COMMANDS: Final = {
+    "demo": "formwright.commands.design:demo",
+    "predict": "formwright.commands.predict:predict",
+    "optimize": "formwright.commands.design:optimize",
+    "report": "formwright.commands.design:report",
+    "sections": "formwright.commands.sections:app",
+}
+for _name, _where in COMMANDS.items():
+    app.command(_where, name=_name)
+
+
+@app.meta.default
+def launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    debug: Annotated[bool, Parameter(show=True)] = False,
+) -> int:
+    """Run a command.
+
+    Args:
+        tokens: The command and its arguments.
+        debug: Show the traceback of an error.
+    """
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        result = app(tokens, exit_on_error=False, print_error=True, error_console=errors)
+    except CycloptsError:
+        return USAGE
+    except FormwrightError as error:
+        if debug:
+            raise
+        errors.print("[bold red]error:[/]", end=" ")
+        errors.print(str(error), markup=False)
+        return USAGE
+    except KeyboardInterrupt:
+        errors.print("interrupted; what was finished is on disk, run the same command to go on.")
+        return INTERRUPTED
+    return result if isinstance(result, int) else 0
+
+
+def main(tokens: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        tokens: Arguments; those of the process where None.
+
+    Returns:
+        0: done; 1: done, but some rows or checks failed; 2: not done; 130: interrupted.
+    """
+    arguments = sys.argv[1:] if tokens is None else list(tokens)
+    result = app.meta(arguments, result_action="return_value")
+    return result if isinstance(result, int) else 0

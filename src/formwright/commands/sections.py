@@ -1,0 +1,95 @@
+"""``formwright sections``: look at the shipped sections, and write them as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cyclopts import App
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+HELP: Final = """List, describe and export airfoil sections.
+
+    formwright sections info naca2412
+"""
+app = App(name="sections", help=HELP, help_format="markdown")
+
+
+@app.command(name="list")
+def list_sections(pattern: str = "*", *, family: str | None = None) -> None:
+    """List the sections of the shipped database, one name a line.
+
+        formwright sections list 'naca*'
+        formwright sections list --family eppler
+
+    Args:
+        pattern: Names to list; `*` and `?` stand for anything.
+        family: Only sections of this family.
+    """
+    from fnmatch import fnmatchcase
+
+    from formwright.datasets.airfoils import database
+
+    for name, section in database().items():
+        if fnmatchcase(name, pattern) and family in (None, section.family):
+            print(name)
+
+
+@app.command
+def info(section: str) -> None:
+    """Describe a section: where it is from, its geometry, its split.
+
+        formwright sections info naca2412
+        formwright sections info shapes/mine.dat
+
+    Args:
+        section: A NACA name, a name of the database, or the path of a `.dat` file.
+    """
+    from formwright.datasets.airfoils import load_section, split_of
+
+    found = load_section(section)
+    table = Table(title=found.name, show_header=False, title_justify="left")
+    rows = {
+        "source": found.source,
+        "description": found.description or "-",
+        "family": f"{found.family} ({split_of(found.family)} split)",
+        "points": str(len(found.pos)),
+        **_geometry(found.pos),
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    Console().print(table)
+
+
+@app.command
+def export(section: str, *, out: Path) -> None:
+    """Write a section as a `.dat` file in Selig's order.
+
+        formwright sections export e387 --out e387.dat
+
+    Args:
+        section: A NACA name, a name of the database, or the path of a `.dat` file.
+        out: The file to write.
+    """
+    from formwright.datasets.airfoils import load_section, write_dat
+
+    found = load_section(section)
+    write_dat(out, found)
+    print(f"{len(found.pos)} points of {found.name}: {out}")
+
+
+def _geometry(pos: Tensor) -> dict[str, str]:
+    """Return the measures of a section as text."""
+    from formwright.datasets import geometry
+
+    return {
+        "thickness": f"{float(geometry.max_thickness(pos)):.4f} c",
+        "area": f"{float(geometry.area(pos)):.5f} c²",
+        "leading-edge radius": f"{float(geometry.leading_edge_radius(pos)):.5f} c",
+        "trailing-edge angle": f"{float(geometry.trailing_edge_angle_deg(pos)):.2f}°",
+        "trailing-edge thickness": f"{float(geometry.trailing_edge_thickness(pos)):.5f} c",
+    }
