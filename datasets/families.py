@@ -80,7 +80,8 @@ def join_near_copies(
     joined = list(families)
     unseen = set(range(len(families)))
     while unseen:
-        cluster, frontier = set(), {unseen.pop()}
+        cluster: set[int] = set()
+        frontier = {unseen.pop()}
         while frontier:
             cluster |= frontier
             frontier = {j for i in frontier for j in np.flatnonzero(near[i]).tolist()} - cluster
