@@ -305,9 +305,13 @@ def _pressure(axis: Any, x: Sequence[float], cp: Mapping[str, Any], colour: str)
 
 def _limit_drag(axis: Any, polars: Sequence[Mapping[str, Any]]) -> None:
     """Show the useful part of drag polars: up to four times the least drag claimed."""
-    least = min(np.nanmin(_numbers(polar["claimed"]["cd"])) for polar in polars)
-    most = max(np.nanmax(_numbers(polar["claimed"]["cd"])) for polar in polars)
-    axis.set_xlim(0, min(4.0 * least, 1.05 * most))
+    claims = np.concatenate([_numbers(polar["claimed"]["cd"]) for polar in polars])
+    verdicts = [
+        _numbers(polar["verified"]["cd"])[np.array(polar["verified"]["used"], dtype=bool)]
+        for polar in polars
+    ]
+    most = np.nanmax(np.concatenate([claims, *verdicts]))
+    axis.set_xlim(0, min(4.0 * np.nanmin(claims), 1.05 * most))
 
 
 def _limit_objective(axis: Any, history: Sequence[Mapping[str, Any]]) -> None:

@@ -23,6 +23,7 @@ NAMES: Final = {
     "xtr_bottom": "x_tr bottom",
 }
 DASH: Final = "\u2013"
+NOTHING: Final = 1e-9
 
 
 def write_report(folder: str | os.PathLike[str]) -> Path:
@@ -168,12 +169,12 @@ def constraint_row(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": entry["name"],
         "wanted": wanted(lower, upper),
-        "start": tightest(entry["start"]["claimed"], lower, upper),
-        "claimed": tightest(entry["best"]["claimed"], lower, upper),
-        "verified": tightest(entry["best"]["verified"] or [], lower, upper),
+        "start": shown(entry["start"]["claimed"], lower, upper),
+        "claimed": shown(entry["best"]["claimed"], lower, upper),
+        "verified": shown(entry["best"]["verified"] or [], lower, upper),
         "satisfied": entry["best"]["satisfied"],
         "verified_satisfied": entry["best"]["verified_satisfied"],
-        "several": len(entry["best"]["claimed"]),
+        "several": len(entry["best"]["claimed"]) if lower != upper else 1,
     }
 
 
@@ -186,11 +187,23 @@ def wanted(lower: Any, upper: Any) -> str:
     return f"= {bound(lower)}" if lower == upper else f"{bound(lower)} to {bound(upper)}"
 
 
+def shown(values: Sequence[float | None], lower: Any, upper: Any) -> str:
+    """Return the value that comes nearest to breaking a bound; of an equality, the range."""
+    known = [value for value in values if value is not None]
+    if lower == upper and known:
+        return bound(known)
+    return number(tightest(values, lower, upper), 4)
+
+
 def bound(value: Any) -> str:
     """Return a bound, or the range of a list of bounds, as text."""
     if isinstance(value, Sequence):
         low, high = min(value), max(value)
-        return number(low, 4) if low == high else f"{number(low, 4)}\u2026{number(high, 4)}"
+        return (
+            number(low, 4)
+            if number(low, 4) == number(high, 4)
+            else f"{number(low, 4)}\u2026{number(high, 4)}"
+        )
     return number(value, 4)
 
 
@@ -264,6 +277,7 @@ def number(value: float | None, digits: int = 4, *, fixed: bool = False, sign: b
     """Return a number for reading: ``digits`` that count, or that many decimals if ``fixed``."""
     if value is None:
         return DASH
+    value = 0.0 if abs(value) < NOTHING else value
     text = format(value, f"{'+' if sign else ''}.{digits}{'f' if fixed else 'g'}")
     return text.replace("-", "\u2212")
 

@@ -10,15 +10,18 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from formwright import __version__
+from formwright.commands import design, predict, sections
 from formwright.datasets.errors import FormwrightError
 
 USAGE: Final = 2
 INTERRUPTED: Final = 130
 HELP: Final = """Learn from simulations, predict from few labels, design by gradient, verify.
 
-    formwright demo
-    formwright predict airfoil-polar --cases cases.csv --out out.csv
-    formwright optimize study.toml
+```text
+formwright demo
+formwright predict airfoil-polar --cases cases.csv --out out.csv
+formwright optimize study.toml
+```
 
 `formwright COMMAND --help` shows examples of each command.
 """
@@ -31,16 +34,15 @@ app = App(
     result_action="return_value",
     default_parameter=Parameter(negative=()),
 )
-app.meta.group_parameters = "Anywhere"
 COMMANDS: Final = {
-    "demo": "formwright.commands.design:demo",
-    "predict": "formwright.commands.predict:predict",
-    "optimize": "formwright.commands.design:optimize",
-    "report": "formwright.commands.design:report",
-    "sections": "formwright.commands.sections:app",
+    "demo": design.demo,
+    "predict": predict.predict,
+    "optimize": design.optimize,
+    "report": design.report,
+    "sections": sections.app,
 }
-for _name, _where in COMMANDS.items():
-    app.command(_where, name=_name)
+for _name, _command in COMMANDS.items():
+    app.command(_command, name=_name)
 
 
 @app.meta.default

@@ -10,11 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 
 
-def optimize(study: Path, *, out: Path | None = None, resume: bool = True) -> int:
+def optimize(study: Path, *, out: Path | None = None, fresh: bool = False) -> int:
     """Run a design study: optimise with the surrogate, verify with the solver, write a report.
 
-        formwright optimize study.toml
-        formwright optimize study.toml --out runs/second --resume false
+    ```text
+    formwright optimize study.toml
+    formwright optimize study.toml --out runs/second --fresh
+    ```
 
     The folder holds `study.toml`, `result.json`, `polars.json`, `start.dat`, `best.dat` and
     `report.html`. A study that was stopped goes on where it was.
@@ -22,15 +24,17 @@ def optimize(study: Path, *, out: Path | None = None, resume: bool = True) -> in
     Args:
         study: The study's TOML file; docs/design-studies.md describes it.
         out: The study's folder; `runs/NAME` where not given, after the file's name.
-        resume: Go on with what the folder holds; `false` begins anew.
+        fresh: Begin anew, even where the folder holds a stopped or a finished study.
     """
-    return run_study(study, out or Path("runs") / study.stem, resume=resume)
+    return run_study(study, out or Path("runs") / study.stem, resume=not fresh)
 
 
 def report(folder: Path) -> None:
     """Write the report of a finished study again.
 
-        formwright report runs/multipoint
+    ```text
+    formwright report runs/multipoint
+    ```
 
     Args:
         folder: The study's folder.
@@ -43,8 +47,10 @@ def report(folder: Path) -> None:
 def demo(what: Literal["airfoil"] = "airfoil", *, out: Path = Path("runs/demo-airfoil")) -> int:
     """Design an airfoil for six lift coefficients, verify it, and write a report: 3 minutes.
 
-        formwright demo
-        formwright demo airfoil --out /tmp/demo
+    ```text
+    formwright demo
+    formwright demo airfoil --out /tmp/demo
+    ```
 
     The drag of NACA 0012 is brought down at lift coefficients from 0.8 to 1.6 under constraints on
     thickness, trailing edge and pitching moment, by gradient through the shipped surrogate. XFoil

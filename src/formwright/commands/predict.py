@@ -22,14 +22,18 @@ def predict(
 ) -> int:
     """Predict lift, drag, moment and transition for every row of a CSV.
 
-        formwright predict airfoil-polar --cases cases.csv --out out.csv
+    ```text
+    formwright predict airfoil-polar --cases cases.csv --out out.csv
+    ```
 
     where `cases.csv` has the columns `section`, `alpha_deg`, `reynolds` and, if it is not 9,
     `ncrit`, in any order; other columns are kept:
 
-        section,alpha_deg,reynolds,ncrit
-        naca2412,4,1e6,9
-        shapes/mine.dat,2.5,250000,5
+    ```text
+    section,alpha_deg,reynolds,ncrit
+    naca2412,4,1e6,9
+    shapes/mine.dat,2.5,250000,5
+    ```
 
     A row that cannot be predicted keeps its place, its new columns are empty, and a column
     `reason` says why; the exit code is then 1.

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 HELP: Final = """List, describe and export airfoil sections.
 
-    formwright sections info naca2412
+```text
+formwright sections info naca2412
+```
 """
 app = App(name="sections", help=HELP, help_format="markdown")
 
@@ -23,8 +25,10 @@ app = App(name="sections", help=HELP, help_format="markdown")
 def list_sections(pattern: str = "*", *, family: str | None = None) -> None:
     """List the sections of the shipped database, one name a line.
 
-        formwright sections list 'naca*'
-        formwright sections list --family eppler
+    ```text
+    formwright sections list 'naca*'
+    formwright sections list --family eppler
+    ```
 
     Args:
         pattern: Names to list; `*` and `?` stand for anything.
@@ -43,8 +47,10 @@ def list_sections(pattern: str = "*", *, family: str | None = None) -> None:
 def info(section: str) -> None:
     """Describe a section: where it is from, its geometry, its split.
 
-        formwright sections info naca2412
-        formwright sections info shapes/mine.dat
+    ```text
+    formwright sections info naca2412
+    formwright sections info shapes/mine.dat
+    ```
 
     Args:
         section: A NACA name, a name of the database, or the path of a `.dat` file.
@@ -69,7 +75,9 @@ def info(section: str) -> None:
 def export(section: str, *, out: Path) -> None:
     """Write a section as a `.dat` file in Selig's order.
 
-        formwright sections export e387 --out e387.dat
+    ```text
+    formwright sections export e387 --out e387.dat
+    ```
 
     Args:
         section: A NACA name, a name of the database, or the path of a `.dat` file.
@@ -91,5 +99,5 @@ def _geometry(pos: Tensor) -> dict[str, str]:
         "area": f"{float(geometry.area(pos)):.5f} c²",
         "leading-edge radius": f"{float(geometry.leading_edge_radius(pos)):.5f} c",
         "trailing-edge angle": f"{float(geometry.trailing_edge_angle_deg(pos)):.2f}°",
-        "trailing-edge thickness": f"{float(geometry.trailing_edge_thickness(pos)):.5f} c",
+        "trailing-edge thickness": f"{abs(float(geometry.trailing_edge_thickness(pos))):.5f} c",
     }
