@@ -2,7 +2,8 @@
 
 ``view(batch, generator) -> batch``, vectorised over the cases of the batch. The incidence, the
 Reynolds number and Ncrit are conditions and never randomised; ``Incidence`` selects among the
-operating points that a case has.
+operating points that a case has. A view with ``joint`` set changes operating points or labels too:
+every branch of an objective must see the same copy.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Repanel:
 
     fewest: int = 60
     most: int = 160
+    joint: ClassVar[bool] = False
     keeps: ClassVar[Mapping[str, Keeps]] = _all(Keeps.EXACT)
 
     def __call__(self, case: Data, generator: torch.Generator) -> Data:
@@ -91,6 +93,7 @@ class ManufacturingNoise:
     waviness: float = 2e-4
     roughness: float = 1e-5
     waves: int = 8
+    joint: ClassVar[bool] = False
     keeps: ClassVar[Mapping[str, Keeps]] = _all(
         Keeps.APPROXIMATE, xtr_top=Keeps.FORBIDDEN, xtr_bottom=Keeps.FORBIDDEN
     )
@@ -133,6 +136,7 @@ class PartialContour:
 
     least: float = 0.1
     most: float = 0.3
+    joint: ClassVar[bool] = False
     keeps: ClassVar[Mapping[str, Keeps]] = _all(Keeps.EXACT)
 
     def __call__(self, case: Data, generator: torch.Generator) -> Data:
@@ -154,14 +158,14 @@ class Mirror:
     """The section upside down, at the opposite incidence: an exact symmetry of the equations.
 
     Lift and moment change sign, what belongs to the upper side and to the lower side change places
-    (every pair of attributes ``*_top`` and ``*_bottom``), drag stays. Equivariant: all branches of
-    an objective must see the same copy.
+    (every pair of attributes ``*_top`` and ``*_bottom``), drag stays.
 
     Attributes:
         probability: Of each case to be mirrored.
     """
 
     probability: float = 0.5
+    joint: ClassVar[bool] = True
     keeps: ClassVar[Mapping[str, Keeps]] = _all(Keeps.EQUIVARIANT, cd=Keeps.EXACT)
 
     def __call__(self, case: Data, generator: torch.Generator) -> Data:
@@ -194,6 +198,7 @@ class Incidence:
     """
 
     count: int = 2
+    joint: ClassVar[bool] = True
     keeps: ClassVar[Mapping[str, Keeps]] = _all(Keeps.EXACT)
 
     def __call__(self, case: Data, generator: torch.Generator) -> Data:

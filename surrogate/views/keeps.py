@@ -49,8 +49,3 @@ def check_keeps(views: Iterable[Any], labels: Iterable[str]) -> None:
                     f"unknown amount, so the encoder would learn to ignore what determines it. "
                     f"Leave the view out, or pretrain for {', '.join(fine) or 'another label'}."
                 )
-
-
-def is_equivariant(view: Any, labels: Iterable[str]) -> bool:
-    """Return whether the view maps any of ``labels`` (then all branches must see the same copy)."""
-    return any(view.keeps[label] is Keeps.EQUIVARIANT for label in labels)

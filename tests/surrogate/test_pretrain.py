@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from formwright.datasets.cst import coordinates
+from formwright.datasets.errors import CheckpointError, ConfigError, CorpusError, ViewError
+from formwright.surrogate.checkpoints import load_weights, save_weights
+from formwright.surrogate.collapse import inspect
+from formwright.surrogate.encoders.conditioned import Conditioned
+from formwright.surrogate.encoders.encoder import Embedding, Encoder
+from formwright.surrogate.flows import Flows, load_flows
+from formwright.surrogate.objectives.barlow import BarlowTwins
+from formwright.surrogate.objectives.sigreg import LeJEPA
+from formwright.surrogate.objectives.simclr import SimCLR
+from formwright.surrogate.objectives.vicreg import VICReg
+from formwright.surrogate.pretexts import ContourMatch, FlowMatch, FlowPredict
+from formwright.surrogate.pretrain import ENCODER, NETWORK, PretrainConfig, pretrain
+from formwright.surrogate.training import TrainConfig
+from formwright.surrogate.views.contour import Incidence, ManufacturingNoise, Mirror, Repanel
+
+PRETEXTS = [
+    FlowMatch(objective=VICReg(), projector=32),
+    FlowMatch(objective=BarlowTwins(), projector=32),
+    FlowMatch(objective=SimCLR(), projector=32),
+    FlowMatch(objective=LeJEPA(slices=16), projector=16),
+    ContourMatch(objective=VICReg(), projector=32),
+    FlowPredict(),
+]
+
+
+class Moments(Encoder):
+    """A tiny encoder: an MLP on Fourier moments of the contour, whatever its panelling."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        self.width = width
+        self.layers = nn.Sequential(nn.Linear(8, 32), nn.SiLU(), nn.Linear(32, width))
+
+    def forward(self, batch) -> Embedding:
+        pos = batch.pos.reshape(len(batch.ptr) - 1, -1, 2)
+        x, y = pos[..., :1], pos[..., 1:]
+        order = torch.arange(1, 5, dtype=pos.dtype)
+        step = x.diff(dim=1).abs()
+        terms = [(f(3 * order * x) * y)[:, 1:] * step for f in (torch.sin, torch.cos)]
+        return Embedding(self.layers(30 * torch.cat(terms, -1).sum(1).float()))
+
+
+def flows(sections: int = 96, conditions: int = 6) -> Flows:
+    """Sections whose "flow" is a smooth function of camber, thickness and incidence."""
+    generator = torch.Generator().manual_seed(0)
+    base = torch.tensor([-0.15] * 4 + [0.2] * 4 + [0.0, 0.002], dtype=torch.float64)
+    noise = torch.randn(sections, 10, generator=generator, dtype=torch.float64) * 0.05
+    noise[:, 8:] = 0.0
+    pos = coordinates(base + noise, 40)
+    shape = (sections, conditions)
+    alpha = 10 * torch.rand(shape, generator=generator, dtype=torch.float64) - 4
+    camber, thickness = noise[:, :8].mean(1), (noise[:, 4:8] - noise[:, :4]).mean(1)
+    lift = torch.sin(2.0 * (0.1 * alpha + 8 * camber[:, None]))
+    x = torch.linspace(0.05, 0.95, 32, dtype=torch.float64)
+    load = lift[..., None] * (1 - x) / x.sqrt()
+    bulge = thickness[:, None, None] * (1 - x)
+    return Flows(
+        pos=pos,
+        conditions={"alpha_deg": alpha, "reynolds": torch.full(shape, 1e6, dtype=torch.float64)},
+        fields={"cp_top": -load - bulge, "cp_bottom": load - bulge},
+    )
+
+
+def config(pretext=PRETEXTS[0], steps: int = 30, **changes) -> PretrainConfig:
+    settings = TrainConfig(steps=steps, warmup_steps=5, log_every_steps=10, threads=1)
+    return PretrainConfig(**{"pretext": pretext, "batch_cases": 48, "train": settings, **changes})
+
+
+def network(width: int = 16) -> Conditioned:
+    torch.manual_seed(1)
+    return Conditioned(Moments(width), width=24, layers=1)
+
+
+@pytest.mark.parametrize("pretext", PRETEXTS, ids=repr)
+def test_every_pretext_goes_down_and_leaves_a_living_embedding(pretext, tmp_path):
+    trained, data = network(), flows()
+    result = pretrain(trained, data, config(pretext, steps=80), tmp_path, progress=False)
+    assert result.history[-1]["loss"] < result.history[0]["loss"]
+    with torch.no_grad():
+        report = inspect(trained.encoder(data.batch(torch.arange(96))).per_case)
+    assert report.participation > 1.3
+    encoder = Moments()
+    load_weights(encoder, tmp_path / ENCODER)
+    assert torch.equal(encoder.layers[0].weight, trained.encoder.layers[0].weight)
+    load_weights(network(), tmp_path / NETWORK)
+    saved = json.loads((tmp_path / "pretrain.json").read_text())
+    assert saved["config"]["batch_cases"] == 48 and "embedding_rank" in saved["last"]
+
+
+def test_a_pretrained_embedding_predicts_better_than_a_random_one():
+    data = flows(400)
+    lift = data.fields["cp_bottom"][..., 5].reshape(-1, 1)
+    errors = []
+    for steps in (1, 250):
+        trained = network()
+        pretrain(trained, data.select(torch.arange(300)), config(steps=steps), progress=False)
+        with torch.no_grad():
+            z = trained(data.batch(torch.arange(400))).double()
+        z = torch.cat([z - z[:1800].mean(0), torch.ones(len(z), 1)], 1)
+        few = slice(0, 240)
+        ridge = 1e-3 * torch.eye(z.shape[1], dtype=torch.float64)
+        solution = torch.linalg.solve(z[few].T @ z[few] + ridge, z[few].T @ lift[few])
+        errors.append((z[1800:] @ solution - lift[1800:]).square().mean().item())
+    assert errors[1] < 0.7 * errors[0]
+
+
+def test_a_forbidden_view_is_refused_before_anything_is_done(tmp_path):
+    views = (Mirror(), Incidence(count=2), ManufacturingNoise())
+    with pytest.raises(ViewError, match="ManufacturingNoise is forbidden for 'xtr_top'"):
+        pretrain(network(), flows(), config(views=views), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+    fine = config(views=views, labels=("cl", "cd", "cm"), steps=2)
+    pretrain(network(), flows(), fine, progress=False)
+
+
+def test_a_batch_larger_than_the_corpus_is_refused():
+    with pytest.raises(ConfigError, match="48 sections and there are 20"):
+        pretrain(network(), flows(20), config(), progress=False)
+
+
+def test_a_collapse_is_an_alarm_in_the_log():
+    pretext = ContourMatch(objective=VICReg(variance=0.0, covariance=0.0), projector=8)
+    views = (Repanel(), ManufacturingNoise(waviness=0.05))
+    settings = config(pretext, steps=100, views=views, labels=("cl",))
+    result = pretrain(network(2), flows(), settings, progress=False)
+    assert "raise the variance weight" in result.history[-1]["alarm"]
+
+
+def test_it_resumes_to_the_same_weights(tmp_path):
+    whole, stopped = network(), network()
+    pretrain(whole, flows(), config(), tmp_path / "whole", progress=False)
+
+    class Stop(Exception):
+        pass
+
+    def killed(*arguments):
+        raise Stop
+
+    from formwright.surrogate import pretrain as module
+
+    original, calls = module._Step.__call__, []
+
+    def until(self, model, step, generator):
+        calls.append(step)
+        return killed() if step == 17 else original(self, model, step, generator)
+
+    settings = TrainConfig(
+        steps=30, warmup_steps=5, log_every_steps=10, threads=1, checkpoint_every_seconds=0.0
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module._Step, "__call__", until)
+        with pytest.raises(Stop):
+            pretrain(stopped, flows(), config(train=settings), tmp_path / "cut", progress=False)
+    again = network()
+    result = pretrain(again, flows(), config(train=settings), tmp_path / "cut", progress=False)
+    assert result.resumed_from == 17
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+
+
+def test_flows_come_back_from_a_file(tmp_path):
+    flows().save(tmp_path / "f")
+    back = load_flows(tmp_path / "f")
+    assert torch.equal(back.pos, flows().pos)
+    assert back.conditions.keys() == {"alpha_deg", "reynolds"}
+    assert torch.equal(back.fields["cp_top"], flows().fields["cp_top"])
+    save_weights(nn.Linear(2, 2), tmp_path / "w")
+    with pytest.raises(CorpusError, match="holds 'weights'"):
+        load_flows(tmp_path / "w")
+    with pytest.raises(CheckpointError, match="absent"):
+        load_flows(tmp_path / "nothing")
+
+
+def test_flows_with_nan_are_refused():
+    data = flows()
+    data.fields["cp_top"][7, 2, 3] = torch.nan
+    with pytest.raises(CorpusError, match=r"'cp_top' is not finite in 1 of 96 .*\[7\]"):
+        Flows(pos=data.pos, conditions=data.conditions, fields=data.fields)
