@@ -80,7 +80,10 @@ def load_section(spec: SectionLike, *, points_per_side: int = 100) -> Section:
 
 
 def naca(designation: str, *, points_per_side: int = 100, closed: bool = True) -> Section:
-    """Return a NACA section of four or five digits.
+    """Return a NACA section of four or five digits, normalised like every other.
+
+    A cambered one has its nose a little in front of and below the origin of its own axes, so that
+    its ``placement`` holds a rotation of a fraction of a degree.
 
     Args:
         designation: E.g. ``"2412"``, ``"NACA 23012"``, ``"23112"`` (reflexed).
@@ -92,8 +95,7 @@ def naca(designation: str, *, points_per_side: int = 100, closed: bool = True) -
     """
     pos = naca_digits.coordinates(designation, points_per_side=points_per_side, closed=closed)
     name = "naca" + naca_digits.digits(designation)
-    validate(pos, name)
-    return Section(name=name, pos=pos, family="naca", source="NACA equations")
+    return section_from_points(pos.numpy(), name, source="NACA equations")
 
 
 def _from_numbers(spec: np.ndarray | Tensor, points_per_side: int) -> Section:

@@ -4,7 +4,8 @@ The height y of a side is interpolated as a function of ``u = +-sqrt(x)`` (negat
 a section is smooth at the nose as well as at the trailing edge. Each interval between two points
 holds the cubic through both with the slopes of the parabolas through three neighbours; at the
 trailing edge and on both sides of the nose, where the curvature may jump, the parabola is
-one-sided. The error falls with the cube of the spacing.
+one-sided. The error falls with the cube of the spacing. The nose is the point of least x, and x is
+counted from it: contours should be normalised (``datasets.contour.normalise``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 _SHORTEST: Final = 1e-7
+_FREE_BEND: Final = 1.0
+_BEND_RATIO: Final = 4.0
 
 
 def stations_y(pos: Float[Tensor, "*batch points 2"], n: int) -> Float[Tensor, "*batch stations"]:
@@ -64,7 +67,8 @@ def signed_roots(
     x = pos[..., 0]
     nose = x.detach().argmin(1, keepdim=True)
     side = (torch.arange(x.shape[1], device=x.device) - nose).sign()
-    root = torch.where(side == 0, 1.0, x.clamp(min=_SHORTEST**2)).sqrt()
+    behind = (x - x.gather(1, nose)).clamp(min=_SHORTEST**2)
+    root = torch.where(side == 0, 1.0, behind).sqrt()
     return (side * root).cummax(1).values, nose
 
 
@@ -86,13 +90,22 @@ def _interpolate(u: Tensor, y: Tensor, nose: Tensor, at: Tensor) -> Tensor:
     smooth_right = (u3 - u2 > _SHORTEST) & (k + 1 != nose)
     left = torch.where(smooth_left, (slope - slope_before) / (h + h_before), 0.0)
     right = torch.where(smooth_right, (slope_after - slope) / (h + h_after), 0.0)
-    bend_left = h**2 * torch.where(smooth_left, left, right)
-    bend_right = h**2 * torch.where(smooth_right, right, left)
+    left, right = torch.where(smooth_left, left, right), torch.where(smooth_right, right, left)
+    bend_left, bend_right = h**2 * _limited(left, right), h**2 * _limited(right, left)
     place = (at - u1) / h
     t = place.clamp(0.0, 1.0)
     rise, beyond = h * slope, place - t
     inside = y1 + t * (rise - (1.0 - t) * (bend_left + t * (bend_right - bend_left)))
     return inside + beyond * (rise + torch.where(beyond > 0.0, bend_right, -bend_left))
+
+
+def _limited(bend: Tensor, other: Tensor) -> Tensor:
+    """Return the bend of one end of an interval, kept to a few times that of the other end.
+
+    Smooth sections stay as they are; at a kink or a misread point no overshoot is left.
+    """
+    limit = _FREE_BEND + _BEND_RATIO * other.detach().abs()
+    return torch.minimum(torch.maximum(bend, -limit), limit)
 
 
 def _divided(u0: Tensor, u1: Tensor, y0: Tensor, y1: Tensor) -> tuple[Tensor, Tensor]:

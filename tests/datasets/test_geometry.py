@@ -93,7 +93,6 @@ def test_gradient_agrees_with_finite_differences(name):
     generator = torch.Generator().manual_seed(0)
     for _ in range(4):
         direction = torch.randn(pos.shape, generator=generator, dtype=torch.float64)
-        direction[24, 0] = 0.0
         step = 1e-7
         value = torch.func.jvp(MEASURES[name], (pos,), (direction,))[1]
         ahead, behind = (
