@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 
-def optimize(study: Path, *, out: Path | None = None, fresh: bool = False) -> int:
+def optimize(
+    study: Path,
+    *,
+    out: Path | None = None,
+    resume: Annotated[bool, Parameter(negative="--no-resume")] = True,
+) -> int:
     """Run a design study: optimise with the surrogate, verify with the solver, write a report.
 
     ```text
     formwright optimize study.toml
-    formwright optimize study.toml --out runs/second --fresh
+    formwright optimize study.toml --out runs/second --no-resume
     ```
 
     The folder holds `study.toml`, `result.json`, `polars.json`, `start.dat`, `best.dat` and
@@ -24,9 +30,9 @@ def optimize(study: Path, *, out: Path | None = None, fresh: bool = False) -> in
     Args:
         study: The study's TOML file; docs/design-studies.md describes it.
         out: The study's folder; `runs/NAME` where not given, after the file's name.
-        fresh: Begin anew, even where the folder holds a stopped or a finished study.
+        resume: Go on with what the folder holds; with `--no-resume` it is replaced.
     """
-    return run_study(study, out or Path("runs") / study.stem, resume=not fresh)
+    return run_study(study, out or Path("runs") / study.stem, resume=resume)
 
 
 def report(folder: Path) -> None:
@@ -60,11 +66,12 @@ def demo(what: Literal["airfoil"] = "airfoil", *, out: Path = Path("runs/demo-ai
         what: What to design.
         out: The study's folder.
     """
-    from formwright.design.study import MULTIPOINT
+    from formwright.design import study
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print(f"Designing an {what}: minimise drag at six lift coefficients, from NACA 0012.")
-    return run_study(MULTIPOINT, out, resume=False)
+    path = Path(study.__file__).parent / "studies" / "multipoint.toml"
+    return run_study(path, out, resume=False)
 
 
 def run_study(path: Path, folder: Path, *, resume: bool) -> int:

@@ -1,0 +1,105 @@
+"""``formwright corpus``: many cases, solved on all cores; stopped at any time, it goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from cyclopts import App
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+HELP: Final = """Generate and inspect corpora: cases, labels and their provenance on disk.
+
+```text
+formwright corpus polars --out corpora/polars --sections 5000
+formwright corpus info corpora/polars
+```
+"""
+app = App(name="corpus", help=HELP, help_format="markdown")
+
+
+@app.command
+def polars(
+    *,
+    out: Path,
+    sections: int | None = None,
+    seed: int | None = None,
+    split: Literal["train", "validation", "test"] | None = None,
+    config: Path | None = None,
+    workers: int | None = None,
+    hours: float | None = None,
+    quiet: bool = False,
+) -> None:
+    """Compute XFoil polars of database sections and of random blends of them.
+
+    ```text
+    formwright corpus polars --out corpora/polars --sections 5000
+    formwright corpus polars --out corpora/test --sections 300 --split test --seed 7
+    formwright corpus polars --out corpora/mine --config recipe.toml --hours 8
+    ```
+
+    Run the same command again to go on after a stop, or with more sections to extend the corpus.
+    Families of sections are kept in one split, and no blend reaches across splits.
+
+    Args:
+        out: The corpus's folder.
+        sections: How many sections.
+        seed: Of everything random.
+        split: Whose families the sections come from.
+        config: TOML with any attribute of the recipe (docs/corpora.md); flags go before it.
+        workers: Processes at a time; one a core where not given.
+        hours: Start no section after this time.
+        quiet: Show no progress bar.
+    """
+    from formwright.datasets.config import from_mapping, read_toml
+    from formwright.datasets.polars import PolarCorpus, generate
+
+    recipe: dict[str, Any] = {} if config is None else read_toml(config)
+    flags = {"sections": sections, "seed": seed, "split": split}
+    recipe |= {name: value for name, value in flags.items() if value is not None}
+    corpus = generate(
+        from_mapping(PolarCorpus, recipe, where=str(config or "the recipe")),
+        out,
+        workers=workers,
+        time_limit_s=None if hours is None else 3600.0 * hours,
+        progress=not quiet,
+    )
+    describe(corpus.path)
+
+
+@app.command
+def info(folder: Path) -> None:
+    """Describe a corpus: how it was made, how many points it holds, why points are missing.
+
+    ```text
+    formwright corpus info corpora/polars
+    ```
+
+    Args:
+        folder: The corpus's folder.
+    """
+    describe(folder)
+
+
+def describe(folder: Path) -> None:
+    """Print what a corpus holds."""
+    import pyarrow.compute as pc
+
+    from formwright.datasets.corpus import open_corpus
+
+    corpus = open_corpus(folder)
+    rows = corpus.read(["case_id", "split", "converged", "reason"])
+    converged = rows["converged"].to_numpy()
+    reasons = pc.value_counts(rows.filter(pc.invert(rows["converged"]))["reason"])  # pyright: ignore
+    most = sorted(reasons.to_pylist(), key=lambda entry: -entry["counts"])[:5]
+    table = Table(title=escape(str(folder)), show_header=False, title_justify="left")
+    manifest = corpus.manifest
+    for name in ("name", "solver", "seed", "licence", "split_rule", "created", "formwright"):
+        table.add_row(name.replace("_", " "), escape(str(manifest.get(name, "-"))))
+    table.add_row("cases", f"{len(set(rows['case_id'].to_pylist())):,}")
+    table.add_row("points", f"{len(rows):,}, {int(converged.sum()):,} converged")
+    for entry in most:
+        table.add_row("not converged", f"{entry['counts']:,}: {escape(str(entry['values']))}")
+    Console(highlight=False).print(table)
