@@ -104,6 +104,9 @@ def _convert_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
     """Return ``value`` as the first option that takes it; the last refusal is raised."""
     if value is None and type(None) in options:
         return None
+    chosen = _tagged(options, value, where)
+    if chosen is not None:
+        return _convert(chosen, value, where)
     refusals = []
     for option in options:
         if option is type(None):
@@ -113,6 +116,29 @@ def _convert_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
         except ConfigError as error:
             refusals.append(error)
     raise refusals[-1]
+
+
+def _tagged(options: tuple[Any, ...], value: Any, where: str) -> Any:
+    """Return the dataclass among ``options`` whose ``kind`` the table names, None if none has one.
+
+    A table without ``kind`` means the first of them.
+    """
+    kinds = {
+        field.default: option
+        for option in options
+        if dataclasses.is_dataclass(option)
+        for field in dataclasses.fields(option)
+        if field.name == "kind"
+    }
+    if not kinds or not isinstance(value, Mapping):
+        return None
+    kind = value.get("kind", next(iter(kinds)))
+    if kind not in kinds:
+        raise ConfigError(
+            f"{where}.kind = {kind!r} is none of {', '.join(map(repr, kinds))}."
+            f"{did_you_mean(str(kind), map(str, kinds))}"
+        )
+    return kinds[kind]
 
 
 def _convert_sequence(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
@@ -144,7 +170,7 @@ def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
             names = [str(member.value) for member in hint]
             raise ConfigError(
                 f"{where} = {value!r} is none of {', '.join(map(repr, names))}."
-                f"{did_you_mean(value, names)}"
+                f"{did_you_mean(str(value), names)}"
             ) from None
     if hint is Path and isinstance(value, str):
         return Path(value)

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -20,7 +22,7 @@ from torch import Tensor
 from formwright.design import scipy_methods
 from formwright.design.methods import Adam
 from formwright.design.problem import Evaluation, Limits, Problem, evaluate, limits
-from formwright.design.progress import Attempt, Callback, Iterate, Progress
+from formwright.design.progress import Attempt, Callback, Iterate, Progress, finite
 
 BETAS = (0.9, 0.999)
 
@@ -64,9 +66,10 @@ def best_attempt(attempts: tuple[Attempt, ...]) -> Attempt:
     """Return the feasible attempt with the lowest objective, or the least infeasible one."""
 
     def rank(attempt: Attempt) -> tuple[bool, float]:
-        infeasible = not attempt.violation <= scipy_methods.FEASIBLE
-        value = attempt.violation if infeasible else attempt.objective
-        return infeasible, value if math.isfinite(value) else math.inf
+        violation = math.inf if attempt.violation is None else attempt.violation
+        objective = math.inf if attempt.objective is None else attempt.objective
+        infeasible = violation > scipy_methods.FEASIBLE or objective == math.inf
+        return infeasible, violation if infeasible else objective
 
     return min(attempts, key=rank)
 
@@ -110,9 +113,7 @@ def step(problem: Problem, method: Adam, bounds: Limits, state: State) -> tuple[
     scale = (second / (1.0 - BETAS[1] ** count)).sqrt() + 1e-12
     rate = method.learning_rate * 0.5 * (1.0 + math.cos(math.pi * state.step / method.steps))
     move = torch.where(healthy, rate * first / (1.0 - BETAS[0] ** count) / scale, 0.0)
-    new = replace(
-        state, u=(state.u - move).clamp(0.0, 1.0), first=first, second=second, step=count
-    )
+    new = replace(state, u=(state.u - move).clamp(0.0, 1.0), first=first, second=second, step=count)
     if count % method.inner == 0:
         multipliers = (state.penalty * residual.detach()).nan_to_num(0.0)
         new = replace(new, multipliers=multipliers, penalty=state.penalty * method.growth)
@@ -136,7 +137,10 @@ def _descend(problem: Problem, method: Adam, progress: Progress, callback: Callb
         state, evaluation = step(problem, method, bounds, state)
         objective, violation = _best(evaluation, bounds)
         line = Iterate(
-            start=-1, iteration=state.step - 1, objective=objective, violation=violation
+            start=-1,
+            iteration=state.step - 1,
+            objective=finite(objective),
+            violation=finite(violation),
         )
         spent = before + time.perf_counter() - began
         progress = replace(
@@ -169,8 +173,8 @@ def _attempts(
     return tuple(
         Attempt(
             x=tuple(x),
-            objective=value,
-            violation=distance,
+            objective=finite(value),
+            violation=finite(distance),
             success=distance <= scipy_methods.FEASIBLE,
             message=f"took its {method.steps} steps",
             iterations=method.steps,
@@ -191,19 +195,17 @@ def _best(evaluation: Evaluation, bounds: Limits) -> tuple[float, float]:
     return float(value[index]), float(violation[index])
 
 
-def _save(state: State) -> dict[str, object]:
+def _save(state: State) -> dict[str, Any]:
     """Return the state as numbers and lists."""
-    fields = (State.__dataclass_fields__,)[0]
-    values = {name: getattr(state, name) for name in fields}
+    values = {field.name: getattr(state, field.name) for field in fields(State)}
     return {k: v.tolist() if isinstance(v, Tensor) else v for k, v in values.items()}
 
 
-def _load(values: object) -> State:
-    """Return the state that ``_save`` wrote."""
-    assert isinstance(values, dict)
-    return State(
-        **{
-            k: torch.tensor(v, dtype=torch.float64) if isinstance(v, list) else v
-            for k, v in values.items()
-        }
-    )
+def _load(values: Mapping[str, Any]) -> State:
+    """Return the state that ``_save`` wrote; lists may have become tuples."""
+
+    def tensor(value: Any) -> Any:
+        plain = not isinstance(value, list | tuple)
+        return value if plain else torch.tensor(value, dtype=torch.float64)
+
+    return State(**{name: tensor(value) for name, value in values.items()})

@@ -92,7 +92,7 @@ def lift_targets(points: OperatingPoints) -> Constraint:
     def lift(prediction: Prediction, case: Data) -> Float[Tensor, "designs values"]:
         return label(prediction, "cl", case)[:, free]
 
-    return Constraint(name="cl", function=lift, lower=targets, upper=targets, scale=0.1)
+    return Constraint(name="cl_target", function=lift, lower=targets, upper=targets, scale=0.1)
 
 
 def label_between(

@@ -21,9 +21,7 @@ from formwright.surrogate.model import Prediction
 Objective = Callable[[Prediction, Data], Tensor]
 
 
-def per_design(
-    values: Float[Tensor, " rows"], case: Data
-) -> Float[Tensor, "designs points"]:
+def per_design(values: Float[Tensor, " rows"], case: Data) -> Float[Tensor, "designs points"]:
     """Fold one value an operating point into one row a design."""
     ptr = case.ptr
     assert ptr is not None

@@ -87,9 +87,7 @@ def split(
     constraints: tuple[Constraint, ...], evaluation: Evaluation
 ) -> dict[str, Float[Tensor, "designs values"]]:
     """Return the value of each constraint by name."""
-    return {
-        c.name: c.values(evaluation.prediction, evaluation.case).detach() for c in constraints
-    }
+    return {c.name: c.values(evaluation.prediction, evaluation.case).detach() for c in constraints}
 
 
 def limits(problem: Problem, evaluation: Evaluation) -> Limits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,14 +17,14 @@ class Iterate:
     Attributes:
         start: Which start; -1 where a batched method reports the best of all.
         iteration: From 0, within the start.
-        objective: Its value.
-        violation: Largest scaled violation of a constraint.
+        objective: Its value; None where it is not finite.
+        violation: Largest scaled violation of a constraint; None where it is not finite.
     """
 
     start: int
     iteration: int
-    objective: float
-    violation: float
+    objective: float | None
+    violation: float | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,8 +32,8 @@ class Attempt:
     """A start that has ended: where, how well, and what the method said."""
 
     x: Vector
-    objective: float
-    violation: float
+    objective: float | None
+    violation: float | None
     success: bool
     message: str
     iterations: int
@@ -80,6 +81,11 @@ class Progress:
             seconds=seconds,
             state={},
         )
+
+
+def finite(value: float) -> float | None:
+    """Return the number, or None where it is none."""
+    return value if math.isfinite(value) else None
 
 
 Callback = Callable[[Progress], None]

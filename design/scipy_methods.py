@@ -13,7 +13,7 @@ from jaxtyping import Float
 from formwright.design.derivatives import Derivatives
 from formwright.design.methods import SLSQP, TrustConstr
 from formwright.design.problem import Limits, Problem, evaluate, limits
-from formwright.design.progress import Attempt, Callback, Iterate, Progress
+from formwright.design.progress import Attempt, Callback, Iterate, Progress, finite
 
 FEASIBLE = 1e-3
 
@@ -57,11 +57,11 @@ class Scaled:
     def _units(self) -> Float[np.ndarray, " rows"]:
         return np.concatenate([[self.factor], self.limits.scale.numpy()])
 
-    def status(self, u: Float[np.ndarray, " parameters"]) -> tuple[float, float]:
-        """Return the objective and the violation, unscaled and scaled."""
+    def status(self, u: Float[np.ndarray, " parameters"]) -> tuple[float | None, float | None]:
+        """Return the objective in its unit and the scaled violation."""
         values = self.derivatives.values(self.x(u))
         row = torch.from_numpy(values[None, 1:].copy())
-        return float(values[0]), float(self.limits.violation(row)[0])
+        return finite(float(values[0])), finite(float(self.limits.violation(row)[0]))
 
 
 def run(
@@ -144,7 +144,7 @@ def _minimise(
         "fun": lambda u: scaled.rows(u)[0],
         "jac": lambda u: scaled.jacobian(u)[0],
         "x0": np.clip(u, 0.0, 1.0),
-        "bounds": Bounds(np.zeros_like(u), np.ones_like(u), keep_feasible=True),
+        "bounds": Bounds(0.0, 1.0, keep_feasible=True),
         "callback": callback,
     }
     if isinstance(method, SLSQP):
@@ -192,15 +192,16 @@ def _trust_constr(scaled: Scaled, method: TrustConstr, common: dict[str, Any]) -
 
     constraints = []
     if len(scaled.limits.scale):
-        constraints.append(
-            NonlinearConstraint(
-                lambda u: scaled.rows(u)[1:],
-                (scaled.limits.lower / scaled.limits.scale).numpy(),
-                (scaled.limits.upper / scaled.limits.scale).numpy(),
-                jac=lambda u: scaled.jacobian(u)[1:],
-                hess=BFGS(),
-            )
+        jacobian: Any = lambda u: scaled.jacobian(u)[1:]  # noqa: E731
+        low, high = scaled.limits.lower, scaled.limits.upper
+        constraint = NonlinearConstraint(
+            lambda u: scaled.rows(u)[1:],
+            (low / scaled.limits.scale).numpy(),
+            (high / scaled.limits.scale).numpy(),
+            jac=jacobian,
+            hess=BFGS(),
         )
+        constraints.append(constraint)
     options = {
         "maxiter": method.max_iterations,
         "gtol": method.tolerance,

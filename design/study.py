@@ -3,7 +3,7 @@
 A study's folder
 ----------------
 ``study.toml`` (as run), ``result.json``, ``polars.json``, ``start.dat``, ``best.dat``,
-``labels.jsonl`` (what the solver was asked on the way: future training data), ``progress.json``
+``labels.jsonl`` (what the solver was asked on the way: future training data), ``state/``
 (how far an interrupted run came) and ``report.html``. No file holds NaN: an absent number is
 ``null``. A *claim* is the surrogate's, a *verdict* the solver's.
 
@@ -28,7 +28,8 @@ A study's folder
        start, best: {claimed: [number | null, ...], verified: [number | null, ...],
                      satisfied: bool (claimed), violation: number (claimed, in its own unit),
                      verified_satisfied: bool | null}}
-                     verified: the same function of the solver's labels; null where it cannot be
+                     verified: the same function of the solver's labels; null where it cannot be;
+                     satisfied means within 1/1000 of the constraint's scale, verified within 1/10
     optimisation     {method: {kind, ...}, seed, success, message, iterations, evaluations,
                       seconds, starts: [{objective, violation, success, message, iterations}, ...],
                       history: [{round, start, iteration, objective, violation}, ...]}
@@ -53,3 +54,231 @@ A study's folder
        cp: {claimed, verified: {alpha_deg, top: [...], bottom: [...]} | null}}
                  used: converged and not dropped as false; cp: at the design's operating point
 """
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from formwright.datasets.airfoils import Section, write_dat
+from formwright.datasets.config import from_mapping, read_toml, to_mapping
+from formwright.datasets.errors import ConfigError
+from formwright.datasets.files import write_json, write_text
+from formwright.datasets.toml import to_toml
+from formwright.design import results
+from formwright.design.records import plain, read_json
+from formwright.design.specs import Study
+from formwright.design.stages import Claims, Round, Setup, prepare, run_round, verified
+from formwright.design.verifiers import Chosen, choose
+from formwright.design.verify import Verification
+from formwright.surrogate.model import Surrogate
+
+STATE: Final = "state"
+WRITTEN: Final = (
+    "study.toml",
+    "result.json",
+    "polars.json",
+    "start.dat",
+    "best.dat",
+    "labels.jsonl",
+    "report.html",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyResult:
+    """The outcome of a study.
+
+    Attributes:
+        folder: Where everything lies.
+        verdict: The outcome in one sentence.
+        claimed: Objective of the design by the surrogate.
+        verified: Objective by the solver; None where it did not converge at every point.
+        converged: Operating points that the solver verified, and how many there are.
+        feasible: Whether every constraint is met by the surrogate's claim.
+        result: All of ``result.json``.
+    """
+
+    folder: Path
+    verdict: str
+    claimed: float
+    verified: float | None
+    converged: tuple[int, int]
+    feasible: bool
+    result: Mapping[str, Any]
+
+
+def read_study(path: str | os.PathLike[str]) -> Study:
+    """Read a study from TOML; the keys are the attributes of ``Study``.
+
+    Raises:
+        ConfigError: Unknown key, missing key or a value of the wrong kind.
+    """
+    return from_mapping(Study, read_toml(path), where=Path(path).name)
+
+
+def run(
+    study: Study,
+    folder: str | os.PathLike[str],
+    *,
+    resume: bool = True,
+    surrogate: Surrogate | None = None,
+    chosen: Chosen | None = None,
+) -> StudyResult:
+    """Optimise, verify, record and report.
+
+    What ``folder`` already holds of the same study is not repeated: an optimisation goes on from
+    its last iteration, a finished study is returned as it is.
+
+    Args:
+        study: What to do.
+        folder: Where to write; made if absent.
+        resume: Go on from what is there; else begin anew.
+        surrogate: Use this one instead of loading ``study.surrogate``.
+        chosen: Verify with this one instead of ``study.solver``.
+
+    Raises:
+        ConfigError: The folder holds another study, or the study cannot be.
+        MissingSolverError: The solver asked for is not installed.
+        StorageError: The disk is full; run again to go on.
+    """
+    path = Path(folder)
+    _open_folder(path, study, resume)
+    done = read_json(path / "result.json")
+    if done is None:
+        done = _run(study, path, surrogate or load_surrogate(study.surrogate), chosen)
+    if not (path / "report.html").exists():
+        from formwright.design.report import write_report
+
+        write_report(path)
+    return _summary(path, done)
+
+
+def load_surrogate(name: str) -> Surrogate:
+    """Return the panel method as a surrogate, a shipped one, or one from a folder.
+
+    Raises:
+        UnknownNameError: There is none of that name.
+    """
+    if name == "panel":
+        from formwright.surrogate.panel import PanelSurrogate
+
+        return PanelSurrogate()
+    from formwright.surrogate.zoo import load
+
+    return load(name)
+
+
+def fingerprint(study: Study) -> str:
+    """Return what two equal studies have in common, and unequal ones have not."""
+    text = json.dumps(to_mapping(study), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _run(study: Study, path: Path, surrogate: Surrogate, chosen: Chosen | None) -> dict[str, Any]:
+    """Run all stages that are not done yet and write what they found."""
+    state = path / STATE
+    surrogate = surrogate.eval().requires_grad_(False)
+    setup = prepare(study, surrogate, chosen or choose(study.solver))
+    rounds: list[Round] = []
+    for index in range(study.rounds):
+        rounds.append(run_round(setup, index, rounds[-1] if rounds else None, state))
+        _write_labels(path / "labels.jsonl", setup, [(r.claims, r.verification) for r in rounds])
+    start = verified(setup, setup.start, state / "verify_start.json")
+    best = min(rounds, key=lambda found: results.rank(setup, found))
+    return _write(path, setup, rounds, best, start)
+
+
+def _write(
+    path: Path, setup: Setup, rounds: Sequence[Round], best: Round, start: Verification
+) -> dict[str, Any]:
+    """Write the files of a finished study, ``result.json`` last."""
+    asked = [(r.claims, r.verification) for r in rounds]
+    _write_labels(path / "labels.jsonl", setup, [(setup.start, start), *asked])
+    for name, claims in (("start", setup.start), ("best", best.claims)):
+        called = setup.section.name if name == "start" else setup.study.name
+        pos = claims.pos.detach()
+        section = Section(name=called, pos=pos, family="study", source=setup.study.name)
+        write_dat(path / f"{name}.dat", section)
+    write_json(path / "polars.json", plain(results.polars(setup, best, start)))
+    began = read_json(path / STATE / "study.json")["started"]
+    times = {"started": began, "finished": _now()}
+    content = plain(results.result(setup, rounds, best, start, times))
+    write_json(path / "result.json", content)
+    return content
+
+
+def _open_folder(path: Path, study: Study, resume: bool) -> None:
+    """Make the folder this study's.
+
+    Raises:
+        ConfigError: It is another study's.
+    """
+    mark = path / STATE / "study.json"
+    if not resume:
+        shutil.rmtree(path / STATE, ignore_errors=True)
+        for name in WRITTEN:
+            (path / name).unlink(missing_ok=True)
+    known = read_json(mark)
+    if known is not None and known["fingerprint"] != fingerprint(study):
+        raise ConfigError(
+            f"{str(path)!r} holds another study (its study.toml differs from the one asked for). "
+            "Give another folder, or resume=False (--no-resume) to replace it."
+        )
+    if known is None:
+        if (path / "result.json").exists():
+            raise ConfigError(
+                f"{str(path)!r} holds a result.json of which nothing else is known. Give another "
+                "folder, or resume=False (--no-resume) to replace it."
+            )
+        write_text(path / "study.toml", to_toml(to_mapping(study)))
+        write_json(mark, {"fingerprint": fingerprint(study), "started": _now()})
+
+
+def _write_labels(path: Path, setup: Setup, asked: Sequence[tuple[Claims, Verification]]) -> None:
+    """Write every sweep that the solver was asked for, one a line."""
+    lines, seen = [], set()
+    for claims, verification in asked:
+        for point, sweep in zip(setup.points.points, verification.sweeps, strict=True):
+            row = {
+                "solver": verification.solver,
+                "settings": dict(verification.settings),
+                "pos": claims.pos.tolist(),
+                "reynolds": point.reynolds,
+                "ncrit": point.ncrit,
+                "mach": point.mach,
+                "alpha_deg": sweep.alpha_deg,
+                "labels": dict(sweep.labels),
+                "used": sweep.used,
+                "reason": sweep.reasons,
+            }
+            line = json.dumps(plain(row), allow_nan=False)
+            if line not in seen:
+                lines.append(line)
+            seen.add(line)
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _summary(path: Path, content: Mapping[str, Any]) -> StudyResult:
+    """Return the outcome that ``result.json`` holds."""
+    verdicts = [point["best"]["verified"]["converged"] for point in content["points"]]
+    return StudyResult(
+        folder=path,
+        verdict=content["verdict"],
+        claimed=content["objective"]["best"]["claimed"],
+        verified=content["objective"]["best"]["verified"],
+        converged=(sum(verdicts), len(verdicts)),
+        feasible=all(row["best"]["satisfied"] for row in content["constraints"]),
+        result=content,
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -77,7 +77,9 @@ class BSpline(DesignSpace):
         """Return the parameters nearest to the sections, by least squares."""
         return sides.encode(self.sides, self.points, case)
 
-    def project(self, x: Float[Tensor, "designs parameters"]) -> Float[Tensor, "designs parameters"]:
+    def project(
+        self, x: Float[Tensor, "designs parameters"]
+    ) -> Float[Tensor, "designs parameters"]:
         """Clip to the bounds and part sides that cross."""
         return sides.project(self.sides, self.bounds, x, gap=0.002)
 
@@ -85,7 +87,7 @@ class BSpline(DesignSpace):
 def design_matrices(
     x: Float[Tensor, " points"], n: int
 ) -> tuple[Float[Tensor, "points parameters"], Float[Tensor, "points parameters"]]:
-    """Return what multiplies the parameters (2 n + 2) on the upper and on the lower side at ``x``."""
+    """Return what multiplies the 2 n + 2 parameters on the upper and on the lower side."""
     spline = torch.from_numpy(basis(x.detach().numpy(), n))
     nose, free = spline[:, 1:2], spline[:, 2:-1]
     zero, wedge = torch.zeros_like(free), (0.5 * x)[:, None]

@@ -76,6 +76,8 @@ class CST(DesignSpace):
         """Return the parameters nearest to the sections, by least squares."""
         return sides.encode(self.sides, self.points, case)
 
-    def project(self, x: Float[Tensor, "designs parameters"]) -> Float[Tensor, "designs parameters"]:
+    def project(
+        self, x: Float[Tensor, "designs parameters"]
+    ) -> Float[Tensor, "designs parameters"]:
         """Clip to the bounds and part sides that cross."""
         return sides.project(self.sides, self.bounds, x)

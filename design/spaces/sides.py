@@ -95,9 +95,7 @@ class Sides:
         return (self.thickness(shape)[:, 1:-1] > 0).all(1)
 
 
-def decode(
-    sides: Sides, points: OperatingPoints, x: Float[Tensor, "designs parameters"]
-) -> Data:
+def decode(sides: Sides, points: OperatingPoints, x: Float[Tensor, "designs parameters"]) -> Data:
     """Return designs as one batch; ``weights`` (designs, 2, n) travel with it for constraints."""
     width = sides.matrix.shape[1]
     shape = x[:, :width]
@@ -106,7 +104,9 @@ def decode(
     return case
 
 
-def encode(sides: Sides, points: OperatingPoints, case: Data) -> Float[Tensor, "designs parameters"]:
+def encode(
+    sides: Sides, points: OperatingPoints, case: Data
+) -> Float[Tensor, "designs parameters"]:
     """Return the parameters nearest to the sections of a batch, and the incidences of the cases.
 
     Raises:

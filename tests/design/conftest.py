@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from formwright.datasets.cases import section_case
 from formwright.datasets.cst import coordinates
 from formwright.datasets.solvers.result import POLAR_LABELS, Result, stations
@@ -12,7 +14,6 @@ from formwright.design.spaces.bspline import BSpline
 from formwright.design.spaces.cst import CST
 from formwright.design.spaces.points import OperatingPoint, OperatingPoints
 from formwright.surrogate.model import Prediction, Surrogate
-from torch import nn
 
 NACA0012 = (-0.1718, -0.1567, -0.1559, -0.1393, -0.1597, -0.1295, -0.1513, -0.1418)
 

@@ -1,0 +1,346 @@
+"""What a finished study writes down: ``result.json`` and ``polars.json`` (layout: ``study``)."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from formwright.datasets import geometry
+from formwright.datasets.config import to_mapping
+from formwright.datasets.solvers.result import POLAR_LABELS, stations
+from formwright.design.constraints import Constraint
+from formwright.design.problem import Evaluation, judge, limits, split
+from formwright.design.scipy_methods import FEASIBLE
+from formwright.design.stages import Claims, Round, Setup
+from formwright.design.verify import Sweep, Verdict, Verification
+from formwright.surrogate.model import Prediction
+
+FORMAT_VERSION: Final = 1
+VERIFIED_TOLERANCE: Final = 0.1
+LABELS: Final = tuple(label.name for label in POLAR_LABELS)
+GEOMETRY: Final = ("max_thickness", "area", "leading_edge_radius", "trailing_edge_angle_deg")
+
+
+def result(
+    setup: Setup,
+    rounds: Sequence[Round],
+    best: Round,
+    start: Verification,
+    times: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the content of ``result.json``.
+
+    Args:
+        setup: The study.
+        rounds: All rounds.
+        best: The round whose design is handed over.
+        start: The solver's verdict on the start.
+        times: ``started`` and ``finished``.
+    """
+    verification = best.verification
+    objective = {
+        "kind": setup.study.objective.value,
+        "lower_is_better": True,
+        "start": objectives(setup, setup.start, start),
+        "best": objectives(setup, best.claims, verification),
+    }
+    return {
+        "format_version": FORMAT_VERSION,
+        "name": setup.study.name,
+        "verdict": sentence(objective, verification),
+        "surrogate": _surrogate(setup, best),
+        "solver": _solver(setup, verification),
+        "start": _design(setup, setup.start, setup.x0, setup.section.name, "start.dat"),
+        "best": _design(setup, best.claims, best.solution.x, setup.study.name, "best.dat"),
+        "points": _points(setup, best, start),
+        "objective": objective,
+        "constraints": _constraints(setup, best, start),
+        "optimisation": _optimisation(setup, rounds, best),
+        "rounds": [_round(setup, r) for r in rounds],
+        "study": to_mapping(setup.study),
+        "seconds": _seconds(rounds, start),
+        "versions": {**versions(), "solver": verification.solver},
+        **times,
+    }
+
+
+def polars(setup: Setup, best: Round, start: Verification) -> dict[str, Any]:
+    """Return the content of ``polars.json``."""
+    sides = {"start": (setup.start, start), "best": (best.claims, best.verification)}
+    names = {"start": setup.section.name, "best": setup.study.name}
+    return {
+        "format_version": FORMAT_VERSION,
+        "stations": stations(),
+        "sections": {
+            side: {"name": names[side], "pos": claims.pos.tolist()}
+            for side, (claims, _) in sides.items()
+        },
+        **{side: _side_polars(setup, *both) for side, both in sides.items()},
+    }
+
+
+def verified_evaluation(setup: Setup, claims: Claims, verification: Verification) -> Evaluation:
+    """Return objective and constraints of the solver's labels; NaN where it did not converge."""
+    verdicts = verification.verdicts
+    labels = {name: _row([v.labels[name] for v in verdicts]) for name in LABELS}
+    nothing = {name: torch.full_like(value, torch.nan) for name, value in labels.items()}
+    case = claims.case.clone()
+    case.alpha_deg = _row([v.alpha_deg for v in verdicts])
+    said = Prediction(mean=labels, std=nothing, lower=nothing, upper=nothing, level=1.0, fields={})
+    return judge(setup.problem, case, said)
+
+
+def claimed_evaluation(setup: Setup, claims: Claims) -> Evaluation:
+    """Return objective and constraints of the surrogate's labels."""
+    return judge(setup.problem, claims.case, claims.prediction)
+
+
+def objectives(setup: Setup, claims: Claims, verification: Verification) -> dict[str, float]:
+    """Return the objective claimed and verified; NaN where a point did not converge."""
+    return {
+        "claimed": float(claimed_evaluation(setup, claims).objective[0]),
+        "verified": float(verified_evaluation(setup, claims, verification).objective[0]),
+    }
+
+
+def rank(setup: Setup, found: Round) -> tuple[int, bool, float]:
+    """Return what the rounds are ordered by: points missed, constraints broken, objective.
+
+    All by the solver, but for the objective where the solver missed points.
+    """
+    missed = sum(not verdict.converged for verdict in found.verification.verdicts)
+    evaluation = verified_evaluation(setup, found.claims, found.verification)
+    rows = limits(setup.problem, evaluation)
+    broken = float(rows.violation(evaluation.constraints.nan_to_num(0.0))[0]) > VERIFIED_TOLERANCE
+    if missed:
+        return missed, not found.solution.feasible, found.solution.objective
+    return missed, broken, float(evaluation.objective[0])
+
+
+def sentence(objective: Mapping[str, Any], verification: Verification) -> str:
+    """Return the outcome in one sentence."""
+    start, best, kind = objective["start"], objective["best"], objective["kind"]
+    converged = sum(verdict.converged for verdict in verification.verdicts)
+    total = len(verification.verdicts)
+    if converged < total:
+        return (
+            f"{kind}: {best['claimed']:.5g} claimed (start {start['claimed']:.5g}); "
+            f"{verification.solver} verified {converged} of {total} operating points."
+        )
+    before = "not verifiable" if np.isnan(start["verified"]) else f"{start['verified']:.5g}"
+    return (
+        f"{kind}: {best['claimed']:.5g} claimed, {best['verified']:.5g} verified by "
+        f"{verification.solver} at all {total} operating points; the start: {before} verified."
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a number depends on."""
+    packages = ("formwright", "torch", "numpy", "scipy")
+    return {name: metadata.version(name) for name in packages} | {
+        "python": platform.python_version()
+    }
+
+
+def _row(values: Sequence[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def _surrogate(setup: Setup, best: Round) -> dict[str, Any]:
+    labels = {label.name: label.unit for label in setup.problem.surrogate.labels}
+    level = float(best.claims.prediction.level)
+    return {"name": setup.study.surrogate, "labels": labels, "level": level}
+
+
+def _solver(setup: Setup, verification: Verification) -> dict[str, Any]:
+    name, _, version = verification.solver.rpartition(" ")
+    return {
+        "requested": setup.study.solver.value,
+        "name": name or verification.solver,
+        "version": version if name else "",
+        "why": setup.chosen.why,
+        "settings": verification.settings,
+    }
+
+
+def _design(setup: Setup, claims: Claims, x: Tensor, name: str, file: str) -> dict[str, Any]:
+    shape = {
+        key: float(getattr(geometry, key)(claims.pos[None]).reshape(-1)[0]) for key in GEOMETRY
+    }
+    parameters = dict(zip(setup.space.names, x.tolist(), strict=True))
+    return {"section": name, "file": file, "parameters": parameters, "geometry": shape}
+
+
+def _points(setup: Setup, best: Round, start: Verification) -> list[dict[str, Any]]:
+    rows = []
+    for i, point in enumerate(setup.points.points):
+        conditions = {
+            "target_cl": point.cl,
+            "reynolds": point.reynolds,
+            "ncrit": point.ncrit,
+            "mach": point.mach,
+            "weight": point.weight,
+        }
+        sides = {
+            "start": _point(setup.start, start.verdicts[i], i),
+            "best": _point(best.claims, best.verification.verdicts[i], i),
+        }
+        rows.append(conditions | sides)
+    return rows
+
+
+def _point(claims: Claims, verdict: Verdict, i: int) -> dict[str, Any]:
+    """Return claim and verdict at one operating point."""
+    parts = ("mean", "std", "lower", "upper")
+    said = claims.prediction
+    labels = {
+        name: {part: float(getattr(said, part)[name][i]) for part in parts} for name in said.mean
+    }
+    within = {
+        name: ends["lower"] <= verdict.labels[name] <= ends["upper"]
+        for name, ends in labels.items()
+        if verdict.converged and name in verdict.labels
+    }
+    return {
+        "claimed": {"alpha_deg": claims.alpha_deg[i], "labels": labels},
+        "verified": {
+            "converged": verdict.converged,
+            "reason": verdict.reason,
+            "alpha_deg": verdict.alpha_deg,
+            "labels": dict(verdict.labels),
+            "dropped": verdict.dropped,
+            "within": within,
+        },
+    }
+
+
+def _constraints(setup: Setup, best: Round, start: Verification) -> list[dict[str, Any]]:
+    sides = {"start": (setup.start, start), "best": (best.claims, best.verification)}
+    table = {
+        side: (claimed_evaluation(setup, claims), verified_evaluation(setup, claims, verdict))
+        for side, (claims, verdict) in sides.items()
+    }
+    return [
+        {
+            "name": constraint.name,
+            "lower": constraint.lower,
+            "upper": constraint.upper,
+            **{side: _constraint(constraint, *both) for side, both in table.items()},
+        }
+        for constraint in setup.problem.constraints
+    ]
+
+
+def _constraint(
+    constraint: Constraint, claimed: Evaluation, verified: Evaluation
+) -> dict[str, Any]:
+    """Return values, violation and satisfaction of one constraint on one design."""
+    said = split((constraint,), claimed)[constraint.name][0].numpy()
+    found = split((constraint,), verified)[constraint.name][0].numpy()
+    violation = _violation(constraint, said)
+    missing = bool(np.isnan(found).any())
+    return {
+        "claimed": said,
+        "verified": found,
+        "satisfied": bool(violation <= FEASIBLE * constraint.scale),
+        "violation": violation,
+        "verified_satisfied": None
+        if missing
+        else bool(_violation(constraint, found) <= VERIFIED_TOLERANCE * constraint.scale),
+    }
+
+
+def _violation(constraint: Constraint, values: np.ndarray) -> float:
+    """Return the largest distance from the bounds, in the constraint's unit."""
+    low = -np.inf if constraint.lower is None else np.asarray(constraint.lower)
+    high = np.inf if constraint.upper is None else np.asarray(constraint.upper)
+    return float(np.maximum(np.maximum(low - values, values - high), 0.0).max(initial=0.0))
+
+
+def _optimisation(setup: Setup, rounds: Sequence[Round], best: Round) -> dict[str, Any]:
+    return {
+        "method": to_mapping(setup.study.method),
+        "seed": setup.study.seed,
+        "success": best.solution.success,
+        "message": best.solution.message,
+        "iterations": sum(len(r.solution.history) for r in rounds),
+        "evaluations": sum(r.solution.evaluations for r in rounds),
+        "seconds": sum(r.solution.seconds for r in rounds),
+        "starts": [
+            {k: v for k, v in to_mapping(attempt).items() if k != "x"}
+            for attempt in best.solution.attempts
+        ],
+        "history": [
+            {"round": r.index, **to_mapping(line)} for r in rounds for line in r.solution.history
+        ],
+    }
+
+
+def _round(setup: Setup, found: Round) -> dict[str, Any]:
+    values = objectives(setup, found.claims, found.verification)
+    feasible = found.solution.feasible
+    return {"round": found.index, **values, "feasible": feasible, "offsets": dict(found.offsets)}
+
+
+def _seconds(rounds: Sequence[Round], start: Verification) -> dict[str, float]:
+    searched = sum(r.solution.seconds for r in rounds)
+    checked = start.seconds + sum(r.verification.seconds for r in rounds)
+    return {"optimise": searched, "verify": checked, "total": searched + checked}
+
+
+def _side_polars(setup: Setup, claims: Claims, verification: Verification) -> list[dict[str, Any]]:
+    rows = []
+    for i, point in enumerate(setup.points.points):
+        rows.append(
+            {
+                "reynolds": point.reynolds,
+                "ncrit": point.ncrit,
+                "mach": point.mach,
+                "claimed": _claimed_polar(claims.sweeps[i], claims.bounds[i]),
+                "verified": _verified_polar(verification.sweeps[i]),
+                "cp": {
+                    "claimed": _claimed_pressure(claims, i),
+                    "verified": _pressure(verification.verdicts[i]),
+                },
+            }
+        )
+    return rows
+
+
+def _claimed_polar(
+    sweep: Sweep, bounds: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> dict[str, Any]:
+    ends = {f"{name}_lower": low for name, (low, _) in bounds.items()}
+    ends |= {f"{name}_upper": high for name, (_, high) in bounds.items()}
+    return {"alpha_deg": sweep.alpha_deg, **sweep.labels, **ends}
+
+
+def _verified_polar(sweep: Sweep) -> dict[str, Any]:
+    return {
+        "alpha_deg": sweep.alpha_deg,
+        **sweep.labels,
+        "converged": sweep.converged,
+        "used": sweep.used,
+        "reason": sweep.reasons,
+    }
+
+
+def _claimed_pressure(claims: Claims, i: int) -> dict[str, Any] | None:
+    fields = claims.prediction.fields
+    if "cp_top" not in fields:
+        return None
+    top, bottom = (fields[name][i].detach().double().numpy() for name in ("cp_top", "cp_bottom"))
+    return {"alpha_deg": claims.alpha_deg[i], "top": top, "bottom": bottom}
+
+
+def _pressure(verdict: Verdict) -> dict[str, Any] | None:
+    if not verdict.converged or "cp_top" not in verdict.fields:
+        return None
+    top, bottom = verdict.fields["cp_top"], verdict.fields["cp_bottom"]
+    return {"alpha_deg": verdict.alpha_deg, "top": top, "bottom": bottom}
