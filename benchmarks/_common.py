@@ -122,9 +122,10 @@ def cells(value: Any, columns: Sequence[str]) -> list[str]:
 
 
 def short(value: Any) -> str:
-    """Return a number with four digits that count; anything else as it is."""
+    """Return a number with four digits that count, a large one in full; the rest as it is."""
     if value is None:
         return "-"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    whole = isinstance(value, int) or abs(value) >= 1e4
+    return f"{value:,.0f}" if whole else f"{value:.4g}"
