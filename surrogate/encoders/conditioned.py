@@ -1,21 +1,55 @@
-"""A section's embedding joined with an operating point: one vector a point."""
+"""A section's embedding joined with an operating point: one vector a point, mirrored exactly.
+
+Every hidden unit exists twice: one belongs to the section as it is, its twin to the section
+mirrored in its chord (at the opposite incidence). Mirroring the case swaps the twins, so what is
+read from their sum keeps, what is read from their difference changes sign, and what is read from
+one of them belongs to one side of the section. A layer that respects this acts on sums and
+differences separately (Cohen and Welling 2016, the regular representation of a group of two).
+"""
 
 from __future__ import annotations
+
+from typing import Final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 from torch_geometric.data import Data
 
 from formwright.surrogate.encoders.encoder import Encoder
 
+Twins = tuple[Tensor, Tensor]
+EVEN_FEATURES: Final = 4
+ODD_FEATURES: Final = 2
 
-def condition_features(batch: Data) -> Float[Tensor, "points 4"]:
-    """Return incidence, logarithm of the Reynolds number and Ncrit, each of order one."""
-    alpha = torch.deg2rad(batch.alpha_deg)
-    speed = (batch.reynolds.log10() - 5.8) / 0.7
-    ncrit = (batch.ncrit - 8.0) / 3.0
-    return torch.stack([6.0 * alpha.sin(), 20.0 * (1.0 - alpha.cos()), speed, ncrit], -1)
+
+def condition_features(
+    alpha_deg: Float[Tensor, " points"],
+    reynolds: Float[Tensor, " points"],
+    ncrit: Float[Tensor, " points"],
+) -> tuple[Float[Tensor, "points 4"], Float[Tensor, "points 2"]]:
+    """Return what the mirror leaves alone, and what it turns round, each of order one."""
+    alpha = torch.deg2rad(alpha_deg)
+    speed = (reynolds.log() - 13.5) / 1.5
+    even = [40.0 * (1.0 - alpha.cos()) - 0.5, speed, speed**2 - 1.0, (ncrit - 8.0) / 3.0]
+    odd = [6.0 * alpha.sin(), 3.0 * (2.0 * alpha).sin()]
+    return torch.stack(even, -1), torch.stack(odd, -1)
+
+
+class TwinLinear(nn.Module):
+    """A linear layer that commutes with the mirror: one matrix for sums, one for differences."""
+
+    def __init__(self, width_in: int, width_out: int) -> None:
+        """Build both matrices."""
+        super().__init__()
+        self.even = nn.Linear(width_in, width_out)
+        self.odd = nn.Linear(width_in, width_out, bias=False)
+
+    def forward(self, own: Tensor, twin: Tensor) -> Twins:
+        """Map both twins."""
+        even, odd = self.even(0.5 * (own + twin)), self.odd(0.5 * (own - twin))
+        return even + odd, even - odd
 
 
 class Conditioned(nn.Module):
@@ -24,23 +58,47 @@ class Conditioned(nn.Module):
     A case is encoded once, whatever number of operating points it has.
 
     Attributes:
-        encoder: From section to embedding.
-        width: Length of the vector.
+        encoder: From section to embedding: its own half, then its mirror image's.
+        width: Length of the vector, ``2 * hidden``: own half, then the mirror image's.
     """
 
-    def __init__(self, encoder: Encoder, width: int = 128, layers: int = 2) -> None:
-        """Put ``layers`` hidden layers of ``width`` after the join."""
+    def __init__(self, encoder: Encoder, hidden: int = 192, layers: int = 4) -> None:
+        """Put ``layers`` residual layers of ``hidden`` twins after the join."""
         super().__init__()
-        self.encoder, self.width = encoder, width
-        self.of_case = nn.Linear(encoder.width, width)
-        self.of_point = nn.Linear(4, width, bias=False)
-        steps: list[nn.Module] = [nn.SiLU()]
-        for _ in range(layers):
-            steps += [nn.Linear(width, width), nn.SiLU()]
-        self.trunk = nn.Sequential(*steps)
+        self.encoder, self.width = encoder, 2 * hidden
+        self.of_case = nn.Linear(encoder.width, hidden)
+        self.of_point = nn.Linear(EVEN_FEATURES + ODD_FEATURES, hidden, bias=False)
+        self.layers = nn.ModuleList(TwinLinear(hidden, hidden) for _ in range(layers))
+
+    def cases(self, batch: Data) -> Float[Tensor, "cases width"]:
+        """Return what the trunk needs to know of each section."""
+        own, twin = self.encoder(batch).per_case.chunk(2, -1)
+        both = torch.stack([torch.cat([own, twin], -1), torch.cat([twin, own], -1)])
+        return torch.cat(tuple(self.of_case(both)), -1)
+
+    def points(
+        self,
+        cases: Float[Tensor, "cases width"],
+        case_of_point: Tensor,
+        alpha_deg: Float[Tensor, " points"],
+        reynolds: Float[Tensor, " points"],
+        ncrit: Float[Tensor, " points"],
+    ) -> Float[Tensor, "points width"]:
+        """Return the vector of every operating point, given those of the sections."""
+        even, odd = condition_features(alpha_deg, reynolds, ncrit)
+        even_part = functional.linear(even.to(cases), self.of_point.weight[:, :EVEN_FEATURES])
+        odd_part = functional.linear(odd.to(cases), self.of_point.weight[:, EVEN_FEATURES:])
+        own, twin = cases[case_of_point].chunk(2, -1)
+        own = functional.silu(own + even_part + odd_part)
+        twin = functional.silu(twin + even_part - odd_part)
+        for layer in self.layers:
+            step, twin_step = layer(own, twin)
+            own, twin = own + functional.silu(step), twin + functional.silu(twin_step)
+        return torch.cat([own, twin], -1)
 
     def forward(self, batch: Data) -> Float[Tensor, "points width"]:
-        """Return the vector of every operating point."""
-        case = self.of_case(self.encoder(batch).per_case)
-        point = self.of_point(condition_features(batch).to(case))
-        return self.trunk(case[batch.condition_batch] + point)
+        """Return the vector of every operating point of a batch."""
+        cases = self.cases(batch)
+        return self.points(
+            cases, batch.condition_batch, batch.alpha_deg, batch.reynolds, batch.ncrit
+        )

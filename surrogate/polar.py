@@ -1,0 +1,285 @@
+"""The surrogate of a polar: section and operating point -> lift, drag, moment, transition, Cp."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from formwright.datasets.airfoils import SectionLike, load_section
+from formwright.datasets.conditions import check
+from formwright.datasets.errors import ConditionError, OutOfRangeWarning
+from formwright.datasets.section import Section
+from formwright.datasets.solvers.result import N_STATIONS, POLAR_LABELS
+from formwright.surrogate.encoders.conditioned import Conditioned
+from formwright.surrogate.encoders.section import ContourMLP
+from formwright.surrogate.model import Prediction, Surrogate
+
+LABELS: Final = tuple(label.name for label in POLAR_LABELS)
+LEVEL: Final = 0.9
+_NORMAL_QUANTILE: Final = 1.6448536
+_CENTRE: Final = (0.0, -4.1, 0.0, 0.5, 0.5)
+_SCALE: Final = (0.7, 0.8, 0.05, 0.38, 0.38)
+_ROWS_AT_ONCE: Final = 8192
+_CONDITIONS: Final = ("alpha_deg", "reynolds", "ncrit")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PolarConfig:
+    """The architecture, saved beside the weights.
+
+    Attributes:
+        stations: Heights a side that the encoder reads.
+        encoder_hidden: Widths of the encoder's hidden layers.
+        embedding: Length of one half of a section's embedding.
+        hidden: Twins a layer of the trunk.
+        layers: Layers of the trunk.
+    """
+
+    stations: int = 32
+    encoder_hidden: tuple[int, ...] = (384, 256)
+    embedding: int = 128
+    hidden: int = 192
+    layers: int = 4
+
+    def network(self) -> Conditioned:
+        """Return encoder and trunk, untrained."""
+        encoder = ContourMLP(
+            stations=self.stations, hidden=self.encoder_hidden, embedding=self.embedding
+        )
+        return Conditioned(encoder, self.hidden, self.layers)
+
+
+class PolarSurrogate(Surrogate):
+    """Encoder, mirrored trunk and heads; a stand-in for XFoil over a wide range.
+
+    Lift and moment change sign with the mirror, drag keeps, transition and pressure change sides:
+    by construction. Mach numbers are taken but not looked at: the training data is incompressible.
+
+    Attributes:
+        config: The architecture.
+        network: Encoder and trunk.
+        training_range: Of each condition, where the training data lies.
+    """
+
+    labels = POLAR_LABELS
+
+    def __init__(
+        self,
+        config: PolarConfig | None = None,
+        training_range: Mapping[str, tuple[float, float]] | None = None,
+        network: Conditioned | None = None,
+    ) -> None:
+        """Build an untrained surrogate, on a given (pretrained) network or a new one."""
+        super().__init__()
+        self.config = config or PolarConfig()
+        self.training_range = dict(training_range or DEFAULT_RANGE)
+        self.network = network or self.config.network()
+        hidden = self.network.width // 2
+        self.turns = nn.Linear(hidden, 2, bias=False)
+        self.keeps = nn.Linear(hidden, 1)
+        self.side = nn.Linear(hidden, 1)
+        self.pressure = nn.Linear(hidden, N_STATIONS)
+        self.spread = nn.Linear(hidden, 3)
+        self.side_spread = nn.Linear(hidden, 1)
+        self.centre = nn.Buffer(torch.tensor(_CENTRE))
+        self.scale = nn.Buffer(torch.tensor(_SCALE))
+        self.calibration = nn.Buffer(torch.ones(len(LABELS)))
+
+    def means(self, vector: Float[Tensor, "points width"]) -> Float[Tensor, "points labels"]:
+        """Read the labels, on the scale of training, from the trunk's vectors."""
+        own, twin = vector.chunk(2, -1)
+        turns, keeps = self.turns(0.5 * (own - twin)), self.keeps(0.5 * (own + twin))
+        return torch.cat([turns[:, :1], keeps, turns[:, 1:], self.side(own), self.side(twin)], -1)
+
+    def log_spreads(self, vector: Float[Tensor, "points width"]) -> Float[Tensor, "points labels"]:
+        """Read the logarithm of the expected error of ``means``."""
+        own, twin = vector.chunk(2, -1)
+        keeps = self.spread(0.5 * (own + twin))
+        return torch.cat([keeps, self.side_spread(own), self.side_spread(twin)], -1)
+
+    def pressures(
+        self, vector: Float[Tensor, "points width"]
+    ) -> Float[Tensor, "points 2 stations"]:
+        """Read the pressure coefficients on the upper and on the lower side."""
+        return torch.stack([self.pressure(half) for half in vector.chunk(2, -1)], 1)
+
+    def half_widths(self, vector: Float[Tensor, "points width"]) -> Float[Tensor, "points labels"]:
+        """Return half the calibrated interval, in the labels' units (of ln cd for cd)."""
+        return self.log_spreads(vector).exp() * self.calibration * self.scale
+
+    def forward(self, batch: Data, *, fields: bool = False) -> Prediction:
+        """Predict every operating point of a batch, differentiably.
+
+        Args:
+            batch: Sections with ``alpha_deg``, ``reynolds`` and ``ncrit``.
+            fields: Also predict ``cp_top`` and ``cp_bottom`` at ``solvers.result.stations()``.
+        """
+        vector = self.network(batch)
+        middle = (self.means(vector) * self.scale + self.centre).to(batch.alpha_deg)
+        half = self.half_widths(vector).to(batch.alpha_deg)
+        mean, lower, upper, std = ({} for _ in range(4))
+        for i, label in enumerate(LABELS):
+            lower[label], mean[label], upper[label] = (
+                _physical(label, value)
+                for value in (
+                    middle[:, i] - half[:, i],
+                    middle[:, i],
+                    middle[:, i] + half[:, i],
+                )
+            )
+            relative = mean[label] if label == "cd" else 1.0
+            std[label] = relative * half[:, i] / _NORMAL_QUANTILE
+        names = ("cp_top", "cp_bottom")
+        cp = dict(zip(names, self.pressures(vector).unbind(1), strict=True)) if fields else {}
+        return Prediction(mean=mean, std=std, lower=lower, upper=upper, level=LEVEL, fields=cp)
+
+    def predict(
+        self,
+        sections: Sequence[SectionLike] | SectionLike,
+        *,
+        alpha_deg: ArrayLike,
+        reynolds: ArrayLike,
+        ncrit: ArrayLike = 9.0,
+    ) -> dict[str, np.ndarray]:
+        """Predict N sections at M operating points each.
+
+        Args:
+            sections: NACA names, database names, ``.dat`` paths, coordinate arrays or CST vectors.
+            alpha_deg: Incidence in the axes of the section's file, degrees; (M,), (N, 1), (N, M)...
+            reynolds: Reynolds number; broadcasts with the others.
+            ncrit: Amplification exponent; broadcasts.
+
+        Returns:
+            ``cl``, ``cd``, ``cm``, ``xtr_top``, ``xtr_bottom``, each (N, M).
+
+        Raises:
+            SectionError: A section that is none.
+            ConditionError: A condition without meaning, or shapes that do not broadcast.
+        """
+        listed = [sections] if _is_one(sections) else list(sections)  # pyright: ignore
+        conditions = _broadcast(len(listed), alpha_deg, reynolds, ncrit)
+        shape = conditions[0].shape
+        rows = np.repeat(np.arange(len(listed)), shape[1])
+        answer = self.predict_rows(listed, rows, *(c.reshape(-1) for c in conditions))
+        return {label: answer[label].reshape(shape) for label in LABELS}
+
+    def predict_rows(
+        self,
+        sections: Sequence[SectionLike],
+        section_index: Int[np.ndarray, " rows"],
+        alpha_deg: Float[np.ndarray, " rows"],
+        reynolds: Float[np.ndarray, " rows"],
+        ncrit: Float[np.ndarray, " rows"],
+    ) -> dict[str, np.ndarray]:
+        """Predict a table: each row one of ``sections`` at one operating point.
+
+        Every section is encoded once, however many rows it has.
+
+        Returns:
+            Every label and its standard deviation (``cl_std``, ...), each (rows,).
+
+        Raises:
+            SectionError: A section that is none.
+            ConditionError: A condition without meaning.
+        """
+        conditions = dict(zip(_CONDITIONS, (alpha_deg, reynolds, ncrit), strict=True))
+        check(conditions)
+        self._warn_outside(conditions)
+        loaded = [load_section(section) for section in sections]
+        turned = np.array([section.placement.rotation_deg for section in loaded])
+        index = torch.as_tensor(section_index)
+        given = [alpha_deg + turned[section_index], reynolds, ncrit]
+        points = [torch.from_numpy(np.array(c, dtype=np.float32)) for c in given]
+        with torch.inference_mode():
+            cases = self.network.cases(_sections(loaded))
+            parts = [
+                self._chunk(
+                    cases, index[i : i + _ROWS_AT_ONCE], *(p[i : i + _ROWS_AT_ONCE] for p in points)
+                )
+                for i in range(0, len(index), _ROWS_AT_ONCE)
+            ]
+        table = torch.cat(parts).numpy() if parts else np.zeros((0, 2 * len(LABELS)))
+        names = [*LABELS, *(f"{label}_std" for label in LABELS)]
+        return dict(zip(names, table.T, strict=True))
+
+    def _chunk(self, cases: Tensor, index: Tensor, *points: Tensor) -> Tensor:
+        """Return means and standard deviations of some rows, (rows, 10)."""
+        vector = self.network.points(cases, index, *points)
+        mean = self.means(vector) * self.scale + self.centre
+        std = self.half_widths(vector) / _NORMAL_QUANTILE
+        mean[:, 1].exp_()
+        std[:, 1] *= mean[:, 1]
+        mean[:, 3:].clamp_(0.0, 1.0)
+        return torch.cat([mean, std], -1).double()
+
+    def _warn_outside(self, conditions: Mapping[str, np.ndarray]) -> None:
+        """Warn of conditions that the training data does not reach."""
+        for name, values in conditions.items():
+            low, high = self.training_range[name]
+            outside = int(np.count_nonzero((values < low) | (values > high)))
+            if outside:
+                warnings.warn(
+                    f"{name}: {outside} of {np.size(values)} points lie outside the training range "
+                    f"{low:g} .. {high:g} (seen {np.min(values):g} .. {np.max(values):g}); their "
+                    "predictions are extrapolations.",
+                    OutOfRangeWarning,
+                    stacklevel=4,
+                )
+
+
+DEFAULT_RANGE: Final[Mapping[str, tuple[float, float]]] = {
+    "alpha_deg": (-11.0, 17.0),
+    "reynolds": (5e4, 1e7),
+    "ncrit": (3.0, 13.0),
+    "mach": (0.0, 0.1),
+}
+
+
+def _physical(label: str, value: Tensor) -> Tensor:
+    """Return a label in its own unit from the scale of its regression."""
+    if label == "cd":
+        return value.exp()
+    return value.clamp(0.0, 1.0) if label.startswith("xtr") else value
+
+
+def _sections(loaded: Sequence[Section]) -> Data:
+    """Return contours of any lengths as one batch without operating points."""
+    lengths = torch.tensor([len(section.pos) for section in loaded])
+    ptr = torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)])
+    return Data(pos=torch.cat([section.pos for section in loaded]), ptr=ptr)
+
+
+def _is_one(sections: Any) -> bool:
+    """Return whether one section was given and not a sequence of them."""
+    if isinstance(sections, np.ndarray | Tensor):
+        return sections.ndim == 1
+    return isinstance(sections, str | Section) or hasattr(sections, "__fspath__")
+
+
+def _broadcast(n: int, *conditions: ArrayLike) -> list[np.ndarray]:
+    """Return the conditions as (n, M) arrays.
+
+    Raises:
+        ConditionError: Their shapes do not broadcast to (n, M).
+    """
+    arrays = [np.asarray(c, dtype=np.float64) for c in conditions]
+    try:
+        shape = np.broadcast_shapes((n, 1), *(a.shape for a in arrays))
+    except ValueError:
+        shape = ()
+    if len(shape) != 2 or shape[0] != n:
+        shapes = ", ".join(f"{name} {a.shape}" for name, a in zip(_CONDITIONS, arrays, strict=True))
+        raise ConditionError(
+            f"conditions of shapes {shapes} do not broadcast to ({n}, M) for {n} sections: give "
+            "(M,) for all sections, (N, 1) for one a section, or (N, M)."
+        )
+    return [np.broadcast_to(a, shape) for a in arrays]
