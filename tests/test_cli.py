@@ -29,8 +29,6 @@ class ThinAirfoils:
         alpha_deg: np.ndarray,
         reynolds: np.ndarray,
         ncrit: np.ndarray,
-        *,
-        std: bool = False,
     ) -> dict[str, np.ndarray]:
         self.calls.append([section.name for section in sections])
         heights = np.array([float(section.pos[:, 1].max()) for section in sections] or [0.0])
@@ -40,7 +38,7 @@ class ThinAirfoils:
             "cm": -0.01 * ncrit,
         }
         spread = {f"{name}_std": np.abs(value) / 10 for name, value in values.items()}
-        return {**values, **spread} if std else values
+        return {**values, **spread}
 
 
 @pytest.fixture

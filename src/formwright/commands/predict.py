@@ -54,8 +54,10 @@ def predict(
         warnings.simplefilter("always", OutOfRangeWarning)
         predictor = load(surrogate).predict_rows
         outcome = predict_table(predictor, cases, out, spread=std, prefix=prefix)
-    messages = dict.fromkeys(str(entry.message) for entry in caught)
-    return _tell(outcome, [*outcome.notes, *messages], out)
+    messages: dict[str, str] = {}
+    for entry in caught:
+        messages.setdefault(str(entry.message).partition(":")[0], str(entry.message))
+    return _tell(outcome, [*outcome.notes, *messages.values()], out)
 
 
 def _tell(outcome: Outcome, notes: list[str], out: Path) -> int:

@@ -52,7 +52,7 @@ def predict_table(
 
     Args:
         predictor: ``PolarSurrogate.predict_rows``: (sections, section_index, alpha_deg, reynolds,
-            ncrit) -> labels, each (rows,); with ``std=True`` also ``label + "_std"``.
+            ncrit) -> every ``label`` and ``label + "_std"``, each (rows,).
         cases: A CSV with the columns ``NEEDED`` and perhaps ``ncrit``; others are kept.
         out: The CSV to write: the columns of ``cases``, the labels, and ``reason`` if a row failed.
         spread: Also write standard deviations.
@@ -196,11 +196,11 @@ def _predicted(
     numbers: Mapping[str, np.ndarray],
     spread: bool,
 ) -> dict[str, np.ndarray]:
-    """Call the surrogate, with ``std`` only where it is asked for."""
-    asked = {"std": True} if spread else {}
-    return predictor(
-        sections, index, numbers["alpha_deg"], numbers["reynolds"], numbers["ncrit"], **asked
+    """Call the surrogate; standard deviations are kept only where they are asked for."""
+    values = predictor(
+        sections, index, numbers["alpha_deg"], numbers["reynolds"], numbers["ncrit"]
     )
+    return {name: v for name, v in values.items() if spread or not name.endswith("_std")}
 
 
 def _numbers(
