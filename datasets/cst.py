@@ -13,6 +13,7 @@ the leading-edge term: B. M. Kulfan, "Modification of CST airfoil representation
 
 from __future__ import annotations
 
+from functools import cache
 from math import comb
 
 import torch
@@ -48,7 +49,7 @@ def basis(x: Float[Tensor, " points"], n: int) -> Float[Tensor, "points weights"
 def design_matrices(
     x: Float[Tensor, " points"], n: int
 ) -> tuple[Float[Tensor, "points parameters"], Float[Tensor, "points parameters"]]:
-    """Return the matrices that map a CST vector to ``y`` on the upper and the lower side at ``x``."""
+    """Return the matrices from a CST vector to ``y`` at ``x``, upper and lower side."""
     shape, zero = basis(x, n), torch.zeros(len(x), n, dtype=x.dtype, device=x.device)
     nose = (x * (1.0 - x) ** (n + 0.5))[:, None]
     wedge = (0.5 * x)[:, None]
@@ -80,6 +81,41 @@ def coordinates(
     return torch.stack([x_ring, y], -1)
 
 
+@cache
+def _station_matrices(n: int, stations: int) -> tuple[Tensor, Tensor]:
+    """Return the matrices of ``design_matrices`` at the stations of ``surface.stations_y``."""
+    angle = torch.pi * (torch.arange(stations, dtype=torch.float64) + 0.5) / stations
+    return design_matrices(0.5 * (1.0 - angle.cos()), n)
+
+
+def rings(
+    parameters: Float[Tensor, "sections parameters"], stations: int
+) -> Float[Tensor, "sections heights"]:
+    """Return y at fixed stations straight from CST vectors: ``surface.stations_y`` without points.
+
+    Args:
+        parameters: CST vectors, (sections, 2 n + 2), float64.
+        stations: Stations a side.
+
+    Returns:
+        (sections, 2 stations): upper side from the trailing edge to the nose, lower side back.
+
+    Raises:
+        SectionError: A vector that is not finite, or whose sides cross.
+    """
+    upper, lower = _station_matrices(weights_per_side(parameters), stations)
+    above, below = parameters @ upper.T, parameters @ lower.T
+    bad = ~((above >= below).all(-1) & parameters.isfinite().all(-1))
+    if bad.any():
+        row = int(bad.nonzero()[0, 0])
+        raise SectionError(
+            f"CST vector {row} ({parameters[row].tolist()}) is no section: it is not finite or its "
+            "upper side lies below its lower one somewhere. The order is n lower weights, n upper "
+            "weights, leading-edge weight, trailing-edge thickness."
+        )
+    return torch.cat([above.flip(-1), below], -1)
+
+
 def fit(
     pos: Float[Tensor, "points 2"], n: int = 8, *, ridge: float = 1e-8
 ) -> Float[Tensor, " parameters"]:
@@ -100,7 +136,9 @@ def fit(
     matrix = torch.where(side[:, None], upper, lower)
     solution = _ridge_solve(matrix, pos[:, 1], ridge)
     if solution[-1] < 0:
-        solution = torch.cat([_ridge_solve(matrix[:, :-1], pos[:, 1], ridge), solution.new_zeros(1)])
+        solution = torch.cat(
+            [_ridge_solve(matrix[:, :-1], pos[:, 1], ridge), solution.new_zeros(1)]
+        )
     return solution
 
 

@@ -14,13 +14,14 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from formwright.datasets import cst
 from formwright.datasets.airfoils import SectionLike, load_section
 from formwright.datasets.conditions import check
 from formwright.datasets.errors import ConditionError, OutOfRangeWarning
 from formwright.datasets.section import Section
 from formwright.datasets.solvers.result import N_STATIONS, POLAR_LABELS
 from formwright.surrogate.encoders.conditioned import Conditioned
-from formwright.surrogate.encoders.section import ContourMLP
+from formwright.surrogate.encoders.section import ContourMLP, rings
 from formwright.surrogate.model import Prediction, Surrogate
 
 LABELS: Final = tuple(label.name for label in POLAR_LABELS)
@@ -194,13 +195,12 @@ class PolarSurrogate(Surrogate):
         conditions = dict(zip(_CONDITIONS, (alpha_deg, reynolds, ncrit), strict=True))
         check(conditions)
         self._warn_outside(conditions)
-        loaded = [load_section(section) for section in sections]
-        turned = np.array([section.placement.rotation_deg for section in loaded])
+        ring, turned = read_rings(sections, self.config.stations)
         index = torch.as_tensor(section_index)
         given = [alpha_deg + turned[section_index], reynolds, ncrit]
         points = [torch.from_numpy(np.array(c, dtype=np.float32)) for c in given]
         with torch.inference_mode():
-            cases = self.network.cases(_sections(loaded))
+            cases = self.network.cases(Data(rings=ring))
             parts = [
                 self._chunk(
                     cases, index[i : i + _ROWS_AT_ONCE], *(p[i : i + _ROWS_AT_ONCE] for p in points)
@@ -251,7 +251,37 @@ def _physical(label: str, value: Tensor) -> Tensor:
     return value.clamp(0.0, 1.0) if label.startswith("xtr") else value
 
 
-def _sections(loaded: Sequence[Section]) -> Data:
+def read_rings(
+    sections: Sequence[SectionLike], stations: int
+) -> tuple[Float[Tensor, "sections stations"], Float[np.ndarray, " sections"]]:
+    """Return the heights of any sections at the stations, and their rotation in degrees.
+
+    CST vectors are evaluated at the stations directly; everything else is read as a contour.
+
+    Raises:
+        SectionError: One that is no section.
+        UnknownNameError: A name that means none.
+    """
+    ring = torch.empty(len(sections), 2 * stations, dtype=torch.float64)
+    turned = np.zeros(len(sections))
+    vectors: dict[int, list[int]] = {}
+    contours: list[tuple[int, Section]] = []
+    for i, section in enumerate(sections):
+        if isinstance(section, np.ndarray | Tensor) and section.ndim == 1:
+            vectors.setdefault(len(section), []).append(i)
+        else:
+            contours.append((i, load_section(section)))
+    for rows in vectors.values():
+        stack = np.stack([np.asarray(sections[i], dtype=np.float64) for i in rows])
+        ring[rows] = cst.rings(torch.from_numpy(stack), stations)
+    if contours:
+        rows, loaded = zip(*contours, strict=True)
+        turned[list(rows)] = [section.placement.rotation_deg for section in loaded]
+        ring[list(rows)] = rings(_contours(loaded), stations)
+    return ring, turned
+
+
+def _contours(loaded: Sequence[Section]) -> Data:
     """Return contours of any lengths as one batch without operating points."""
     lengths = torch.tensor([len(section.pos) for section in loaded])
     ptr = torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)])
