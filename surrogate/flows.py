@@ -6,8 +6,9 @@ All tensors are stacked, since every section of a set has equally many points an
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -62,11 +63,11 @@ class Flows:
             fields={k: v[rows] for k, v in self.fields.items()},
         )
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one safetensors file, atomically."""
+    def save(self, path: str | os.PathLike[str], header: Mapping[str, Any] | None = None) -> None:
+        """Write one safetensors file, atomically, with a header of one's own."""
         tensors = {f"condition.{k}": v for k, v in self.conditions.items()}
         tensors |= {f"field.{k}": v for k, v in self.fields.items()}
-        save_tensors(path, {"pos": self.pos, **tensors}, {"kind": "flows"})
+        save_tensors(path, {"pos": self.pos, **tensors}, {**(header or {}), "kind": "flows"})
 
 
 def load_flows(path: str | os.PathLike[str]) -> Flows:
@@ -85,3 +86,14 @@ def load_flows(path: str | os.PathLike[str]) -> Flows:
             part, key = name.split(".")
             parts[part][key] = value
     return Flows(pos=tensors["pos"], conditions=parts["condition"], fields=parts["field"])
+
+
+def join(parts: Sequence[Flows]) -> Flows:
+    """Return the sections of several sets as one."""
+    return Flows(
+        pos=torch.cat([part.pos for part in parts]),
+        conditions={
+            k: torch.cat([part.conditions[k] for part in parts]) for k in parts[0].conditions
+        },
+        fields={k: torch.cat([part.fields[k] for part in parts]) for k in parts[0].fields},
+    )

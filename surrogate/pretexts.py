@@ -6,6 +6,8 @@
 ``FlowPredict``    predict the flow at the condition, station by station
 =================  ===============================================================================
 
+The mirror is built into the networks: every case counts as itself and as its mirror image.
+
 A pretext is a value. Its ``build`` adds the networks that are needed only while pretraining; what
 they return, called with two views of a batch, is a ``Loss``.
 """
@@ -21,7 +23,7 @@ from torch.nn import functional
 from torch_geometric.data import Data
 
 from formwright.surrogate.encoders.conditioned import Conditioned
-from formwright.surrogate.encoders.flow import FlowEncoder
+from formwright.surrogate.encoders.flow import FlowEncoder, FlowStandard
 from formwright.surrogate.flows import Flows
 from formwright.surrogate.objectives.barlow import BarlowTwins
 from formwright.surrogate.objectives.loss import Loss
@@ -86,18 +88,20 @@ class FlowMatching(nn.Module):
     def __init__(self, pretext: FlowMatch, network: Conditioned, flows: Flows) -> None:
         super().__init__()
         self.network, self.objective = network, pretext.objective
-        self.flow = FlowEncoder(flows, network.width)
-        self.project = _projector(network.width, pretext.projector)
-        self.project_flow = _projector(network.width, pretext.projector)
+        half = network.width // 2
+        self.flow = FlowEncoder(flows, half)
+        self.project = _projector(half, pretext.projector)
+        self.project_flow = _projector(half, pretext.projector)
 
     def forward(self, a: Data, b: Data, generator: torch.Generator) -> Loss:
         """Compare the section of ``a`` with the flow of ``b``, at each operating point."""
-        za, zb = self.project(self.network(a)), self.project_flow(self.flow(b))
+        za = self.project(_images(self.network(a)))
+        zb = self.project_flow(_images(self.flow(b)))
         return self.objective(za, zb, generator)
 
     def embedding(self, batch: Data) -> Float[Tensor, "rows width"]:
         """Return what is watched for collapse."""
-        return self.network(batch)
+        return _images(self.network(batch))
 
 
 class ContourMatching(nn.Module):
@@ -108,16 +112,16 @@ class ContourMatching(nn.Module):
     def __init__(self, pretext: ContourMatch, network: Conditioned) -> None:
         super().__init__()
         self.encoder, self.objective = network.encoder, pretext.objective
-        self.project = _projector(network.encoder.width, pretext.projector)
+        self.project = _projector(network.encoder.width // 2, pretext.projector)
 
     def forward(self, a: Data, b: Data, generator: torch.Generator) -> Loss:
         """Compare the sections of ``a`` with those of ``b``."""
-        za, zb = (self.project(self.encoder(view).per_case) for view in (a, b))
+        za, zb = (self.project(_images(self.encoder(view).per_case)) for view in (a, b))
         return self.objective(za, zb, generator)
 
     def embedding(self, batch: Data) -> Float[Tensor, "rows width"]:
         """Return what is watched for collapse."""
-        return self.encoder(batch).per_case
+        return _images(self.encoder(batch).per_case)
 
 
 class FlowPrediction(nn.Module):
@@ -128,20 +132,24 @@ class FlowPrediction(nn.Module):
     def __init__(self, network: Conditioned, flows: Flows) -> None:
         super().__init__()
         self.network = network
-        self.flow = FlowEncoder(flows, 1)
-        stations = next(iter(flows.fields.values())).shape[-1]
-        self.shape = (len(self.flow.names), 2 * stations)
-        self.read_out = nn.Linear(network.width, self.shape[0] * self.shape[1])
+        self.flow = FlowStandard(flows)
+        self.read_out = nn.Linear(network.width // 2, self.flow.fields * self.flow.stations)
 
     def forward(self, a: Data, b: Data, generator: torch.Generator) -> Loss:
         """Compare the prediction from the section of ``a`` with the flow of ``b``."""
-        said = self.read_out(self.network(a)).unflatten(-1, self.shape)
-        error = functional.smooth_l1_loss(said, self.flow.standardised(b), beta=0.5)
+        said = self.read_out(_images(self.network(a))).unflatten(-1, (self.flow.fields, -1))
+        top, bottom = self.flow(b).chunk(2, -1)
+        error = functional.smooth_l1_loss(said, torch.cat([top.flip(-1), bottom]), beta=0.5)
         return Loss(error, {"flow": error})
 
     def embedding(self, batch: Data) -> Float[Tensor, "rows width"]:
         """Return what is watched for collapse."""
-        return self.network(batch)
+        return _images(self.network(batch))
+
+
+def _images(z: Float[Tensor, "rows width"]) -> Float[Tensor, "twice half"]:
+    """Return own halves, then those of the mirror images: every case counts twice."""
+    return torch.cat(z.chunk(2, -1))
 
 
 def _projector(width: int, hidden: int) -> nn.Sequential:

@@ -29,7 +29,6 @@ from formwright.surrogate.pretexts import FlowMatch, Pretext
 from formwright.surrogate.training import TrainConfig, TrainResult, train
 from formwright.surrogate.views.contour import (
     Incidence,
-    Mirror,
     PartialContour,
     Repanel,
     View,
@@ -43,8 +42,8 @@ WATCHED_CASES: Final = 256
 
 
 def _default_views() -> tuple[View, ...]:
-    """Return the views that keep every label of a polar."""
-    return Mirror(), Incidence(count=4), Repanel(), PartialContour()
+    """Return views that keep every label of a polar."""
+    return Incidence(count=4), Repanel(), PartialContour()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,45 +12,63 @@ from torch_geometric.data import Data
 from formwright.surrogate.flows import Flows
 
 
-class FlowEncoder(nn.Module):
-    """Distributions along the surface at one operating point -> one vector.
+class FlowStandard(nn.Module):
+    """The fields of a batch as a network sees them.
 
-    The stations of both sides make one line, upper trailing edge -> nose -> lower trailing edge,
-    through three strided convolutions. Inputs are standardised over the sections that the encoder
-    was built from and passed through asinh, since a suction peak is ten times the rest.
+    The stations of both sides make one line, upper trailing edge -> nose -> lower trailing edge, so
+    the mirror turns the line round. Values are standardised over the sections that this was built
+    from, and passed through asinh, since a suction peak is ten times the rest.
 
     Attributes:
         names: Fields read, without ``_top`` and ``_bottom``.
-        width: Length of the vector.
+        fields: Their number.
+        stations: On each side.
     """
 
-    def __init__(self, flows: Flows, width: int, channels: int = 32) -> None:
-        """Build for the fields of ``flows``, and take mean and deviation from them."""
+    def __init__(self, flows: Flows) -> None:
+        """Take the fields of ``flows``, their mean and their deviation."""
         super().__init__()
         self.names = tuple(k.removesuffix("_top") for k in flows.fields if k.endswith("_top"))
-        self.width = width
+        self.fields = len(self.names)
+        self.stations = next(iter(flows.fields.values())).shape[-1]
         line = torch.stack([_line(flows.fields, name) for name in self.names]).flatten(1)
         self.mean = nn.Buffer(line.mean(1).float())
         self.std = nn.Buffer(line.std(1).float().clamp_min(1e-6))
-        stations = 2 * flows.fields[self.names[0] + "_top"].shape[-1]
-        sizes = [len(self.names), channels, 2 * channels, 2 * channels]
-        layers: list[nn.Module] = []
-        for before, after in zip(sizes, sizes[1:], strict=False):
-            layers += [nn.Conv1d(before, after, 5, stride=2, padding=2), nn.GELU()]
-        length = stations
-        for _ in sizes[1:]:
-            length = (length + 1) // 2
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(length * sizes[-1], width))
 
-    def standardised(self, batch: Data) -> Float[Tensor, "points fields stations"]:
-        """Return the fields of a batch as the network sees them."""
-        fields = {name: batch[name] for name in batch.keys() if name.endswith(("_top", "_bottom"))}
+    def forward(self, batch: Data) -> Float[Tensor, "points fields line"]:
+        """Return the fields of every operating point."""
+        fields = {f"{n}_{side}": batch[f"{n}_{side}"] for n in self.names for side in _SIDES}
         line = torch.stack([_line(fields, name) for name in self.names], 1).to(self.mean)
         return torch.asinh((line - self.mean[:, None]) / self.std[:, None])
 
+
+class FlowEncoder(nn.Module):
+    """Flow at one operating point -> one vector, by strided convolutions along the surface.
+
+    Attributes:
+        width: ``2 * half``: the flow's own half, then its mirror image's.
+    """
+
+    def __init__(self, flows: Flows, half: int, channels: int = 24) -> None:
+        """Build for the fields of ``flows``."""
+        super().__init__()
+        self.width = 2 * half
+        self.standard = FlowStandard(flows)
+        sizes = [self.standard.fields, channels, 2 * channels, 2 * channels]
+        layers: list[nn.Module] = []
+        length = 2 * self.standard.stations
+        for before, after in zip(sizes, sizes[1:], strict=False):
+            layers += [nn.Conv1d(before, after, 5, stride=2, padding=2), nn.SiLU()]
+            length = (length + 1) // 2
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(length * sizes[-1], half))
+
     def forward(self, batch: Data) -> Float[Tensor, "points width"]:
         """Encode the flow at every operating point of the batch."""
-        return self.layers(self.standardised(batch))
+        line = self.standard(batch)
+        return torch.cat(self.layers(torch.cat([line, line.flip(-1)])).chunk(2), -1)
+
+
+_SIDES = ("top", "bottom")
 
 
 def _line(fields: Mapping[str, Tensor], name: str) -> Tensor:

@@ -127,15 +127,16 @@ class PartialContour:
 
     The case is the same and so are its labels; less of it is seen, and what is hidden has to be
     inferred. Hidden points get ``visible`` False and lie on the straight line between the ends of
-    the arc, so that an encoder that does not look at ``visible`` learns nothing of them either.
+    the arc, so that an encoder that does not look at ``visible`` learns nothing of them either. An
+    arc lies on one side and ends before the nose, which the stations of encoders are counted from.
 
     Attributes:
-        least: Least hidden fraction of the arc length.
+        least: Least hidden fraction of the arc length of the side.
         most: Largest one.
     """
 
-    least: float = 0.1
-    most: float = 0.3
+    least: float = 0.2
+    most: float = 0.6
     joint: ClassVar[bool] = False
     keeps: ClassVar[Mapping[str, Keeps]] = _all(Keeps.EXACT)
 
@@ -144,8 +145,12 @@ class PartialContour:
         pos = contours(case)
         s = arc_length(pos)
         share = _uniform((len(pos), 1), self.least, self.most, generator).to(pos)
-        start = _uniform((len(pos), 1), 0.0, 1.0, generator).to(pos) * (1.0 - share)
-        ends = torch.cat([start, start + share], 1) * s[:, -1:]
+        start = _uniform((len(pos), 1), 0.0, 1.0, generator).to(pos) * (0.98 - share)
+        nose = s.gather(1, pos[..., 0].argmin(1, keepdim=True))
+        ends = torch.cat([start, start + share], 1) * nose
+        above = torch.rand((len(pos), 1), generator=generator).to(pos) < 0.5
+        below = s[:, -1:] - ends.flip(1) * (s[:, -1:] / nose - 1.0)
+        ends = torch.where(above, ends, below)
         hidden = (s > ends[:, :1]) & (s < ends[:, 1:])
         first, last = interpolate(pos, s, ends).split(1, dim=1)
         t = ((s - ends[:, :1]) / (ends[:, 1:] - ends[:, :1]))[..., None]

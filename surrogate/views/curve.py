@@ -38,7 +38,8 @@ def with_contours(batch: Data, pos: Float[Tensor, "cases points 2"], **point: Te
         "ptr": torch.arange(cases + 1, device=pos.device) * points,
         **{name: value.reshape(-1) for name, value in point.items()},
     }
-    return Data.from_dict({**batch.to_dict(), **changed})
+    kept = {name: value for name, value in batch.to_dict().items() if name != "rings"}
+    return Data.from_dict({**kept, **changed})
 
 
 def arc_length(pos: Float[Tensor, "cases points 2"]) -> Float[Tensor, "cases points"]:

@@ -148,7 +148,7 @@ def test_noise_has_its_amplitude_and_spares_the_trailing_edge():
 
 
 def test_a_hidden_arc_leaves_no_trace_of_its_shape():
-    case, changed = batch(16), PartialContour(least=0.2, most=0.2)(batch(16), generator())
+    case, changed = batch(16), PartialContour(least=0.4, most=0.4)(batch(16), generator())
     pos, before = contours(changed), contours(case)
     seen = changed.visible.reshape(16, -1)
     assert torch.equal(pos[seen], before[seen])

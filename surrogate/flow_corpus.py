@@ -1,0 +1,150 @@
+"""An unlabeled corpus: drawn sections and what the embedded solver finds around them.
+
+Few passes between panels and boundary layer are enough here: a pretext asks what the flow looks
+like, and no label is taken from it. Parts of some sections each are written one by one; a run that
+was killed goes on with the parts that are missing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from formwright.datasets import cst
+from formwright.datasets.blends import SPLITS, Blending, draw_section
+from formwright.datasets.config import to_mapping
+from formwright.datasets.errors import CorpusError
+from formwright.datasets.solvers.panel import PanelSolution, analyse
+from formwright.surrogate.checkpoints import load_tensors
+from formwright.surrogate.flows import Flows, join, load_flows
+
+PART: Final = 64
+SMALLEST_THETA: Final = 1e-7
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlowCorpus:
+    """The recipe; section i is a function of seed, split and i alone.
+
+    Attributes:
+        sections: How many.
+        seed: Of everything random.
+        split: Whose families the sections come from.
+        conditions: Operating points a section, one in each of as many equal parts of ``alpha_deg``.
+        alpha_deg: Lowest and highest incidence, degrees.
+        reynolds: Lowest and highest Reynolds number, log-uniform.
+        ncrit: Lowest and highest e^N exponent, uniform.
+        panels: Panels on the contour.
+        stations: Of the boundary layer on each side.
+        passes: Between outer flow and boundary layer.
+        points_per_side: Of the contours that are kept.
+    """
+
+    sections: int = 2048
+    seed: int = 11
+    split: str = "train"
+    conditions: int = 6
+    alpha_deg: tuple[float, float] = (-9.0, 15.0)
+    reynolds: tuple[float, float] = (5e4, 1e7)
+    ncrit: tuple[float, float] = (3.0, 13.0)
+    panels: int = 80
+    stations: int = 32
+    passes: int = 10
+    points_per_side: int = 100
+
+
+def generate_flows(recipe: FlowCorpus, folder: str | os.PathLike[str]) -> Iterator[int]:
+    """Compute what ``folder`` does not hold yet; yield the number of sections after each part.
+
+    Raises:
+        CorpusError: The folder holds flows of another recipe.
+        StorageError: The disk is full; run it again when it is not.
+    """
+    for start in range(0, recipe.sections, PART):
+        path = Path(folder) / f"flows-{start:06d}.safetensors"
+        stop = min(start + PART, recipe.sections)
+        asked = {"recipe": to_mapping(recipe) | {"sections": stop - start}}
+        if path.exists():
+            _check_recipe(path, asked["recipe"])
+        else:
+            _part(recipe, range(start, stop)).save(path, asked)
+        yield stop
+
+
+def read_flows(folder: str | os.PathLike[str], sections: int | None = None) -> Flows:
+    """Read the flows of a folder, all or the first ``sections``.
+
+    Raises:
+        CorpusError: There are none.
+    """
+    paths = sorted(Path(folder).glob("flows-*.safetensors"))
+    if not paths:
+        raise CorpusError(f"{str(folder)!r} holds no flows; make them with generate_flows first.")
+    flows = join([load_flows(path) for path in paths])
+    return flows if sections is None else flows.select(torch.arange(min(sections, len(flows))))
+
+
+def _check_recipe(path: Path, asked: dict[str, object]) -> None:
+    """Refuse a part that another recipe made."""
+    found = load_tensors(path)[1].get("recipe", {})
+    changed = [k for k in asked if found.get(k) != asked[k]]
+    if changed:
+        raise CorpusError(
+            f"{str(path)!r} was made by another recipe ({', '.join(changed)} differ): choose "
+            "another folder, or ask for the recipe that is there."
+        )
+
+
+def _part(recipe: FlowCorpus, indices: range) -> Flows:
+    """Draw and solve some sections."""
+    vectors, columns = [], []
+    for index in indices:
+        rng = np.random.default_rng([recipe.seed, SPLITS.index(recipe.split), index])
+        vectors.append(draw_section(Blending(), recipe.split, index, rng).vector)
+        columns.append(_conditions(recipe, rng))
+    pos = cst.coordinates(torch.from_numpy(np.stack(vectors)), recipe.points_per_side)
+    values = torch.from_numpy(np.stack(columns, 1))
+    conditions = dict(zip(("alpha_deg", "reynolds", "ncrit"), values, strict=True))
+    with torch.no_grad():
+        solution = analyse(
+            pos,
+            **conditions,
+            panels=recipe.panels,
+            stations=recipe.stations,
+            passes=recipe.passes,
+        )
+    fields = _fields(solution)
+    finite = torch.stack([torch.isfinite(f).flatten(1).all(1) for f in fields.values()]).all(0)
+    rows = finite.nonzero()[:, 0]
+    return Flows(
+        pos=pos[rows],
+        conditions={k: v[rows] for k, v in conditions.items()},
+        fields={k: v[rows] for k, v in fields.items()},
+    )
+
+
+def _conditions(recipe: FlowCorpus, rng: np.random.Generator) -> Float[np.ndarray, "3 conditions"]:
+    """Draw incidence, Reynolds number and Ncrit."""
+    low, high = recipe.alpha_deg
+    n = recipe.conditions
+    alpha = low + (high - low) * (np.arange(n) + rng.random(n)) / n
+    slowest, fastest = np.log(recipe.reynolds)
+    reynolds = np.exp(rng.uniform(slowest, fastest, n))
+    return np.stack([alpha, reynolds, rng.uniform(*recipe.ncrit, n)])
+
+
+def _fields(solution: PanelSolution) -> dict[str, Float[Tensor, "sections conditions 32"]]:
+    """Return pressure, logarithm of the momentum thickness and shape factor on both sides."""
+    layers = {"ln_theta": solution.theta.clamp_min(SMALLEST_THETA).log(), "shape": solution.shape}
+    fields = {"cp_top": solution.cp_top, "cp_bottom": solution.cp_bottom}
+    for name, value in layers.items():
+        fields |= {f"{name}_top": value[:, :, 0], f"{name}_bottom": value[:, :, 1]}
+    return {name: value.float() for name, value in fields.items()}
