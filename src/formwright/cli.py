@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from formwright import __version__
-from formwright.commands import corpus, design, predict, sections
+from formwright.commands import corpus, design, learn, predict, sections
 from formwright.datasets.errors import FormwrightError
 
 USAGE: Final = 2
@@ -41,6 +41,9 @@ COMMANDS: Final = {
     "report": design.report,
     "sections": sections.app,
     "corpus": corpus.app,
+    "pretrain": learn.pretrain,
+    "finetune": learn.finetune,
+    "evaluate": learn.evaluate,
 }
 for _name, _command in COMMANDS.items():
     app.command(_command, name=_name)

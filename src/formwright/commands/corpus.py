@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -14,6 +15,7 @@ HELP: Final = """Generate and inspect corpora: cases, labels and their provenanc
 
 ```text
 formwright corpus polars --out corpora/polars --sections 5000
+formwright corpus flows --out corpora/flows --sections 4096
 formwright corpus info corpora/polars
 ```
 """
@@ -27,12 +29,13 @@ def polars(
     sections: int | None = None,
     seed: int | None = None,
     split: Literal["train", "validation", "test"] | None = None,
+    solver: Literal["xfoil", "panel"] | None = None,
     config: Path | None = None,
     workers: int | None = None,
     hours: float | None = None,
     quiet: bool = False,
 ) -> None:
-    """Compute XFoil polars of database sections and of random blends of them.
+    """Compute polars of database sections and of random blends of them, by XFoil.
 
     ```text
     formwright corpus polars --out corpora/polars --sections 5000
@@ -48,6 +51,7 @@ def polars(
         sections: How many sections.
         seed: Of everything random.
         split: Whose families the sections come from.
+        solver: `xfoil`, or the embedded `panel` method, which needs no program.
         config: TOML with any attribute of the recipe (docs/corpora.md); flags go before it.
         workers: Processes at a time; one a core where not given.
         hours: Start no section after this time.
@@ -55,18 +59,62 @@ def polars(
     """
     from formwright.datasets.config import from_mapping, read_toml
     from formwright.datasets.polars import PolarCorpus, generate
+    from formwright.datasets.solvers.panel import Panel
 
     recipe: dict[str, Any] = {} if config is None else read_toml(config)
     flags = {"sections": sections, "seed": seed, "split": split}
     recipe |= {name: value for name, value in flags.items() if value is not None}
+    polar_corpus = from_mapping(PolarCorpus, recipe, where=str(config or "the recipe"))
+    if solver == "panel":
+        polar_corpus = dataclasses.replace(polar_corpus, solver=Panel())
     corpus = generate(
-        from_mapping(PolarCorpus, recipe, where=str(config or "the recipe")),
+        polar_corpus,
         out,
         workers=workers,
         time_limit_s=None if hours is None else 3600.0 * hours,
         progress=not quiet,
     )
     describe(corpus.path)
+
+
+@app.command
+def flows(
+    *,
+    out: Path,
+    sections: int | None = None,
+    seed: int | None = None,
+    split: Literal["train", "validation", "test"] | None = None,
+    config: Path | None = None,
+) -> None:
+    """Compute an unlabeled corpus: sections with pressure and boundary layer by the panel method.
+
+    ```text
+    formwright corpus flows --out corpora/flows --sections 4096
+    ```
+
+    It is what `formwright pretrain` learns from. Run the same command again to go on after a stop.
+
+    Args:
+        out: The corpus's folder.
+        sections: How many sections.
+        seed: Of everything random.
+        split: Whose families the sections come from.
+        config: TOML with any attribute of `FlowCorpus`; flags go before it.
+    """
+    from rich.progress import Progress
+
+    from formwright.datasets.config import from_mapping, read_toml
+    from formwright.surrogate.flow_corpus import FlowCorpus, generate_flows
+
+    values: dict[str, Any] = {} if config is None else read_toml(config)
+    flags = {"sections": sections, "seed": seed, "split": split}
+    values |= {name: value for name, value in flags.items() if value is not None}
+    recipe = from_mapping(FlowCorpus, values, where=str(config or "the recipe"))
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("sections", total=recipe.sections)
+        for done in generate_flows(recipe, out):
+            bar.update(task, completed=done)
+    print(f"{recipe.sections:,} sections: {out}")
 
 
 @app.command

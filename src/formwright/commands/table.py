@@ -197,9 +197,7 @@ def _predicted(
     spread: bool,
 ) -> dict[str, np.ndarray]:
     """Call the surrogate; standard deviations are kept only where they are asked for."""
-    values = predictor(
-        sections, index, numbers["alpha_deg"], numbers["reynolds"], numbers["ncrit"]
-    )
+    values = predictor(sections, index, numbers["alpha_deg"], numbers["reynolds"], numbers["ncrit"])
     return {name: v for name, v in values.items() if spread or not name.endswith("_std")}
 
 

@@ -1,0 +1,202 @@
+"""``formwright pretrain``, ``finetune``, ``evaluate``: from corpora to a surrogate and its error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from formwright.surrogate.evaluate import Scores
+
+T = TypeVar("T")
+
+
+def pretrain(
+    *,
+    flows: Path,
+    out: Path,
+    steps: int | None = None,
+    seed: int | None = None,
+    config: Path | None = None,
+    quiet: bool = False,
+) -> None:
+    """Pretrain an encoder on unlabeled sections and their flows.
+
+    ```text
+    formwright corpus flows --out corpora/flows --sections 4096
+    formwright pretrain --flows corpora/flows --out runs/pretrained
+    formwright finetune --corpus corpora/polars --pretrained runs/pretrained --out runs/mine
+    ```
+
+    Run the same command again to go on after a stop. An alarm in the log says if the embedding
+    collapses.
+
+    Args:
+        flows: Folder of the unlabeled corpus.
+        out: Folder for the weights, the log and the checkpoint.
+        steps: Steps of training.
+        seed: Of everything random.
+        config: TOML with any attribute of `PretrainConfig`; flags go before it.
+        quiet: Show no progress bar.
+    """
+    from formwright.surrogate.flow_corpus import read_flows
+    from formwright.surrogate.polar import PolarConfig
+    from formwright.surrogate.pretrain import PretrainConfig
+    from formwright.surrogate.pretrain import pretrain as train
+
+    settings = settings_of(PretrainConfig, config, steps, seed)
+    seed_everything(settings.train.seed)
+    result = train(
+        PolarConfig().network(),
+        read_flows(flows),
+        settings,
+        out,
+        provenance={"flows": str(flows)},
+        progress=not quiet,
+    )
+    print(f"{result.steps} steps in {result.seconds:.0f} s: {out}")
+
+
+def finetune(
+    *,
+    corpus: list[Path],
+    out: Path,
+    pretrained: Path | None = None,
+    start: str | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    config: Path | None = None,
+    quiet: bool = False,
+) -> None:
+    """Train a surrogate on labelled polars and calibrate its intervals.
+
+    ```text
+    formwright finetune --corpus corpora/polars --out runs/mine
+    formwright finetune --corpus corpora/mine --start airfoil-polar --out runs/mine --steps 500
+    formwright predict runs/mine --cases cases.csv --out out.csv
+    ```
+
+    Training uses the sections of the corpora's training split, calibration those of the validation
+    split. Run the same command again to go on after a stop.
+
+    Args:
+        corpus: Folder of a corpus of polars; may be given several times.
+        out: Folder for the surrogate, the log and the checkpoint.
+        pretrained: Folder that `pretrain` wrote.
+        start: A surrogate to go on from: a shipped one, or a folder.
+        steps: Steps of training.
+        seed: Of everything random.
+        config: TOML with any attribute of `FinetuneConfig`; flags go before it.
+        quiet: Show no progress bar.
+    """
+    from formwright.datasets.config import to_mapping
+    from formwright.datasets.polar_data import read_polars
+    from formwright.surrogate import finetune as tuning
+    from formwright.surrogate import zoo
+    from formwright.surrogate.evaluate import evaluate as score
+
+    settings = settings_of(tuning.FinetuneConfig, config, steps, seed)
+    seed_everything(settings.train.seed)
+    surrogate = first_surrogate(pretrained, start)
+    training = read_polars(corpus, split="train", fields=True)
+    validation = read_polars(corpus, split="validation")
+    tuning.finetune(
+        surrogate, tuning.labelled(surrogate, training), settings, out, progress=not quiet
+    )
+    tuning.calibrate(surrogate, tuning.labelled(surrogate, validation))
+    provenance = {
+        "corpora": [str(folder) for folder in corpus],
+        "points": len(training.section),
+        "sections": len(training.cst),
+        "from": str(start or pretrained or "scratch"),
+        "config": to_mapping(settings),
+    }
+    zoo.save(surrogate, out / zoo.FILE, provenance)
+    show(score(surrogate, validation), f"{out}, validation split")
+
+
+def evaluate(
+    surrogate: str,
+    *,
+    corpus: list[Path],
+    split: str = "test",
+    out: Path | None = None,
+) -> None:
+    """Compare a surrogate with the labels of a corpus: errors and coverage of the intervals.
+
+    ```text
+    formwright evaluate airfoil-polar --corpus corpora/polars
+    formwright evaluate runs/mine --corpus corpora/mine --split validation --out scores.json
+    ```
+
+    Args:
+        surrogate: Name of a shipped surrogate, or a folder that `finetune` wrote.
+        corpus: Folder of a corpus of polars; may be given several times.
+        split: Which split of it.
+        out: Also write the scores here, as JSON.
+    """
+    from formwright import load
+    from formwright.datasets.config import to_mapping
+    from formwright.datasets.files import write_json
+    from formwright.datasets.polar_data import read_polars
+    from formwright.surrogate.evaluate import evaluate as score
+
+    scores = score(load(surrogate), read_polars(corpus, split=split))
+    show(scores, f"{surrogate}, {split} split")
+    if out is not None:
+        write_json(out, to_mapping(scores))
+
+
+def first_surrogate(pretrained: Path | None, start: str | None) -> Any:
+    """Return what fine-tuning begins with.
+
+    Raises:
+        ConfigError: Both a pretrained network and a surrogate are given.
+    """
+    from formwright import load
+    from formwright.datasets.errors import ConfigError
+    from formwright.surrogate.checkpoints import load_weights
+    from formwright.surrogate.polar import PolarSurrogate
+    from formwright.surrogate.pretrain import NETWORK
+
+    if pretrained is not None and start is not None:
+        raise ConfigError("give --pretrained or --start, not both: each is where training begins.")
+    if start is not None:
+        return load(start).requires_grad_(True).train()
+    surrogate = PolarSurrogate()
+    if pretrained is not None:
+        load_weights(surrogate.network, pretrained / NETWORK)
+    return surrogate
+
+
+def settings_of(kind: type[T], config: Path | None, steps: int | None, seed: int | None) -> T:
+    """Return a configuration: defaults, over them the file, over it the flags of the loop."""
+    from formwright.datasets.config import from_mapping, read_toml, to_mapping
+
+    values = {} if config is None else read_toml(config)
+    flags = {"steps": steps, "seed": seed}
+    given = {name: value for name, value in flags.items() if value is not None}
+    loop = {**to_mapping(kind()).get("train", {}), **values.get("train", {}), **given}
+    return from_mapping(kind, {**values, "train": loop}, where=str(config or "the flags"))
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the initial weights."""
+    import torch
+
+    torch.manual_seed(seed)
+
+
+def show(scores: Scores, title: str) -> None:
+    """Print errors and coverage."""
+    table = Table(title=f"{title}: {scores.points:,} points, {scores.sections:,} sections")
+    table.add_column("label")
+    table.add_column("mean absolute error", justify="right")
+    table.add_column(f"inside the {100 * scores.level:.0f} % interval", justify="right")
+    pairs = zip(scores.error.items(), scores.coverage.values(), strict=True)
+    for (label, error), share in pairs:
+        table.add_row(label, f"{error:.4f}", f"{100 * share:.1f} %")
+    Console(highlight=False).print(table)

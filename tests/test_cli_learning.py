@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from formwright.cli import main
+
+RECIPE = """
+sweeps = 1
+incidences = 5
+alpha_deg = [-2.0, 6.0]
+reynolds = [1e6, 3e6]
+"""
+TUNING = """
+batch_sections = 2
+[train]
+learning_rate = 1e-3
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("learning")
+    (folder / "recipe.toml").write_text(RECIPE)
+    (folder / "tuning.toml").write_text(TUNING)
+    for split, sections in (("train", 3), ("validation", 2)):
+        arguments = ["--out", str(folder / split), "--split", split, "--sections", str(sections)]
+        arguments += ["--config", str(folder / "recipe.toml"), "--solver", "panel", "--quiet"]
+        assert main(["corpus", "polars", *arguments, "--workers", "1"]) == 0
+    corpora = ["--corpus", str(folder / "train"), "--corpus", str(folder / "validation")]
+    arguments = [*corpora, "--out", str(folder / "mine"), "--steps", "2", "--seed", "3"]
+    arguments += ["--config", str(folder / "tuning.toml"), "--quiet"]
+    assert main(["finetune", *arguments]) == 0
+    return folder
+
+
+def test_corpus_info_counts_points(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["corpus", "info", str(home / "train")]) == 0
+    shown = capsys.readouterr().out
+    assert "panel" in shown and "15" in shown
+
+
+def test_a_fine_tuned_surrogate_is_evaluated(home: Path) -> None:
+    arguments = [str(home / "mine"), "--corpus", str(home / "validation")]
+    arguments += ["--split", "validation", "--out", str(home / "scores.json")]
+    assert main(["evaluate", *arguments]) == 0
+    scores = json.loads((home / "scores.json").read_text())
+    assert set(scores["error"]) == {"cl", "ln_cd", "cm", "xtr_top", "xtr_bottom"}
+    assert all(error > 0 for error in scores["error"].values())
+    assert min(scores["coverage"].values()) >= scores["level"]
+
+
+def test_a_fine_tuned_surrogate_predicts(home: Path) -> None:
+    (home / "cases.csv").write_text("section,alpha_deg,reynolds\n2412,4,1e6\n2412,30,1e6\n")
+    paths = ["--cases", str(home / "cases.csv"), "--out", str(home / "out.csv")]
+    assert main(["predict", str(home / "mine"), *paths, "--std"]) == 0
+    with open(home / "out.csv", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert len(rows) == 2 and float(rows[0]["cd"]) > 0 and float(rows[1]["cl_std"]) > 0
+
+
+def test_out_of_range_is_said_once(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "far.csv").write_text("section,alpha_deg,reynolds,ncrit\n2412,4,1e3,9\n0012,4,2e3,9\n")
+    paths = ["--cases", str(home / "far.csv"), "--out", str(home / "far-out.csv")]
+    assert main(["predict", str(home / "mine"), *paths]) == 0
+    said = capsys.readouterr().err
+    assert said.count("reynolds") == 1 and "training range" in said
+
+
+def test_training_can_start_from_a_surrogate(home: Path) -> None:
+    corpora = ["--corpus", str(home / "train"), "--corpus", str(home / "validation")]
+    arguments = [*corpora, "--out", str(home / "more"), "--start", str(home / "mine")]
+    arguments += ["--steps", "1", "--config", str(home / "tuning.toml"), "--quiet"]
+    assert main(["finetune", *arguments]) == 0
+    assert (home / "more" / "surrogate.safetensors").exists()
+
+
+def test_two_beginnings_are_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--corpus", str(home / "train"), "--out", str(home / "none")]
+    arguments += ["--start", str(home / "mine"), "--pretrained", str(home)]
+    assert main(["finetune", *arguments]) == 2
+    assert "not both" in capsys.readouterr().err
+
+
+def test_unlabeled_flows_pretrain_an_encoder(home: Path) -> None:
+    arguments = ["--out", str(home / "flows"), "--sections", "8", "--seed", "1"]
+    assert main(["corpus", "flows", *arguments]) == 0
+    (home / "pretrain.toml").write_text("batch_cases = 4\n")
+    arguments = ["--flows", str(home / "flows"), "--out", str(home / "pre"), "--steps", "2"]
+    arguments += ["--config", str(home / "pretrain.toml"), "--quiet"]
+    assert main(["pretrain", *arguments]) == 0
+    corpora = ["--corpus", str(home / "train"), "--corpus", str(home / "validation")]
+    arguments = [*corpora, "--out", str(home / "tuned"), "--pretrained", str(home / "pre")]
+    arguments += ["--steps", "1", "--config", str(home / "tuning.toml"), "--quiet"]
+    assert main(["finetune", *arguments]) == 0
+
+
+@pytest.mark.parametrize("command", ["pretrain", "finetune"])
+def test_an_unknown_key_is_refused_with_a_suggestion(
+    command: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "typo.toml").write_text("[train]\nlerning_rate = 1e-3\n")
+    given = {"pretrain": "--flows", "finetune": "--corpus"}[command]
+    arguments = [given, str(home / "train"), "--out", str(home / "x")]
+    assert main([command, *arguments, "--config", str(home / "typo.toml")]) == 2
+    assert "learning_rate" in capsys.readouterr().err
