@@ -1,4 +1,4 @@
-"""``formwright pretrain``, ``finetune``, ``evaluate``: from corpora to a surrogate and its error."""
+"""``formwright pretrain``, ``finetune`` and ``evaluate``: from corpora to a surrogate."""
 
 from __future__ import annotations
 
