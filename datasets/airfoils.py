@@ -15,7 +15,7 @@ from formwright.datasets import cst
 from formwright.datasets import naca as naca_digits
 from formwright.datasets.contour import Placement, normalise, validate
 from formwright.datasets.dat import parse_dat, read_dat, write_dat
-from formwright.datasets.database import Database, database, split_of
+from formwright.datasets.database import Database, database, plain_name, split_of
 from formwright.datasets.errors import SectionError, UnknownNameError, did_you_mean
 from formwright.datasets.families import family
 from formwright.datasets.section import Section, section_from_points
@@ -61,8 +61,8 @@ def load_section(spec: SectionLike, *, points_per_side: int = 100) -> Section:
     text = os.fspath(spec)
     if isinstance(spec, os.PathLike) or text.lower().endswith((".dat", ".txt")) or "/" in text:
         return read_dat(text)
-    plain = re.sub(r"[\s_-]+", "", text.lower())
-    in_database = next((name for name in (text, plain) if name in database()), None)
+    plain = plain_name(text)
+    in_database = database().spelled(text)
     if re.fullmatch(r"(naca)?(\d{4}|\d{5})", plain):
         try:
             return naca(plain, points_per_side=points_per_side)
@@ -74,7 +74,7 @@ def load_section(spec: SectionLike, *, points_per_side: int = 100) -> Section:
     if Path(text).is_file():
         return read_dat(text)
     raise UnknownNameError(
-        f"no section is called {text!r}.{did_you_mean(plain, database())} Give a NACA name "
+        f"no section is called {text!r}.{did_you_mean(text, database())} Give a NACA name "
         "('naca2412'), a name of the database (list(database())), or the path of a .dat file."
     )
 
@@ -101,7 +101,7 @@ def naca(designation: str, *, points_per_side: int = 100, closed: bool = True) -
 def _from_numbers(spec: np.ndarray | Tensor, points_per_side: int) -> Section:
     """Return the section of an array: points if it has two dimensions, else CST parameters."""
     values = torch.as_tensor(spec).detach().to("cpu", torch.float64)
-    if values.ndim == 2:
+    if values.ndim == 2 and values.shape[1] == 2:
         return section_from_points(values.numpy(), "points")
     if values.ndim != 1:
         raise SectionError(

@@ -200,11 +200,6 @@ def _area(points: np.ndarray) -> float:
 
 
 def _check_points(points: np.ndarray, name: str) -> None:
-    if points.ndim != 2 or points.shape[1] != 2:
-        raise SectionError(
-            f"section {name!r} has points of shape {points.shape}; give an array of shape (P, 2), "
-            "x and y of each point."
-        )
     if not np.isfinite(points).all():
         bad = int(np.flatnonzero(~np.isfinite(points).all(1))[0])
         raise SectionError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +20,7 @@ import torch
 from jaxtyping import Float
 
 from formwright.datasets.contour import missing_nose, normalise
-from formwright.datasets.errors import UnknownNameError, did_you_mean
+from formwright.datasets.errors import CorpusError, UnknownNameError, did_you_mean
 from formwright.datasets.families import hashed_split
 from formwright.datasets.files import replacing
 from formwright.datasets.section import Section
@@ -49,16 +50,22 @@ class Database(Mapping[str, Section]):
 
     def __init__(self, path: Path) -> None:
         with np.load(path, allow_pickle=False) as file:
+            table = json.loads(str(file["table"]))
+            if table["format_version"] > FORMAT_VERSION:
+                raise CorpusError(
+                    f"{str(path)!r} is of version {table['format_version']}; this formwright reads "
+                    f"up to version {FORMAT_VERSION}. Update formwright."
+                )
             self._points: np.ndarray = file["points"]
             self._ends: np.ndarray = file["ends"]
             self._noses: np.ndarray = file["noses"]
             self._nose_rows: np.ndarray = file["nose_rows"]
-            table = json.loads(str(file["table"]))
         self.provenance: Mapping[str, Any] = table["provenance"]
         self.splits: Mapping[str, str] = table["splits"]
         self._families: list[str] = table["families"]
         self._descriptions: list[str] = table["descriptions"]
         self._rows = {name: row for row, name in enumerate(table["names"])}
+        self._plain = {plain_name(name): name for name in reversed(self._rows)}
 
     def __getitem__(self, name: str) -> Section:
         """Return the section called ``name``.
@@ -92,6 +99,10 @@ class Database(Mapping[str, Section]):
         """Return whether there is a section called ``name``."""
         return name in self._rows
 
+    def spelled(self, text: str) -> str | None:
+        """Return the name that ``text`` spells, whatever its case, blanks, hyphens, underscores."""
+        return text if text in self._rows else self._plain.get(plain_name(text))
+
     def points(self, name: str) -> Float[np.ndarray, "points 2"]:
         """Return the points in the axes and the unit of their file, upper trailing edge first."""
         row = self._row(name)
@@ -114,6 +125,11 @@ class Database(Mapping[str, Section]):
                 f"It holds {len(self)}; list(database()) names them."
             )
         return row
+
+
+def plain_name(text: str) -> str:
+    """Return a name in lower case without blanks, hyphens and underscores."""
+    return re.sub(r"[\s_-]+", "", text.lower())
 
 
 @cache
