@@ -21,6 +21,7 @@ from formwright.datasets import geometry
 from formwright.datasets.errors import ConfigError
 from formwright.design.objectives import label, per_design
 from formwright.design.spaces.points import OperatingPoints
+from formwright.design.spaces.sides import reading_matrix
 from formwright.surrogate.model import Prediction
 
 Function = Callable[[Prediction, Data], Tensor]
@@ -124,24 +125,42 @@ def confidence(name: str = "cd", *, upper: float, relative: bool = True) -> Cons
 
 def thickness(at: float, *, lower: Bound = None, upper: Bound = None) -> Constraint:
     """Thickness (in chords) at x = ``at``."""
-
-    def value(prediction: Prediction, case: Data) -> Float[Tensor, "designs 1"]:
-        pos = contours(case)
-        return geometry.thickness(pos, pos.new_tensor([at]))
-
     return Constraint(
-        name=f"thickness_{at:g}", function=value, lower=lower, upper=upper, scale=0.01
+        name=f"thickness_{at:g}",
+        function=_thickness_at((at,)),
+        lower=lower,
+        upper=upper,
+        scale=0.01,
     )
 
 
 def positive_thickness(minimum: float = 0.0, stations: Sequence[float] = STATIONS) -> Constraint:
     """The sides do not cross: thickness above ``minimum`` chords at every station."""
+    function = _thickness_at(tuple(stations))
+    return Constraint(name="positive_thickness", function=function, lower=minimum, scale=0.01)
+
+
+def _thickness_at(stations: tuple[float, ...]) -> Function:
+    """Return the thickness at stations as a function of a case.
+
+    Where the case says that its abscissae are fixed, the interpolation is a constant matrix, which
+    is kept as long as the abscissae are the same.
+    """
+    x = torch.tensor(stations, dtype=torch.float64)
+    known: tuple[Tensor, Tensor] | None = None
 
     def value(prediction: Prediction, case: Data) -> Float[Tensor, "designs stations"]:
+        nonlocal known
         pos = contours(case)
-        return geometry.thickness(pos, pos.new_tensor(stations))
+        if "abscissae" not in case:
+            return geometry.thickness(pos, x)
+        abscissae = case.abscissae
+        if known is None or known[0] is not abscissae:
+            matrix = reading_matrix(abscissae, lambda pos: geometry.thickness(pos, x))
+            known = abscissae, matrix
+        return pos[..., 1] @ known[1].T
 
-    return Constraint(name="positive_thickness", function=value, lower=minimum, scale=0.01)
+    return value
 
 
 def geometric(

@@ -13,13 +13,17 @@ is not run for geometry's sake.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch_geometric.data import Data
 
+from formwright.datasets.cases import CONDITIONS
 from formwright.design.problem import Evaluation, Problem, evaluate, judge
 from formwright.surrogate.model import Prediction
 
@@ -65,6 +69,34 @@ class Derivatives:
         return self._jacobian
 
 
+class Leaves(Mapping[str, Tensor]):
+    """One part of a prediction, repeated for each copy of the design, a leaf for each label asked.
+
+    Attributes:
+        asked: The leaves made so far.
+    """
+
+    def __init__(self, values: Mapping[str, Tensor], copies: int) -> None:
+        """Repeat ``values`` ``copies`` times, each label when it is asked for."""
+        self.values_once, self.copies = values, copies
+        self.asked: dict[str, Tensor] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        """Return the leaf of a label."""
+        if name not in self.asked:
+            once = self.values_once[name].detach().to(torch.float64)
+            self.asked[name] = once.repeat(self.copies).requires_grad_(True)
+        return self.asked[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the labels."""
+        return iter(self.values_once)
+
+    def __len__(self) -> int:
+        """Return the number of labels."""
+        return len(self.values_once)
+
+
 def jacobian(
     problem: Problem, x: Float[Tensor, " parameters"], prediction: Prediction, rows: int
 ) -> Float[Tensor, "rows parameters"]:
@@ -90,17 +122,10 @@ def _direct(
 ) -> tuple[Float[Tensor, "rows parameters"], dict[Entry, Float[Tensor, "rows points"]]]:
     """Return the derivatives at fixed prediction, and those with respect to the prediction."""
     copies = x.expand(rows, -1).clone().requires_grad_(True)
-    leaves = {
-        (part, name): value.detach().to(torch.float64).repeat(rows).requires_grad_(True)
-        for part in PARTS
-        for name, value in getattr(prediction, part).items()
-    }
-    parts = {
-        part: {name: leaf for (kind, name), leaf in leaves.items() if kind == part}
-        for part in PARTS
-    }
+    parts = {part: Leaves(getattr(prediction, part), rows) for part in PARTS}
     with torch.enable_grad():
         table = _rows(judge(problem, problem.space.decode(copies), replace(prediction, **parts)))
+    leaves = {(part, name): leaf for part in PARTS for name, leaf in parts[part].asked.items()}
     gradients = torch.autograd.grad(
         table.diagonal().sum(), [copies, *leaves.values()], allow_unused=True
     )
@@ -116,18 +141,31 @@ def _direct(
 def _prediction_jacobian(
     problem: Problem, x: Float[Tensor, " parameters"], entries: list[Entry]
 ) -> Float[Tensor, "outputs parameters"]:
-    """Return the derivative of the wanted entries of the prediction, one row an operating point."""
+    """Return the derivative of the wanted entries of the prediction, one row an operating point.
+
+    The copy that answers for an operating point keeps only that one.
+    """
     points = problem.space.decode(x[None]).alpha_deg.numel()
     copies = x.expand(len(entries) * points, -1).clone().requires_grad_(True)
+    point = torch.arange(points)
     with torch.enable_grad():
-        prediction = problem.surrogate(problem.space.decode(copies))
-        rows = torch.cat(
-            [
-                getattr(prediction, part)[name].reshape(len(entries), points, points)[i].diagonal()
-                for i, (part, name) in enumerate(entries)
-            ]
-        )
-    return torch.autograd.grad(rows.sum(), copies)[0]
+        case = problem.space.decode(copies)
+        rows = torch.arange(len(copies)) * points + point.repeat(len(entries))
+        prediction = problem.surrogate(_at_rows(case, rows))
+        parts = [
+            getattr(prediction, part)[name][i * points + point]
+            for i, (part, name) in enumerate(entries)
+        ]
+        total = torch.cat([value.to(torch.float64) for value in parts]).sum()
+    return torch.autograd.grad(total, copies)[0]
+
+
+def _at_rows(batch: Data, rows: Int[Tensor, " kept"]) -> Data:
+    """Return a batch that keeps only the given operating points."""
+    kept = copy(batch)
+    for name in (*(condition.name for condition in CONDITIONS), "condition_batch"):
+        kept[name] = batch[name][rows]
+    return kept
 
 
 def _rows(evaluation: Evaluation) -> Float[Tensor, "designs rows"]:

@@ -14,7 +14,8 @@ from formwright.datasets.config import from_mapping, to_mapping
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_json, write_text
 from formwright.design.progress import Progress
-from formwright.design.verify import Sweep, Verdict, Verification
+from formwright.design.sweeps import Sweep
+from formwright.design.verify import Verdict, Verification
 
 
 def plain(value: Any) -> Any:

@@ -18,8 +18,8 @@ from formwright.design.objectives import ObjectiveKind
 from formwright.design.spaces.bspline import BSpline
 from formwright.design.spaces.cst import CST
 from formwright.design.spaces.points import OperatingPoint, OperatingPoints
+from formwright.design.sweeps import SweepRange
 from formwright.design.verifiers import SolverName
-from formwright.design.verify import SweepRange
 
 Range = tuple[float, float]
 

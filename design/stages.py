@@ -33,16 +33,9 @@ from formwright.design.spaces.bspline import BSpline
 from formwright.design.spaces.cst import CST
 from formwright.design.spaces.points import OperatingPoints
 from formwright.design.specs import Study
+from formwright.design.sweeps import Sweep, SweepRange, make_sweep, sweep_cases
 from formwright.design.verifiers import Chosen
-from formwright.design.verify import (
-    Sweep,
-    SweepRange,
-    Verification,
-    judge,
-    make_sweep,
-    sweep_cases,
-    verify,
-)
+from formwright.design.verify import Verification, judge, verify
 from formwright.surrogate.model import Prediction, Surrogate
 
 Ends = Mapping[str, tuple[np.ndarray, np.ndarray]]

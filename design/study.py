@@ -73,6 +73,7 @@ from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_json, write_text
 from formwright.datasets.toml import to_toml
 from formwright.design import results
+from formwright.design.polar_files import polars
 from formwright.design.records import plain, read_json
 from formwright.design.specs import Study
 from formwright.design.stages import Claims, Round, Setup, prepare, run_round, verified
@@ -207,7 +208,7 @@ def _write(
         pos = claims.pos.detach()
         section = Section(name=called, pos=pos, family="study", source=setup.study.name)
         write_dat(path / f"{name}.dat", section)
-    write_json(path / "polars.json", plain(results.polars(setup, best, start)))
+    write_json(path / "polars.json", plain(polars(setup, best, start)))
     began = read_json(path / STATE / "study.json")["started"]
     times = {"started": began, "finished": _now()}
     content = plain(results.result(setup, rounds, best, start, times))

@@ -17,7 +17,9 @@ from torch_geometric.data import Data
 from formwright.datasets.cases import sections_batch
 from formwright.datasets.cst import cosine_spacing
 from formwright.datasets.errors import ConfigError, SectionError
+from formwright.datasets.surface import stations_y
 from formwright.design.spaces.points import OperatingPoints
+from formwright.surrogate.encoders.section import STATIONS
 
 Matrices = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -34,6 +36,7 @@ class Sides:
         x: Abscissae of the contour, (P,), upper trailing edge first.
         matrix: (P, parameters).
         offset: (P,), what the fixed trailing edge adds.
+        reading: (stations, P), from the ordinates to the heights that a contour encoder reads.
     """
 
     matrices: Matrices
@@ -42,6 +45,7 @@ class Sides:
     x: Float[Tensor, " points"]
     matrix: Float[Tensor, "points parameters"]
     offset: Float[Tensor, " points"]
+    reading: Float[Tensor, "stations points"]
 
     @classmethod
     def build(
@@ -51,7 +55,9 @@ class Sides:
         x = cosine_spacing(points_per_side)
         upper, lower = matrices(x)
         matrix, offset = _fixed(torch.cat([upper.flip(0), lower[1:]]), trailing_edge)
-        return cls(matrices, n, trailing_edge, torch.cat([x.flip(0), x[1:]]), matrix, offset)
+        ring = torch.cat([x.flip(0), x[1:]])
+        reading = reading_matrix(ring, lambda pos: stations_y(pos, STATIONS))
+        return cls(matrices, n, trailing_edge, ring, matrix, offset, reading)
 
     def contour(
         self, shape: Float[Tensor, "designs parameters"]
@@ -96,11 +102,19 @@ class Sides:
 
 
 def decode(sides: Sides, points: OperatingPoints, x: Float[Tensor, "designs parameters"]) -> Data:
-    """Return designs as one batch; ``weights`` (designs, 2, n) travel with it for constraints."""
+    """Return designs as one batch.
+
+    Three attributes travel with it: for constraints ``weights`` (designs, 2, n), and ``abscissae``
+    (points,), which all contours share and no parameter moves; for contour encoders ``rings``, the
+    heights that they would otherwise interpolate.
+    """
     width = sides.matrix.shape[1]
     shape = x[:, :width]
-    case = sections_batch(sides.contour(shape), points.conditions(x[:, width:]))
+    pos = sides.contour(shape)
+    case = sections_batch(pos, points.conditions(x[:, width:]))
+    case.rings = pos[..., 1] @ sides.reading.T
     case.weights = sides.weights(shape)
+    case.abscissae = sides.x
     return case
 
 
@@ -158,6 +172,25 @@ def stack_bounds(
     """Return the bounds of a section space, the operating points' last."""
     pairs = shape + ([trailing_edge] if isinstance(trailing_edge, tuple) else [])
     return torch.cat([torch.tensor(pairs, dtype=torch.float64).T, points.bounds], 1)
+
+
+def reading_matrix(
+    abscissae: Float[Tensor, " points"], read: Callable[[Tensor], Tensor]
+) -> Float[Tensor, "readings points"]:
+    """Return the matrix by which ``read`` maps ordinates at fixed abscissae.
+
+    Args:
+        abscissae: x of a contour.
+        read: ``pos (points, 2) -> (readings,)``, linear in the ordinates of smooth contours, as the
+            interpolation of ``datasets.surface`` is.
+    """
+
+    def of_ordinates(y: Tensor) -> Tensor:
+        return read(torch.stack([abscissae, y], -1))
+
+    jacobian = torch.autograd.functional.jacobian(of_ordinates, torch.zeros_like(abscissae))
+    assert isinstance(jacobian, Tensor)
+    return jacobian
 
 
 def refuse_empty(names: tuple[str, ...], bounds: Float[Tensor, "2 parameters"]) -> None:
