@@ -62,7 +62,7 @@ class LabelledPoints:
         cp: Pressure coefficients, (points, 2, 32), NaN where absent; None if there are none.
     """
 
-    rings: Float[Tensor, "sections stations"]
+    rings: Float[Tensor, "sections heights"]
     first: Int[Tensor, " ends"]
     conditions: Float[Tensor, "points 3"]
     targets: Float[Tensor, "points labels"]

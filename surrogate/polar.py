@@ -10,7 +10,6 @@ from typing import Any, Final
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
@@ -26,6 +25,7 @@ from formwright.surrogate.model import Prediction, Surrogate
 
 LABELS: Final = tuple(label.name for label in POLAR_LABELS)
 LEVEL: Final = 0.9
+Numbers = float | Sequence[Any] | np.ndarray | np.generic | Tensor
 _NORMAL_QUANTILE: Final = 1.6448536
 _CENTRE: Final = (0.0, -4.1, 0.0, 0.5, 0.5)
 _SCALE: Final = (0.7, 0.8, 0.05, 0.38, 0.38)
@@ -147,9 +147,9 @@ class PolarSurrogate(Surrogate):
         self,
         sections: Sequence[SectionLike] | SectionLike,
         *,
-        alpha_deg: ArrayLike,
-        reynolds: ArrayLike,
-        ncrit: ArrayLike = 9.0,
+        alpha_deg: Numbers,
+        reynolds: Numbers,
+        ncrit: Numbers = 9.0,
     ) -> dict[str, np.ndarray]:
         """Predict N sections at M operating points each.
 
@@ -253,7 +253,7 @@ def _physical(label: str, value: Tensor) -> Tensor:
 
 def read_rings(
     sections: Sequence[SectionLike], stations: int
-) -> tuple[Float[Tensor, "sections stations"], Float[np.ndarray, " sections"]]:
+) -> tuple[Float[Tensor, "sections heights"], Float[np.ndarray, " sections"]]:
     """Return the heights of any sections at the stations, and their rotation in degrees.
 
     CST vectors are evaluated at the stations directly; everything else is read as a contour.
@@ -295,7 +295,7 @@ def _is_one(sections: Any) -> bool:
     return isinstance(sections, str | Section) or hasattr(sections, "__fspath__")
 
 
-def _broadcast(n: int, *conditions: ArrayLike) -> list[np.ndarray]:
+def _broadcast(n: int, *conditions: Numbers) -> list[np.ndarray]:
     """Return the conditions as (n, M) arrays.
 
     Raises:

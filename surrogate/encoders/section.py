@@ -25,18 +25,18 @@ STATIONS: Final = 32
 _TYPICAL_HEIGHT: Final = 0.06
 
 
-def mirrored(ring: Float[Tensor, "*cases stations"]) -> Float[Tensor, "*cases stations"]:
+def mirrored(ring: Float[Tensor, "*cases heights"]) -> Float[Tensor, "*cases heights"]:
     """Return the heights of the section mirrored in its chord."""
     return -ring.flip(-1)
 
 
-def rings(batch: Data, stations: int = STATIONS) -> Float[Tensor, "cases stations"]:
+def rings(batch: Data, stations: int = STATIONS) -> Float[Tensor, "cases heights"]:
     """Return the heights of every section of a batch, ``2 * stations`` a section.
 
     A batch that already carries them as ``rings`` is taken at its word. Contours of different
     lengths are padded with their last point, which the interpolation does not mind.
     """
-    if "rings" in batch:
+    if "rings" in batch and batch.rings.shape[-1] == 2 * stations:
         return batch.rings
     pos, ptr = batch.pos, batch.ptr
     assert pos is not None and ptr is not None
@@ -72,7 +72,7 @@ class ContourMLP(Encoder):
             layers += [nn.Linear(before, after), nn.SiLU()]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], embedding))
 
-    def standardise(self, ring: Float[Tensor, "cases stations"]) -> None:
+    def standardise(self, ring: Float[Tensor, "cases heights"]) -> None:
         """Take mean and deviation of the heights from a set of sections."""
         self.scale.fit(ring)
 
@@ -110,7 +110,7 @@ class ContourCNN(Encoder):
         self.squeeze = nn.Conv1d(channels, 8, 1)
         self.read_out = nn.Linear(8 * 2 * stations, embedding)
 
-    def standardise(self, ring: Float[Tensor, "cases stations"]) -> None:
+    def standardise(self, ring: Float[Tensor, "cases heights"]) -> None:
         """Take mean and deviation of the heights from a set of sections."""
         self.scale.fit(ring)
 
