@@ -5,18 +5,22 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from typing import Final
 
 from _common import ROOT
 
-NOT_BENCHMARKS = {"run_all", "readme_table"}
+
+USES: Final = re.compile(r"^from _common import .*\bBenchmark\b", re.MULTILINE)
 
 
 def scripts() -> dict[str, str]:
-    """Return the benchmark scripts by name."""
+    """Return the benchmarks by name: the scripts that save a ``Benchmark``."""
     found = sorted((ROOT / "benchmarks").glob("[a-z]*.py"))
-    return {path.stem: str(path) for path in found if path.stem not in NOT_BENCHMARKS}
+    texts = {path: path.read_text(encoding="utf-8") for path in found}
+    return {path.stem: str(path) for path, text in texts.items() if USES.search(text)}
 
 
 def main(names: list[str]) -> int:
