@@ -12,7 +12,6 @@ from typing import Final
 
 from _common import ROOT
 
-
 USES: Final = re.compile(r"^from _common import .*\bBenchmark\b", re.MULTILINE)
 
 
