@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
@@ -16,10 +18,12 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from multiprocessing.connection import wait as wait_for
+from typing import Final, TypeVar
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+HOPELESS: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +59,8 @@ def run(
     """Apply ``function`` to every item, at most two items a worker in flight.
 
     Results are handed over here, in this process, in the order in which they are done. What an
-    interrupt (Ctrl-C) loses is what was in flight.
+    interrupt (Ctrl-C) loses is what was in flight. Where the first 20 items all fail, something is
+    wrong with the whole campaign, and the last failure is raised.
 
     Args:
         items: What to work on; picklable where the executor needs it.
@@ -105,8 +110,10 @@ def run(
                     elif isinstance(error, BrokenExecutor) or not isinstance(error, Exception):
                         raise error
                     else:
-                        on_failure(item, error)
                         failed += 1
+                        if failed >= HOPELESS and not done:
+                            raise error
+                        on_failure(item, error)
                     advance(failed)
         finally:
             for future in flying:
@@ -134,7 +141,7 @@ def _fill(
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool of fresh processes with one thread each; an error ends it without waiting."""
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
     try:
         yield pool
     except BaseException:
@@ -143,11 +150,21 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     pool.shutdown()
 
 
-def _one_thread() -> None:
-    """Keep a worker on one processor."""
+def _prepare_worker() -> None:
+    """Keep a worker on one processor, deaf to Ctrl-C, and no longer alive than its parent."""
     import torch
 
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, killed or not."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for([parent.sentinel])
+        os._exit(1)
 
 
 @contextmanager

@@ -117,7 +117,8 @@ class Corpus:
         files = list(self._case_files())
         fresh = [path for path in files if path.stem not in in_parts]
         if fresh:
-            table = pa.concat_tables(_read_table(path) for path in fresh)
+            tables = [_read_table(path) for path in fresh]
+            table = pa.concat_tables(tables, promote_options="default")
             number = 1 + max((int(p.stem.split("-")[1]) for p in self._part_files()), default=-1)
             _write_table(self.path / "parts" / f"part-{number:05d}.parquet", table)
         for path in files:
@@ -142,7 +143,7 @@ class Corpus:
                 f"the corpus {str(self.path)!r} has no finished case yet. Wait for the run that "
                 "fills it, or start it again: it goes on where it was."
             )
-        rows = pa.concat_tables(tables)
+        rows = pa.concat_tables(tables, promote_options="default")
         order = pc.sort_indices(rows[CASE_ID])  # pyright: ignore
         rows = rows.take(order)
         return rows if columns is None else rows.select(list(columns))

@@ -101,7 +101,8 @@ def read_polars(
     folders = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     wanted = [*_SECTION_COLUMNS, *(c.name for c in CONDITIONS), *labels, "converged"]
     wanted += FIELDS if fields else ()
-    table = pa.concat_tables(open_corpus(folder).read(wanted) for folder in folders)
+    tables = [open_corpus(folder).read(wanted) for folder in folders]
+    table = pa.concat_tables(tables, promote_options="default")
     if split is not None:
         table = table.filter(pc.equal(table["split"], split))  # pyright: ignore
     if converged_only:

@@ -102,6 +102,8 @@ def generate(
         MissingSolverError: The solver cannot run here.
         StorageError: The disk is full; run the same command again when it is not.
     """
+    if isinstance(config.solver, XFoil):
+        config.solver.require()
     corpus = start_corpus(out, manifest(config), extendable=("sections",))
     finished = corpus.finished()
     todo = [i for i in range(config.sections) if case_id(config, i) not in finished]
@@ -224,9 +226,8 @@ def rows_of(config: PolarCorpus, index: int, drawn: Drawn, case: Data, result: R
         columns[name] = pa.array(values, mask=np.isnan(values))
     columns["converged"] = pa.array(result.converged)
     columns["reason"] = pa.array(list(result.reasons), pa.string())
-    for quantity in POLAR_FIELDS:
-        values = result.fields.get(quantity.name, np.full((n, N_STATIONS), np.nan))
-        columns[quantity.name] = _vectors(values)
+    absent = {quantity.name: np.full((n, N_STATIONS), np.nan) for quantity in POLAR_FIELDS}
+    columns |= {name: _vectors(values) for name, values in (absent | dict(result.fields)).items()}
     return pa.table(columns)
 
 

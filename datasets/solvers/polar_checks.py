@@ -70,14 +70,14 @@ def false_convergence(
     near = np.diff(alpha_deg[sound]) <= REACH_DEG
     for k in range(1, len(sound) - 1):
         if near[k - 1] and near[k]:
-            reasons[sound[k]] = _jump(lift[k - 1 : k + 2], drag[k - 1 : k + 2], log_excess, k)
+            three = slice(k - 1, k + 2)
+            reasons[sound[k]] = _jump(lift[three], drag[three], log_excess[three])
     return tuple(reasons)
 
 
-def _jump(lift: Values, drag: Values, log_excess: Values, k: int) -> str:
+def _jump(lift: Values, drag: Values, log_excess: Values) -> str:
     """Return why the middle one of three points jumps off its neighbours, or the empty string."""
-    drag_off, lift_off = _off(drag), _off(lift)
-    excess_off = _off(log_excess[k - 1 : k + 2])
+    drag_off, lift_off, excess_off = _off(drag), _off(lift), _off(log_excess)
     if drag_off > DRAG_JUMP or (drag_off < -DRAG_JUMP and excess_off < -0.5 * DRAG_JUMP):
         return f"false convergence: cd {np.exp(drag[1]):.5f} jumps off its neighbours"
     if abs(lift_off) > LIFT_JUMP and lift_off * (lift[0] + lift[2]) < 0:

@@ -28,11 +28,12 @@ from formwright.datasets.solvers.polar_checks import false_convergence
 from formwright.datasets.solvers.result import N_STATIONS, POLAR_FIELDS, POLAR_LABELS, Result
 from formwright.datasets.solvers.xfoil_dump import Point
 from formwright.datasets.solvers.xfoil_process import Process, Settings, Stuck
+from formwright.datasets.solvers.xfoil_shim import shim
 
 NAME: Final = "xfoil 6.99"
 NOT_CONVERGED: Final = "not converged"
 NOT_REACHED: Final = "not converged: left after {} points in a row"
-Values = Float[np.ndarray, " points"]
+Values = Float[np.ndarray, " incidences"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +64,15 @@ class XFoil:
         """Return whether the program is there."""
         return shutil.which(self.binary) is not None
 
+    def require(self) -> None:
+        """Raise MissingSolverError, which says what to install, where the program cannot run."""
+        if not self.available():
+            raise MissingSolverError(
+                f"the program {self.binary!r} is not on the PATH. Install it "
+                "(Debian and Ubuntu: apt-get install xfoil), or use the panel solver."
+            )
+        shim()
+
     def solve(self, cases: Iterable[Data]) -> Iterator[Result]:
         """Solve each section at its operating points, which may come in any order.
 
@@ -70,11 +80,7 @@ class XFoil:
             MissingSolverError: The program is not installed.
             ConditionError: A Reynolds number is not positive, or a Mach number not below 1.
         """
-        if not self.available():
-            raise MissingSolverError(
-                f"the program {self.binary!r} is not on the PATH. Install it "
-                "(Debian and Ubuntu: apt-get install xfoil), or use the panel solver."
-            )
+        self.require()
         for case in cases:
             yield self._solve_case(case)
 
