@@ -1,22 +1,11 @@
-"""March of the two-equation integral boundary layer with transition, coupled to the outer flow.
+"""March of boundary layers downstream, coupled to the outer flow at each station.
 
-Along each side, from the stagnation point::
+The layer and the outer flow are solved together (quasi-simultaneous coupling): the outer speed
+answers to the displacement at the station and yields where the layer is about to separate, which
+removes the singularity of separation. The result starts the Newton method of ``coupling``.
 
-    d ln theta  = C_f / 2 ds / theta - (2 + H) d ln u
-    d ln H_star = (2 C_D / H_star - C_f / 2) ds / theta - (1 - H) d ln u
-    d ln S      = [k (S_eq - S) / (2 delta) + G] ds - d ln u            (turbulent)
-    d N         = f(H, theta, Re_theta) ds                              (laminar)
-
-``N`` is carried explicitly (two-step), so that the fraction of an interval that is turbulent is known
-before the interval is solved; its equations are the laminar and the turbulent ones, weighted by that
-fraction: results depend continuously on everything.
-
-The layer and the outer flow are solved together at each station (quasi-simultaneous coupling): the
-outer speed answers to the local displacement thickness, ``u = u_out + c u_old (delta* - delta*_old)``,
-which removes the singularity of separation and vanishes once the passes agree.
-
-Sources: M. Drela and M. B. Giles, AIAA J. 25 (1987); A. E. P. Veldman, "New, quasi-simultaneous
-method to calculate interacting boundary layers", AIAA J. 19 (1981).
+Source: A. E. P. Veldman, "New, quasi-simultaneous method to calculate interacting boundary layers",
+AIAA J. 19 (1981).
 """
 
 from __future__ import annotations
@@ -28,90 +17,73 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from formwright.datasets.solvers import closure
+from formwright.datasets.solvers import closure, equations
+from formwright.datasets.solvers.equations import Interval, Station
 
 SHAPE_FLOOR: Final = 1.0005
+SHAPE_CEILING: Final = 30.0
 SPEED_FLOOR: Final = 0.02
 STEP: Final = 1e-6
+LAMINAR_CEILING: Final = 4.0
+TURBULENT_CEILING: Final = 2.2
+YIELD: Final = 0.2
+FIRST_SHEAR: Final = -3.5
 
 
 class Outer(NamedTuple):
-    """The outer flow along a layer, and the previous pass; each (stations, layers).
+    """The outer flow along layers, stations last.
 
     Attributes:
-        arc: Distance from the stagnation point.
-        speed: Outer speed that belongs to ``displacement``.
-        displacement: Displacement thickness of the previous pass; NaN-free even in the first one.
-        scale: Speed of the previous pass.
-        stiffness: Answer of the outer speed at a station to the displaced flux at this one and at
-            those before, 1/chord.
+        arc: Distance from the stagnation point (of a wake: from the trailing edge).
+        speed: Outer speed without displacement.
+        answer: Rise of the outer speed at a station with its own displaced flux, 1/chord.
     """
 
-    arc: Float[Tensor, "stations layers"]
-    speed: Float[Tensor, "stations layers"]
-    displacement: Float[Tensor, "stations layers"] | None
-    scale: Float[Tensor, "stations layers"]
-    stiffness: Float[Tensor, "stations stations layers"]
+    arc: Float[Tensor, "layers stations"]
+    speed: Float[Tensor, "layers stations"]
+    answer: Float[Tensor, "layers stations"]
 
 
-class Start(NamedTuple):
-    """The first station of a wake: what leaves the trailing edge; each (layers,)."""
-
-    log_theta: Tensor
-    shape: Tensor
-    log_shear: Tensor
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Layer:
-    """State of boundary layers, each (stations, layers).
+    """State of boundary layers, stations last.
 
     Attributes:
-        theta: Momentum thickness, chords.
+        log_theta: Logarithm of the momentum thickness in chords.
         shape: H, displacement over momentum thickness.
         log_shear: Logarithm of the square root of the maximum shear-stress coefficient.
         speed: Edge speed over free stream.
-        amplification: N of the e^N method.
-        turbulent: Fraction of the interval before the station that is turbulent.
-        friction: Skin-friction coefficient on the local dynamic pressure.
     """
 
-    theta: Float[Tensor, "stations layers"]
-    shape: Float[Tensor, "stations layers"]
-    log_shear: Float[Tensor, "stations layers"]
-    speed: Float[Tensor, "stations layers"]
-    amplification: Float[Tensor, "stations layers"]
-    turbulent: Float[Tensor, "stations layers"]
-    friction: Float[Tensor, "stations layers"]
+    log_theta: Float[Tensor, "*layers stations"]
+    shape: Float[Tensor, "*layers stations"]
+    log_shear: Float[Tensor, "*layers stations"]
+    speed: Float[Tensor, "*layers stations"]
 
     @property
-    def displacement(self) -> Float[Tensor, "stations layers"]:
+    def displacement(self) -> Float[Tensor, "*layers stations"]:
         """Displacement thickness, chords."""
-        return self.theta * self.shape
+        return self.log_theta.exp() * self.shape
 
 
-class _Point(NamedTuple):
-    """A station with its closures."""
-
-    log_theta: Tensor
-    shape: Tensor
-    log_shear: Tensor
-    log_speed: Tensor
-    laminar: closure.Closure | None
-    turbulent: closure.Closure | None
-    lag: closure.Lag | None
+def stagnation_log_theta(distance: Tensor, speed: Tensor, reynolds: Tensor) -> Tensor:
+    """Return ln theta of the similar layer at a stagnation point."""
+    return 0.5 * (closure.STAGNATION_GROWTH * distance / (reynolds * speed)).log()
 
 
-class _Edge(NamedTuple):
-    """Outer flow at one station; before and after are the weights of its ends in an integral."""
-
-    step: Tensor
-    before: Tensor
-    after: Tensor
-    speed: Tensor
-    displacement: Tensor
-    scale: Tensor
-    stiffness: Tensor
+def join(sides: Layer) -> tuple[Tensor, Tensor, Tensor]:
+    """Return ln theta, H and ln S that two sides (..., 2, stations) give to their wake."""
+    theta, shape, shear = (
+        sides.log_theta[..., -1].exp(),
+        sides.shape[..., -1],
+        sides.log_shear[..., -1].exp(),
+    )
+    total = theta.sum(-1)
+    return (
+        total.log(),
+        (theta * shape).sum(-1) / total,
+        ((theta * shear).sum(-1) / total).log(),
+    )
 
 
 def march(
@@ -119,8 +91,7 @@ def march(
     reynolds: Float[Tensor, " layers"],
     ncrit: Float[Tensor, " layers"],
     *,
-    guess: Layer | None = None,
-    start: Start | None = None,
+    start: tuple[Tensor, Tensor, Tensor] | None = None,
     newton: int = 6,
 ) -> Layer:
     """March layers downstream, all at once.
@@ -129,224 +100,121 @@ def march(
         outer: Outer flow.
         reynolds: On chord and free stream.
         ncrit: Critical amplification.
-        guess: The previous pass; without it each station starts from the one before.
-        start: Given for a wake; without it the first station is a stagnation-point layer.
-        newton: Newton steps a station, the last one differentiable.
+        start: ``join`` of two sides, for a wake; without it the layer starts at a stagnation point.
+        newton: Newton steps a station.
 
     Returns:
-        The layers. Finite for finite input, separated or not.
+        The layers; finite for finite input, separated or not.
     """
     wake = start is not None
-    first = _from_start(outer, reynolds, start) if start else _stagnation(outer, reynolds)
-    zero = torch.zeros_like(reynolds)
-    points, amplification, fractions = [first], [zero], [zero + 1.0 if wake else zero]
-    rate = old_rate = zero
-    old_step = outer.arc[0]
-    changes: list[Tensor] = []
-    for i in range(1, len(outer.arc)):
-        step = outer.arc[i] - outer.arc[i - 1]
-        point = points[-1]
-        if wake:
-            n, fraction = zero, zero + 1.0
-        else:
-            old_rate, rate = rate, _rate(point, reynolds, fractions[-1])
-            mean = (rate + 0.5 * (rate - old_rate) * (step / old_step)).clamp_min(0.0)
-            growth = torch.where(fractions[-1] > 0, 0.0, mean * step)
-            n = amplification[-1] + growth
-            fraction = ((n - ncrit) / growth.clamp_min(1e-12)).clamp(0.0, 1.0)
-            fraction = torch.where(fractions[-1] > 0, 1.0, fraction)
-        changes.append(_change(outer, i - 1, point))
-        edge = _edge(outer, i, point, changes, wake)
-        initial = _initial(guess, i, point, fraction, fractions[-1])
-        points.append(
-            _station(point, edge, reynolds, fraction, fractions[-1] > 0, initial, newton, wake)
-        )
-        amplification.append(n)
-        fractions.append(fraction)
-        old_step = step
-    return _layer(points, amplification, fractions, wake)
+    speed = outer.speed[:, 0].clamp_min(1e-4)
+    if start is None:
+        log_theta = stagnation_log_theta(outer.arc[:, 0], speed, reynolds)
+        shape = torch.full_like(log_theta, closure.STAGNATION_SHAPE)
+        start = (log_theta, shape, torch.full_like(log_theta, FIRST_SHEAR))
+    stations = [equations.station(*start, speed.log(), reynolds, wake=wake)]
+    transition = _Transition(ncrit, outer.arc[:, 0], wake)
+    for i in range(1, outer.arc.shape[1]):
+        before = stations[-1]
+        fraction, was = transition.advance(before, outer.arc[:, i] - outer.arc[:, i - 1], reynolds)
+        over = equations.interval(outer.arc[:, i - 1], outer.arc[:, i], fraction, was, wake=wake)
+        edge = _edge(outer, i, before, fraction)
+        stations.append(solve_station(before, edge, over, reynolds, newton, wake))
+    names = ("log_theta", "shape", "log_shear")
+    values = {n: torch.stack([getattr(s, n) for s in stations], -1) for n in names}
+    return Layer(**values, speed=torch.stack([s.log_speed for s in stations], -1).exp())
 
 
-def _change(outer: Outer, i: int, point: _Point) -> Tensor:
-    """Return by how much the displaced flux at a solved station differs from the last pass."""
-    if outer.displacement is None:
-        return torch.zeros_like(point.shape)
-    flux = (point.log_theta + point.log_speed).exp() * point.shape
-    return flux - outer.displacement[i] * outer.scale[i]
+class _Transition:
+    """Amplification along the march; says how much of the next interval is turbulent."""
+
+    def __init__(self, ncrit: Tensor, first_step: Tensor, wake: bool) -> None:
+        self.ncrit, self.old_step = ncrit, first_step
+        self.n = self.old_rate = torch.zeros_like(ncrit)
+        self.fraction = torch.ones_like(ncrit) if wake else torch.zeros_like(ncrit)
+
+    def advance(self, before: Station, step: Tensor, reynolds: Tensor) -> tuple[Tensor, Tensor]:
+        was = self.fraction > 0
+        rate = equations.rate(before.log_theta, before.shape, before.log_speed.exp(), reynolds)
+        growth = equations.two_step(rate, self.old_rate, step, self.old_step)
+        self.n = self.n + torch.where(was, 0.0, growth)
+        fraction = equations.turbulent_fraction(self.n, growth, self.ncrit)
+        self.fraction = torch.where(was, 1.0, fraction)
+        self.old_rate, self.old_step = rate, step
+        return self.fraction, was
 
 
-def _edge(outer: Outer, i: int, before: _Point, changes: list[Tensor], wake: bool) -> _Edge:
-    start, end = outer.arc[i - 1], outer.arc[i]
-    step = end - start
-    stretch = None if wake else (end / start).log()
-    weights = (step, step) if stretch is None else (start * stretch, end * stretch)
-    if outer.displacement is None:
-        old, speed = (before.log_theta.exp() * before.shape).detach(), outer.speed[i]
-    else:
-        old = outer.displacement[i]
-        speed = outer.speed[i] + (outer.stiffness[i, :i] * torch.stack(changes)).sum(0)
-    return _Edge(step, *weights, speed, old, outer.scale[i], outer.stiffness[i, i])
+class Edge(NamedTuple):
+    """Outer speed at a station, the displacement it belongs to, its answer to a change of it.
+
+    Above the shape factor ``ceiling`` the speed yields, so that separation stays moderate.
+    """
+
+    speed: Tensor
+    displacement: Tensor
+    answer: Tensor
+    ceiling: Tensor
 
 
-def _initial(
-    guess: Layer | None, i: int, before: _Point, fraction: Tensor, was: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return where Newton starts: the previous pass, or the station before."""
-    if guess is not None:
-        return guess.theta[i].log(), guess.shape[i], guess.log_shear[i]
-    shape = torch.where((fraction > 0) & (was < 1), 1.4 + 0.3 * (before.shape - 1.4), before.shape)
-    return before.log_theta, shape, before.log_shear
+def _edge(outer: Outer, i: int, before: Station, fraction: Tensor) -> Edge:
+    speed = outer.speed[:, i].clamp_min(SPEED_FLOOR)
+    ceiling = LAMINAR_CEILING + fraction * (TURBULENT_CEILING - LAMINAR_CEILING)
+    old = before.log_theta.exp() * before.shape
+    return Edge(speed, old, outer.answer[:, i] * speed, ceiling)
 
 
-def _rate(point: _Point, reynolds: Tensor, fraction: Tensor) -> Tensor:
-    theta = point.log_theta.exp()
-    re_theta = reynolds * point.log_speed.exp() * theta
-    rate = closure.amplification_rate(point.shape, theta, re_theta)
-    return torch.where(fraction > 0, 0.0, rate)
-
-
-def _stagnation(outer: Outer, reynolds: Tensor) -> _Point:
-    """Return the similar layer of a stagnation point at the first station."""
-    speed = outer.speed[0].clamp_min(SPEED_FLOOR * 1e-2)
-    gradient = speed / outer.arc[0]
-    log_theta = 0.5 * (closure.STAGNATION_GROWTH / (reynolds * gradient)).log()
-    shape = torch.full_like(log_theta, closure.STAGNATION_SHAPE)
-    return _close(
-        log_theta, shape, torch.full_like(log_theta, -3.5), speed.log(), reynolds, wake=False
-    )
-
-
-def _from_start(outer: Outer, reynolds: Tensor, start: Start) -> _Point:
-    speed = outer.speed[0].clamp_min(SPEED_FLOOR)
-    shape = start.shape.clamp_min(SHAPE_FLOOR)
-    return _close(start.log_theta, shape, start.log_shear, speed.log(), reynolds, wake=True)
-
-
-def _close(
-    log_theta: Tensor,
-    shape: Tensor,
-    log_shear: Tensor,
-    log_speed: Tensor,
+def solve_station(
+    before: Station,
+    edge: Edge,
+    over: Interval,
     reynolds: Tensor,
-    *,
-    wake: bool,
-) -> _Point:
-    re_theta = reynolds * (log_theta + log_speed).exp()
-    layer, lag = closure.turbulent(shape, re_theta, log_shear.exp(), wake=wake)
-    lam = None if wake else closure.laminar(shape, re_theta)
-    return _Point(log_theta, shape, log_shear, log_speed, lam, layer, lag)
-
-
-def _station(
-    before: _Point,
-    edge: _Edge,
-    reynolds: Tensor,
-    fraction: Tensor,
-    was_turbulent: Tensor,
-    initial: tuple[Tensor, Tensor, Tensor],
     newton: int,
     wake: bool,
-) -> _Point:
-    """Solve one station by damped Newton; the last step carries the gradient."""
+    guess: Tensor | None = None,
+    fresh: Tensor | None = None,
+) -> Station:
+    """Solve one station by damped Newton steps with difference quotients.
 
-    def point(z: Tensor) -> _Point:
-        log_theta, shape, log_shear = z[0], z[1], z[2]
-        move = edge.scale * edge.stiffness * (log_theta.exp() * shape - edge.displacement)
-        speed = edge.speed + move
-        floor = SPEED_FLOOR + 0.0 * speed
-        speed = torch.maximum(speed, floor)
-        return _close(log_theta, shape, log_shear, speed.log(), reynolds, wake=wake)
+    They start from the station before, made more turbulent where turbulence begins; or from
+    ``guess`` where it is given and not to be made ``fresh``.
+    """
 
-    z = torch.stack(initial).detach()
-    for k in range(newton):
-        last = k == newton - 1
-        with torch.no_grad():
-            offsets = STEP * torch.eye(3, dtype=z.dtype, device=z.device)[:, :, None]
-            many = torch.cat([z[:, None], z[:, None] + offsets], 1)
-            values = _residuals(before, point(many), edge, fraction, was_turbulent)
-            jacobian = (values[:, 1:] - values[:, :1]) / STEP
-            inverse = _inverse(jacobian)
-        if last and torch.is_grad_enabled():
-            value = _residuals(before, point(z), edge, fraction, was_turbulent)
-        else:
-            value = values[:, 0]
-        move = -(inverse * value[None]).sum(1)
-        z = _damped(z, move)
-    return point(z)
+    def at(z: Tensor) -> Station:
+        move = edge.answer * (z[0].exp() * z[1] - edge.displacement)
+        move = move + YIELD * (z[1] - edge.ceiling).clamp_min(0.0)
+        speed = (edge.speed + move).clamp_min(SPEED_FLOOR)
+        return equations.station(z[0], z[1], z[2], speed.log(), reynolds, wake=wake)
+
+    begins = (over.fraction > 0) & ~over.was_turbulent
+    shape = torch.where(begins, 1.4 + 0.3 * (before.shape - 1.4), before.shape)
+    z = torch.stack([before.log_theta, shape, before.log_shear])
+    if guess is not None and fresh is not None:
+        z = torch.where(fresh, z, guess)
+    offsets = STEP * torch.eye(3, dtype=z.dtype, device=z.device)[:, :, None]
+    for _ in range(newton):
+        many = torch.cat([z[:, None], z[:, None] + offsets], 1)
+        values = equations.residuals(before, at(many), over)
+        inverse = inverse3((values[:, 1:] - values[:, :1]) / STEP)
+        z = _damped(z, -(inverse * values[None, :, 0]).sum(1))
+    return at(z)
 
 
 def _damped(z: Tensor, move: Tensor) -> Tensor:
     """Return z + move, the move shortened so that no variable changes too much."""
-    reach = torch.stack(
-        [torch.full_like(z[0], 0.4), 0.35 * (z[1] - 1.0) + 0.02, torch.full_like(z[0], 0.7)]
-    )
-    ratio = (move.detach().abs() / reach).amax(0).clamp_min(1.0)
-    z = z + move / ratio
-    return torch.stack([z[0], z[1].clamp(SHAPE_FLOOR, 30.0), z[2].clamp(-12.0, 0.5)])
+    one = torch.ones_like(z[0])
+    reach = torch.stack([0.4 * one, 0.35 * (z[1] - 1.0) + 0.02, 0.7 * one])
+    z = z + move / (move.abs() / reach).amax(0).clamp_min(1.0)
+    return torch.stack([z[0], z[1].clamp(SHAPE_FLOOR, SHAPE_CEILING), z[2].clamp(-12.0, 0.5)])
 
 
-def _residuals(
-    a: _Point, b: _Point, edge: _Edge, fraction: Tensor, was_turbulent: Tensor
-) -> Tensor:
-    """Return the three residuals of the interval from a to b, stacked first."""
-    assert a.turbulent and b.turbulent and a.lag and b.lag
-    d_speed = b.log_speed - a.log_speed
-    bend = ((b.shape - 1.0) / (a.shape - 1.0)).log()
-    sharp = 5.0 if b.laminar is None else 1.0
-    weight = 1.0 - 0.5 * torch.exp(-(bend.square()) * (sharp / b.shape.square()))
-    step1, step2 = edge.before * (-a.log_theta).exp(), edge.after * (-b.log_theta).exp()
-    friction1, friction2 = a.turbulent.friction, b.turbulent.friction
-    dissipation1, dissipation2 = a.turbulent.dissipation, b.turbulent.dissipation
-    energy = b.turbulent.log_energy - a.turbulent.log_energy
-    if a.laminar is not None and b.laminar is not None:
-        rest = 1.0 - fraction
-        friction1 = fraction * friction1 + rest * a.laminar.friction
-        friction2 = fraction * friction2 + rest * b.laminar.friction
-        dissipation1 = fraction * dissipation1 + rest * a.laminar.dissipation
-        dissipation2 = fraction * dissipation2 + rest * b.laminar.dissipation
-        energy = fraction * energy + rest * (b.laminar.log_energy - a.laminar.log_energy)
-    shape = 0.5 * (a.shape + b.shape)
-    rub1, rub2 = 0.5 * friction1 * step1, 0.5 * friction2 * step2
-    momentum = b.log_theta - a.log_theta + (2.0 + shape) * d_speed - 0.5 * (rub1 + rub2)
-    work = (1.0 - weight) * (dissipation1 * step1 - rub1) + weight * (dissipation2 * step2 - rub2)
-    kinetic = energy + (1.0 - shape) * d_speed - work
-    return torch.stack(
-        torch.broadcast_tensors(
-            momentum, kinetic, _lag(a, b, edge, fraction, was_turbulent, weight, d_speed)
-        )
-    )
+def local_stiffness(arc: Tensor) -> Tensor:
+    """Return the answer of a flat plate's outer speed to the flux at a station."""
+    step = arc[..., 1:] - arc[..., :-1]
+    inner = 0.5 * (step[..., 1:] + step[..., :-1])
+    return (4.0 / torch.pi) / torch.cat([step[..., :1], inner, step[..., -1:]], -1)
 
 
-def _lag(
-    a: _Point,
-    b: _Point,
-    edge: _Edge,
-    fraction: Tensor,
-    was_turbulent: Tensor,
-    weight: Tensor,
-    d_speed: Tensor,
-) -> Tensor:
-    """Return the residual of the shear-stress lag; in a laminar interval, S of its onset."""
-    assert a.lag and b.lag
-    onset = (closure.shear_at_transition(b.shape) * b.lag.equilibrium).log() * (1.0 - fraction) + (
-        closure.shear_at_transition(a.shape) * a.lag.equilibrium
-    ).log() * fraction
-    shear1 = torch.where(was_turbulent, a.log_shear, onset)
-    relax = closure.WAKE_LAG if b.laminar is None else 1.0
-    lead = 1.0 - weight
-    rate = lead * a.lag.rate + weight * b.lag.rate
-    excess = lead * (a.lag.equilibrium - relax * shear1.exp())
-    excess = excess + weight * (b.lag.equilibrium - relax * b.log_shear.exp())
-    thick1 = closure.thickness_ratio(a.shape) * a.log_theta.exp()
-    thick2 = closure.thickness_ratio(b.shape) * b.log_theta.exp()
-    thick = lead * thick1 + weight * thick2
-    gradient = lead * a.lag.gradient / (a.shape * a.log_theta.exp())
-    gradient = gradient + weight * b.lag.gradient / (b.shape * b.log_theta.exp())
-    change = edge.step * (rate * excess / (2.0 * thick) + gradient) - d_speed
-    return b.log_shear - shear1 - fraction * change
-
-
-def _inverse(m: Tensor) -> Tensor:
+def inverse3(m: Tensor) -> Tensor:
     """Return the inverse of 3 x 3 matrices m[row, column, ...] by cofactors."""
     a, b, c = m[0]
     d, e, f = m[1]
@@ -361,22 +229,3 @@ def _inverse(m: Tensor) -> Tensor:
         torch.stack([third, b * g - a * h, a * e - b * d]),
     )
     return torch.stack(rows) / determinant
-
-
-def _layer(
-    points: list[_Point], amplification: list[Tensor], fractions: list[Tensor], wake: bool
-) -> Layer:
-    turbulent = torch.stack(fractions)
-    friction = torch.stack([p.turbulent.friction for p in points if p.turbulent])
-    if not wake:
-        still = torch.stack([p.laminar.friction for p in points if p.laminar])
-        friction = turbulent * friction + (1.0 - turbulent) * still
-    return Layer(
-        theta=torch.stack([p.log_theta for p in points]).exp(),
-        shape=torch.stack([p.shape for p in points]),
-        log_shear=torch.stack([p.log_shear for p in points]),
-        speed=torch.stack([p.log_speed for p in points]).exp(),
-        amplification=torch.stack(amplification),
-        turbulent=turbulent,
-        friction=friction,
-    )

@@ -1,9 +1,9 @@
-"""Closure of the two-equation integral boundary layer, and the growth of Tollmien-Schlichting waves.
+"""Closure of the two-equation integral boundary layer, and the growth of instability waves.
 
-Everything is a function of the shape factor ``H = delta* / theta`` and of the Reynolds number on the
-momentum thickness; the flow is incompressible. ``H_star`` is kinetic-energy thickness / theta, and
-``dissipation`` stands for 2 C_D / H_star. The turbulent layer carries ``shear``, the square root of
-the maximum shear-stress coefficient, which lags behind its equilibrium.
+Everything is a function of the shape factor ``H = delta* / theta`` and of the Reynolds number on
+the momentum thickness; the flow is incompressible. ``H_star`` is kinetic-energy thickness / theta,
+and ``dissipation`` stands for 2 C_D / H_star. The turbulent layer carries ``shear``, the square
+root of the maximum shear-stress coefficient, which lags behind its equilibrium.
 
 Sources: M. Drela and M. B. Giles, "Viscous-inviscid analysis of transonic and low Reynolds number
 airfoils", AIAA J. 25 (1987); M. Drela, "XFOIL" (1989); M. Drela, "Flight Vehicle Aerodynamics" (MIT
@@ -112,7 +112,7 @@ def shear_at_transition(shape: Tensor) -> Tensor:
 
 
 def amplification_rate(shape: Tensor, theta: Tensor, re_theta: Tensor) -> Tensor:
-    """Return dN/ds, the envelope of spatial growth rates, with a soft onset at critical Re_theta."""
+    """Return dN/ds, the envelope of growth rates, with a soft onset at critical Re_theta."""
     inverse = 1.0 / (shape - 1.0).clamp_min(0.05)
     onset = 2.492 * inverse.pow(0.43) + 0.7 * (torch.tanh(14.0 * inverse - 9.24) + 1.0)
     ramp = ((re_theta.log() / math.log(10.0) - onset + 0.08) / 0.16).clamp(0.0, 1.0)

@@ -1,130 +1,238 @@
-"""Passes between outer flow and boundary layer until they agree, and the gradient of the agreement.
+"""Boundary layers and outer flow brought to agreement: marches to start, Newton's method to finish.
 
-Each point is frozen at the pass in which it converges, so a batch gives what a loop gives. The state
-``v`` solves ``v = G(v, p)``; its gradient solves ``lambda = g + lambda dG/dv`` by the same passes,
-backwards (implicit function theorem), and costs about as much as the solution.
+Every point goes its own way (own damping, own end), so a batch gives what a loop gives.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, fields
+from typing import Final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from formwright.datasets.solvers import interaction
-from formwright.datasets.solvers.interaction import Conditions, Coupled, Layers
+from formwright.datasets.solvers import boundary_layer, interaction, newton
+from formwright.datasets.solvers.boundary_layer import (
+    SHAPE_CEILING,
+    SHAPE_FLOOR,
+    SPEED_FLOOR,
+    Layer,
+    Outer,
+    local_stiffness,
+)
+from formwright.datasets.solvers.interaction import Conditions
+from formwright.datasets.solvers.newton import Move, State
+from formwright.datasets.solvers.repair import repair
 from formwright.datasets.solvers.vortex_panels import Flow
 
-FIRST_NEWTON: Final = 8
-RELAXATION: Final = 0.7
-LARGEST_CHANGE: Final = 0.5
+CYCLING: Final = 6
+SETTLED: Final = 1.0
+JUMPED: Final = 1e-2
+WILD: Final = 8.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Stations a side, passes at most, tolerance on the relative change of the displaced flux."""
+    """Stations a side, Newton steps at most, tolerance on the largest relative change."""
 
     stations: int
-    passes: int
+    steps: int
     tolerance: float
 
 
 def solve(
     flow: Flow, conditions: Conditions, settings: Settings
-) -> tuple[Coupled, Layers, Float[Tensor, "sections points"]]:
-    """Return the agreed state, its layers, and the relative change of the last pass."""
+) -> tuple[State, Float[Tensor, " points"]]:
+    """Return the state of every point and the relative change that its last step asked for."""
+    share = interaction.shares(settings.stations, flow.nodes)
     with torch.no_grad():
-        share = interaction.fractions(settings.stations, flow.nodes)
-        speed = interaction.node_speed(flow, conditions.alpha, None)
-        answer = interaction.stiffness(flow, interaction.stagnation(flow, speed), share)
-        state, layers, change = _iterate(flow, conditions, answer, settings)
+        state = start(flow, conditions, share)
+        state, change = _iterate(flow, conditions, state, share, settings)
     inputs = (flow.nodes, conditions.alpha, conditions.reynolds, conditions.ncrit)
-    if not (torch.is_grad_enabled() and any(t.requires_grad for t in inputs)):
-        return state, layers, change
+    if torch.is_grad_enabled() and any(t.requires_grad for t in inputs):
+        state = _moved(state, newton.step(flow, conditions, state, share))
+    return state, change
 
-    def again(*values: Tensor) -> tuple[Coupled, Layers]:
-        return interaction.advance(
-            flow,
-            conditions,
-            Coupled(*values),
-            layers,
-            answer,
-            stations=settings.stations,
-            newton=2,
-        )
 
-    start = [t.detach().requires_grad_() for t in state]
-    after, _ = again(*start)
-    agreed = _Agreement.apply(settings, start, list(after), *after)
-    return *again(*agreed), change  # pyright: ignore
+def start(flow: Flow, conditions: Conditions, share: Tensor) -> State:
+    """March once along the inviscid flow."""
+    stop = interaction.first_stagnation(flow, conditions.alpha)
+    none = stop.new_zeros(len(stop), 2, len(share))
+    now = interaction.speeds(
+        flow, conditions.alpha, stop, none, torch.zeros_like(flow.wake_arc), share
+    )
+    _, distance = interaction.station_arc(flow, stop, share)
+    outer = Outer(distance, now.sides, local_stiffness(distance))
+    reynolds, ncrit = (
+        t[:, None].expand(-1, 2).flatten() for t in (conditions.reynolds, conditions.ncrit)
+    )
+    flat = boundary_layer.march(Outer(*(t.flatten(0, 1) for t in outer)), reynolds, ncrit)
+    sides = Layer(*(getattr(flat, f.name).unflatten(0, (-1, 2)) for f in fields(Layer)))
+    edge = torch.cat([sides.speed[..., -1].mean(-1, keepdim=True), now.wake], -1)
+    wake = boundary_layer.march(
+        Outer(flow.wake_arc, edge, local_stiffness(flow.wake_arc)),
+        conditions.reynolds,
+        conditions.ncrit,
+        start=boundary_layer.join(sides),
+    )
+    free = torch.full((len(stop), 2), len(share), device=stop.device)
+    return State(sides, wake, stop, free)
 
 
 def _iterate(
-    flow: Flow, conditions: Conditions, answer: Tensor, settings: Settings
-) -> tuple[Coupled, Layers, Tensor]:
-    kind = {"stations": settings.stations}
-    state, layers = interaction.advance(
-        flow, conditions, None, None, answer, newton=FIRST_NEWTON, **kind
-    )
-    shape = conditions.alpha.shape
-    change = torch.full(shape, torch.inf, dtype=flow.nodes.dtype, device=flow.nodes.device)
-    active = torch.ones(shape, dtype=torch.bool, device=change.device)
-    for _ in range(settings.passes):
-        after, layers = interaction.advance(
-            flow, conditions, state, layers, answer, newton=1, active=active, **kind
-        )
-        new = _change(state, after)
-        change = torch.where(active, new, change)
-        weight = RELAXATION * (LARGEST_CHANGE / new.clamp_min(1e-12)).clamp_max(1.0)
-        state = Coupled(*(_mix(a, b, weight, active) for a, b in zip(state, after, strict=True)))
-        active = active & ~(change < settings.tolerance)
-        if not active.any():
+    flow: Flow, conditions: Conditions, state: State, share: Tensor, settings: Settings
+) -> tuple[State, Tensor]:
+    """Step every point until it converges; those that do not are marched anew now and then."""
+    count = len(state.stop)
+    change = torch.full((count,), torch.inf, dtype=share.dtype, device=share.device)
+    active = torch.arange(count, device=share.device)
+    where, here, part = flow, conditions, state
+    for k in range(settings.steps):
+        share_of_step = 0.5 if k >= CYCLING and k % 2 else 1.0
+        new, size = _advance(where, here, part, share, share_of_step)
+        state, change = _keep_best(state, change, active, (part, new), size, settings.tolerance)
+        going = (size > settings.tolerance).nonzero()[:, 0]
+        if not len(going):
             break
-    return state, layers, change
+        part = new
+        if len(going) < len(active):
+            active = active[going]
+            where, here = flow.take(active), conditions.take(active)
+            part = _map(lambda t: t[going], new)  # noqa: B023
+    return state, change
 
 
-def _mix(old: Tensor, new: Tensor, weight: Tensor, active: Tensor) -> Tensor:
-    shape = (*weight.shape, *(1,) * (old.ndim - weight.ndim))
-    moved = old + weight.reshape(shape) * (new - old)
-    return torch.where(active.reshape(shape), moved, old)
+def _keep_best(
+    state: State,
+    change: Tensor,
+    active: Tensor,
+    part: tuple[State, State],
+    size: Tensor,
+    tolerance: float,
+) -> tuple[State, Tensor]:
+    """Keep of each point the state that asked for the least; after its step if it converged."""
+    done = size <= tolerance
+    for chosen, new in ((~done & (size < change[active]), part[0]), (done, part[1])):
+        index = chosen.nonzero()[:, 0]
+        state = _placed(state, _map(lambda t: t[index], new), active[index])  # noqa: B023
+    return state, change.index_copy(0, active, torch.minimum(size, change[active]))
 
 
-def _change(old: Coupled, new: Coupled) -> Float[Tensor, "sections points"]:
-    """Return the largest change of the displaced flux over the largest flux."""
-    before, after = old.displacement * old.speed, new.displacement * new.speed
-    sides = (after - before).abs().amax((-1, -2)) / before.amax((-1, -2))
-    before, after = old.wake_displacement * old.wake_speed, new.wake_displacement * new.wake_speed
-    return torch.maximum(sides, (after - before).abs().amax(-1) / before.amax(-1))
+def _advance(
+    flow: Flow, conditions: Conditions, state: State, share: Tensor, share_of_step: float = 1.0
+) -> tuple[State, Tensor]:
+    """Make one damped Newton step and put transition back in order; return its size too."""
+    last = _transition_interval(flow, conditions, state, share)
+    move = newton.step(flow, conditions, state, share)
+    size = _size(state, move, last)
+    moved = _moved(state, _limited(state, move, size, share_of_step))
+    moved = moved._replace(trip=last + 2)
+    jump = (_transition_interval(flow, conditions, moved, share) - last).abs().amax(-1)
+    unsettled = (size > SETTLED) | (jump > 1)
+    size = torch.where(jump > 0, size.clamp_min(JUMPED), size)
+    index = unsettled.nonzero()[:, 0]
+    if len(index):
+        part = repair(
+            flow.take(index),
+            conditions.take(index),
+            _map(lambda t: t[index], moved),
+            share,
+            last[index],
+        )
+        moved = _placed(moved, part, index)
+    return moved, size
 
 
-class _Agreement(torch.autograd.Function):
-    """Pass the agreed state on; backwards, solve for the gradient of the agreement."""
+def _transition_interval(flow: Flow, conditions: Conditions, state: State, share: Tensor) -> Tensor:
+    """Return the number of laminar intervals on each side."""
+    return (newton.transition(flow, conditions, state, share).fraction <= 0).sum(-1)
 
-    @staticmethod
-    def forward(
-        context: Any, settings: Settings, start: list[Tensor], after: list[Tensor], *values: Tensor
-    ) -> tuple[Tensor, ...]:
-        """Keep the graph of one pass."""
-        context.settings, context.start, context.after = settings, start, after
-        return tuple(v.detach().clone() for v in values)
 
-    @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """Solve lambda = g + lambda dG/dv by relaxed passes."""
-        total = [g.clone() for g in gradients]
-        for _ in range(2 * context.settings.passes):
-            pulled = torch.autograd.grad(
-                context.after, context.start, total, retain_graph=True, allow_unused=True
-            )
-            moves = [
-                RELAXATION * (g + (0.0 if p is None else p) - t)
-                for g, p, t in zip(gradients, pulled, total, strict=True)
+def _map(function, state: State) -> State:
+    layers = [
+        Layer(**{f.name: function(getattr(layer, f.name)) for f in fields(Layer)})
+        for layer in (state.sides, state.wake)
+    ]
+    return State(*layers, function(state.stop), function(state.trip))
+
+
+def _placed(state: State, part: State, index: Tensor) -> State:
+    """Return the state with the points ``index`` replaced."""
+    layers = [
+        Layer(
+            **{
+                f.name: getattr(old, f.name).index_copy(0, index, getattr(new, f.name))
+                for f in fields(Layer)
+            }
+        )
+        for old, new in ((state.sides, part.sides), (state.wake, part.wake))
+    ]
+    return State(
+        *layers,
+        state.stop.index_copy(0, index, part.stop),
+        state.trip.index_copy(0, index, part.trip),
+    )
+
+
+def _size(state: State, move: Move, transition: Tensor) -> Tensor:
+    """Return the largest change of each point over what one step may do."""
+    index = torch.arange(state.sides.shape.shape[-1], device=transition.device)
+    rough = (index > transition[..., None]).to(move.sides.dtype)
+    sizes = []
+    for layer, change, speed, sheared in (
+        (state.sides, move.sides, move.side_speed, rough),
+        (state.wake, move.wake, move.wake_speed, 1.0),
+    ):
+        limit = 0.5 * (layer.shape - 1.0) + 0.05
+        relative = torch.stack(
+            [
+                change[0].abs() / 0.4,
+                change[1].abs() / limit,
+                change[2].abs() * sheared,
+                speed.abs() / (0.2 * layer.speed + 0.1),
             ]
-            total = [t + m for t, m in zip(total, moves, strict=True)]
-            size = max(float(t.abs().max()) for t in total)
-            if max(float(m.abs().max()) for m in moves) < 1e-10 * size:
-                break
-        return None, None, None, *total
+        )
+        sizes.append(relative.movedim(1, 0).flatten(1).amax(-1))
+    return torch.maximum(*sizes).nan_to_num(torch.inf)
+
+
+def _limited(state: State, move: Move, size: Tensor, part: float) -> Move:
+    """Return the step shortened to what one step may do: as a whole, and what is wild by itself."""
+    weight = (part / size.clamp(1.0, WILD)).nan_to_num(0.0)
+
+    def limit(layer: Layer, change: Tensor, speed: Tensor) -> tuple[Tensor, Tensor]:
+        w = weight.reshape(-1, *(1,) * (speed.ndim - 1))
+        reach = (0.4, 0.5 * (layer.shape - 1.0) + 0.05, 1.0)
+        parts = [
+            (w * c).nan_to_num(0.0).clamp(-one * r, one * r)
+            for c, r, one in zip(change, reach, [torch.ones_like(speed)] * 3, strict=True)
+        ]
+        reach = 0.2 * layer.speed + 0.1
+        return torch.stack(parts), (w * speed).nan_to_num(0.0).clamp(-reach, reach)
+
+    stop = (weight * move.stop).nan_to_num(0.0).clamp(-0.02, 0.02)
+    return Move(
+        *limit(state.sides, move.sides, move.side_speed),
+        *limit(state.wake, move.wake, move.wake_speed),
+        stop,
+    )
+
+
+def _moved(state: State, move: Move) -> State:
+    """Return the state after a step."""
+
+    def layer(old: Layer, change: Tensor, speed: Tensor) -> Layer:
+        return Layer(
+            log_theta=old.log_theta + change[0],
+            shape=(old.shape + change[1]).clamp(SHAPE_FLOOR, SHAPE_CEILING),
+            log_shear=(old.log_shear + change[2]).clamp(-12.0, 0.5),
+            speed=(old.speed + speed).clamp_min(SPEED_FLOOR),
+        )
+
+    return State(
+        layer(state.sides, move.sides, move.side_speed),
+        layer(state.wake, move.wake, move.wake_speed),
+        state.stop + move.stop,
+        state.trip,
+    )

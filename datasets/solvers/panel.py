@@ -2,11 +2,11 @@
 
 Lift, drag and moment, transition, pressure and boundary layer of many sections at many operating
 points at once; differentiable from the contour, the incidence, the Reynolds number and Ncrit; no
-binary. Displacement acts back on the outer flow by repeated passes (``interaction``), and gradients
-are those of the converged state (implicit differentiation of the passes).
+binary. Outer flow and boundary layer are solved together (``coupling``); gradients are those of the
+solution (implicit function theorem) and cost about one more step.
 
-Lift and moment integrate the pressure over the contour; drag is Squire's and Young's from the end of
-the wake, one chord downstream. Compressibility is the correction of Karman and Tsien.
+Lift and moment integrate the pressure over the contour; drag is Squire's and Young's from the end
+of the wake, one chord downstream. Compressibility is the correction of Karman and Tsien.
 
 Sources: M. Drela, XFOIL (1989); H. B. Squire and A. D. Young, ARC R&M 1838 (1937).
 """
@@ -42,7 +42,7 @@ class PanelSolution(Readout):
     """What ``analyse`` returns; (sections, points) unless it says otherwise.
 
     Attributes:
-        change: Relative change of the displaced flux in the last pass.
+        change: What the last Newton step asked for, over the largest change that one step may make.
         converged: Where ``change`` fell below the tolerance.
     """
 
@@ -59,9 +59,9 @@ def analyse(
     *,
     panels: int = 140,
     stations: int = 64,
-    passes: int = 40,
-    tolerance: float = 1e-4,
-    chunk: int = 256,
+    steps: int = 30,
+    tolerance: float = 1e-5,
+    chunk: int = 128,
 ) -> PanelSolution:
     """Analyse sections at operating points; differentiable in every argument.
 
@@ -73,9 +73,9 @@ def analyse(
         mach: Free-stream Mach number; 0 by default.
         panels: Even number of panels on the contour. Good values: 100-200.
         stations: Of the boundary layer on each side. Good values: 48-80.
-        passes: At most so many passes between outer flow and boundary layer.
-        tolerance: On the relative change of the displaced flux.
-        chunk: Points marched at once.
+        steps: At most so many Newton steps.
+        tolerance: On the last step, over the largest step allowed.
+        chunk: Points solved at once.
 
     Returns:
         Finite labels for every point, attached or not; ``converged`` says which to trust.
@@ -84,33 +84,21 @@ def analyse(
     alpha, reynolds = alpha_deg.to(torch.float64), reynolds.to(torch.float64)
     ncrit = torch.full_like(alpha, 9.0) if ncrit is None else ncrit.to(torch.float64)
     mach = torch.zeros_like(alpha) if mach is None else mach.to(torch.float64)
-    settings = coupling.Settings(stations=stations, passes=passes, tolerance=tolerance)
-    width = max(1, chunk // alpha.shape[1])
-    sections = []
-    for i in range(0, len(pos), width):
-        flow = vortex_panels.flow(vortex_panels.repanel(pos[i : i + width], panels))
-        parts = []
-        for j in range(0, alpha.shape[1], chunk):
-            here = (slice(i, i + width), slice(j, j + chunk))
-            conditions = Conditions(torch.deg2rad(alpha[here]), reynolds[here], ncrit[here])
-            parts.append(_analyse(flow, conditions, mach[here], settings))
-        sections.append(_join(parts, 1))
-    return _join(sections, 0)
-
-
-def _analyse(
-    flow: vortex_panels.Flow, conditions: Conditions, mach: Tensor, settings: coupling.Settings
-) -> PanelSolution:
-    state, layers, change = coupling.solve(flow, conditions, settings)
-    labels = read_out(flow, conditions, mach, state, layers)
-    values = {f.name: getattr(labels, f.name) for f in fields(labels)}
-    converged = (change < settings.tolerance) & torch.isfinite(labels.cl + labels.cd)
-    return PanelSolution(**values, change=change, converged=converged)
-
-
-def _join(parts: list[PanelSolution], dim: int) -> PanelSolution:
+    settings = coupling.Settings(stations=stations, steps=steps, tolerance=tolerance)
+    flow = vortex_panels.flow(vortex_panels.repanel(pos, panels))
+    section = torch.arange(len(pos), device=pos.device).repeat_interleave(alpha.shape[1])
+    conditions = Conditions(torch.deg2rad(alpha).flatten(), reynolds.flatten(), ncrit.flatten())
+    parts = []
+    for index in torch.arange(alpha.numel(), device=pos.device).split(chunk):
+        here, there = flow.take(section[index]), conditions.take(index)
+        state, change = coupling.solve(here, there, settings)
+        labels = read_out(here, there, mach.flatten()[index], state)
+        values = {f.name: getattr(labels, f.name) for f in fields(labels)}
+        converged = change < tolerance
+        parts.append(PanelSolution(**values, change=change, converged=converged))
     names = [f.name for f in fields(PanelSolution)]
-    return PanelSolution(**{n: torch.cat([getattr(p, n) for p in parts], dim) for n in names})
+    joined = {n: torch.cat([getattr(p, n) for p in parts]) for n in names}
+    return PanelSolution(**{n: t.unflatten(0, alpha.shape) for n, t in joined.items()})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,16 +108,16 @@ class Panel:
     Attributes:
         panels: Even number of panels on the contour. Good values: 100-200.
         stations: Of the boundary layer on each side. Good values: 48-80.
-        passes: At most so many passes between outer flow and boundary layer.
-        tolerance: On the relative change of the displaced flux between passes.
+        steps: At most so many Newton steps.
+        tolerance: On the last step, over the largest step allowed.
         separation_limit: Turbulent separation upstream of this x/c is refused.
         batch: Cases with equally many points and conditions solved together.
     """
 
     panels: int = 140
     stations: int = 64
-    passes: int = 40
-    tolerance: float = 1e-4
+    steps: int = 30
+    tolerance: float = 1e-5
     separation_limit: float = SEPARATION_LIMIT
     batch: int = 32
 
@@ -158,7 +146,7 @@ class Panel:
                 *(torch.stack([case[name].double() for case in cases]) for name in names),
                 panels=self.panels,
                 stations=self.stations,
-                passes=self.passes,
+                steps=self.steps,
                 tolerance=self.tolerance,
             )
         seconds = (time.perf_counter() - begin) / len(cases)
@@ -175,7 +163,7 @@ class Panel:
         settings = {
             "panels": self.panels,
             "stations": self.stations,
-            "passes": self.passes,
+            "steps": self.steps,
             "tolerance": self.tolerance,
             "separation_limit": self.separation_limit,
         }
@@ -201,8 +189,8 @@ class Panel:
                 reasons.append(f"separated at x/c = {where:.2f}")
             elif not converged:
                 reasons.append(
-                    f"not converged: the displacement still changed by {change:.1e} of itself "
-                    f"after {self.passes} passes"
+                    f"not converged: step {self.steps} still asked for {change:.1e} of the "
+                    "largest change allowed"
                 )
             else:
                 reasons.append("")

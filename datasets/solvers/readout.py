@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from formwright.datasets.solvers import interaction
-from formwright.datasets.solvers.interaction import Conditions, Coupled, Layers
+from formwright.datasets.solvers import equations, interaction, newton
+from formwright.datasets.solvers.interaction import Conditions
+from formwright.datasets.solvers.newton import State
 from formwright.datasets.solvers.result import stations
 from formwright.datasets.solvers.spline import hermite, linear, slopes
 from formwright.datasets.solvers.vortex_panels import Flow
@@ -17,7 +18,7 @@ from formwright.datasets.solvers.vortex_panels import Flow
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Readout:
-    """Labels (sections, points) and fields (sections, points, 2, 32): side 0 top, 1 bottom.
+    """Labels (...) and fields (..., 2, 32) of points; side 0 is the top, 1 the bottom.
 
     Attributes:
         cl: Lift coefficient.
@@ -27,7 +28,7 @@ class Readout:
         xtr_bottom: The same below.
         separation_top: Where the turbulent layer above separates, x/c; 1 where it does not.
         separation_bottom: The same below.
-        cp_top: Pressure coefficient above at ``result.stations()``.
+        cp_top: Pressure coefficient above at ``result.stations()``, (..., 32).
         cp_bottom: The same below.
         theta: Momentum thickness at the stations, chords.
         delta_star: Displacement thickness, chords.
@@ -35,46 +36,43 @@ class Readout:
         friction: Skin friction on the free stream's dynamic pressure.
     """
 
-    cl: Float[Tensor, "sections points"]
-    cd: Float[Tensor, "sections points"]
-    cm: Float[Tensor, "sections points"]
-    xtr_top: Float[Tensor, "sections points"]
-    xtr_bottom: Float[Tensor, "sections points"]
-    separation_top: Float[Tensor, "sections points"]
-    separation_bottom: Float[Tensor, "sections points"]
-    cp_top: Float[Tensor, "sections points 32"]
-    cp_bottom: Float[Tensor, "sections points 32"]
-    theta: Float[Tensor, "sections points 2 32"]
-    delta_star: Float[Tensor, "sections points 2 32"]
-    shape: Float[Tensor, "sections points 2 32"]
-    friction: Float[Tensor, "sections points 2 32"]
+    cl: Float[Tensor, "*points"]
+    cd: Float[Tensor, "*points"]
+    cm: Float[Tensor, "*points"]
+    xtr_top: Float[Tensor, "*points"]
+    xtr_bottom: Float[Tensor, "*points"]
+    separation_top: Float[Tensor, "*points"]
+    separation_bottom: Float[Tensor, "*points"]
+    cp_top: Float[Tensor, "*points 32"]
+    cp_bottom: Float[Tensor, "*points 32"]
+    theta: Float[Tensor, "*points 2 32"]
+    delta_star: Float[Tensor, "*points 2 32"]
+    shape: Float[Tensor, "*points 2 32"]
+    friction: Float[Tensor, "*points 2 32"]
 
 
-def read_out(
-    flow: Flow, conditions: Conditions, mach: Tensor, state: Coupled, layers: Layers
-) -> Readout:
-    """Return labels and fields of a coupled state."""
-    share = interaction.fractions(state.displacement.shape[-1], flow.nodes)
-    blowing = interaction.sources(flow, state, share)
-    speed = interaction.node_speed(flow, conditions.alpha, blowing)
-    pressure = karman_tsien(1.0 - speed.square(), mach[..., None])
+def read_out(flow: Flow, conditions: Conditions, mach: Tensor, state: State) -> Readout:
+    """Return labels and fields, one row a point."""
+    share = interaction.shares(state.sides.shape.shape[-1], flow.nodes)
+    flux = newton.fluxes(flow, state)
+    speed = interaction.speeds(flow, conditions.alpha, state.stop, *flux, share).nodes
+    pressure = karman_tsien(1.0 - speed.square(), mach[:, None])
     cl, cm = _forces(flow.nodes, pressure, conditions.alpha)
     at = _station_arcs(flow)
-    knots = flow.arc[:, None].expand_as(pressure)
-    where = at.flatten(1)[:, None].expand(*pressure.shape[:2], -1)
-    cp = hermite(knots, pressure, slopes(knots, pressure), where).unflatten(-1, (2, -1))
-    xtr, separation = _events(flow, state, layers, share)
+    cp = hermite(flow.arc, pressure, slopes(flow.arc, pressure), at.flatten(1))
+    cp = cp.unflatten(-1, (2, -1))
+    xtr, separation, friction = _events(flow, conditions, state, share)
     return Readout(
         cl=cl,
-        cd=_drag(layers, cl.shape),
+        cd=_drag(state),
         cm=cm,
-        xtr_top=xtr[..., 0],
-        xtr_bottom=xtr[..., 1],
-        separation_top=separation[..., 0],
-        separation_bottom=separation[..., 1],
-        cp_top=cp[..., 0, :],
-        cp_bottom=cp[..., 1, :],
-        **_layer_fields(flow, state, layers, share, where),
+        xtr_top=xtr[:, 0],
+        xtr_bottom=xtr[:, 1],
+        separation_top=separation[:, 0],
+        separation_bottom=separation[:, 1],
+        cp_top=cp[:, 0],
+        cp_bottom=cp[:, 1],
+        **_layer_fields(flow, state, share, at, friction),
     )
 
 
@@ -86,79 +84,78 @@ def karman_tsien(cp: Tensor, mach: Tensor) -> Tensor:
 
 def _forces(nodes: Tensor, pressure: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
     """Return lift and moment of a broken-line pressure over the contour, base included."""
-    step = (nodes.roll(-1, 1) - nodes)[:, None]
+    move = nodes.roll(-1, 1) - nodes
     after = pressure.roll(-1, -1)
     mean = 0.5 * (pressure + after)
-    normal, chordwise = (mean * step[..., 0]).sum(-1), -(mean * step[..., 1]).sum(-1)
+    normal, chordwise = (mean * move[..., 0]).sum(-1), -(mean * move[..., 1]).sum(-1)
     cl = normal * alpha.cos() - chordwise * alpha.sin()
-    middle = 0.5 * (nodes + nodes.roll(-1, 1))[:, None]
-    skew = (after - pressure) / 12.0
-    arm_x, arm_y = (middle[..., 0] - 0.25), middle[..., 1]
-    moment = mean * (arm_x * step[..., 0] + arm_y * step[..., 1])
-    moment = moment + skew * step.square().sum(-1)
+    middle = 0.5 * (nodes + nodes.roll(-1, 1))
+    moment = mean * ((middle[..., 0] - 0.25) * move[..., 0] + middle[..., 1] * move[..., 1])
+    moment = moment + (after - pressure) / 12.0 * move.square().sum(-1)
     return cl, -moment.sum(-1)
 
 
-def _drag(layers: Layers, shape: torch.Size) -> Tensor:
-    theta, speed = layers.wake.theta[-1], layers.wake.speed[-1]
-    exponent = 0.5 * (5.0 + layers.wake.shape[-1])
-    return (2.0 * theta * speed.pow(exponent)).reshape(shape)
+def _drag(state: State) -> Float[Tensor, " points"]:
+    """Return Squire's and Young's drag from the end of the wake."""
+    theta, speed = state.wake.log_theta[:, -1].exp(), state.wake.speed[:, -1]
+    return 2.0 * theta * speed.pow(0.5 * (5.0 + state.wake.shape[:, -1]))
 
 
-def _station_arcs(flow: Flow) -> Float[Tensor, "sections 2 stations"]:
+def _station_arcs(flow: Flow) -> Float[Tensor, "points 2 stations"]:
     """Return the arc length at the field stations of the upper and the lower side."""
     nose = flow.nodes.shape[1] // 2
     target = torch.as_tensor(stations(), dtype=flow.nodes.dtype, device=flow.nodes.device).sqrt()
     upper = (flow.nodes[:, : nose + 1].flip(1), flow.arc[:, : nose + 1].flip(1))
+    rise = 1e-9 * torch.arange(nose + 1, dtype=target.dtype, device=target.device)
     sides = []
     for nodes, arc in (upper, (flow.nodes[:, nose:], flow.arc[:, nose:])):
         root = (nodes[..., 0] - nodes[:, :1, 0]).clamp_min(1e-14).sqrt()
-        root = torch.cummax(root, -1).values + 1e-9 * torch.arange(
-            root.shape[1], dtype=root.dtype, device=root.device
-        )
+        root = torch.cummax(root, -1).values + rise
         sides.append(hermite(root, arc, slopes(root, arc), target.expand(len(root), -1)))
     return torch.stack(sides, 1)
 
 
-def _events(flow: Flow, state: Coupled, layers: Layers, share: Tensor) -> tuple[Tensor, Tensor]:
-    """Return x/c of transition and of turbulent separation; (sections, points, 2)."""
-    shape = (*state.stagnation.shape, 2)
-    arc, distance = interaction.station_arc(flow, state.stagnation, share)
-    turbulent = layers.sides.turbulent.T.reshape(*shape, -1)
-    friction = layers.sides.friction.T.reshape(*shape, -1)
+def _events(
+    flow: Flow, conditions: Conditions, state: State, share: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return x/c of transition and of turbulent separation (points, 2), and C_f at the stations."""
+    _, distance = interaction.station_arc(flow, state.stop, share)
+    reynolds, sides = conditions.reynolds[:, None, None], state.sides
+    fraction = newton.transition(flow, conditions, state, share).fraction
+    rough = torch.nn.functional.pad(fraction, (1, 0))
+    values = (sides.log_theta, sides.shape, sides.log_shear, sides.speed.log())
+    at = equations.station(*values, reynolds, wake=False)
+    assert at.laminar is not None
+    friction = at.laminar.friction + rough * (at.turbulent.friction - at.laminar.friction)
     step = distance[..., 1:] - distance[..., :-1]
-    laminar = distance[..., 0] + ((1.0 - turbulent[..., 1:]) * step).sum(-1)
-    settled = turbulent.cumsum(-1) > 6.0
-    apart = ((friction < 0) & settled).to(friction.dtype)
-    first = apart.argmax(-1, keepdim=True)
-    separated = torch.where(apart.any(-1), distance.gather(-1, first)[..., 0], distance[..., -1])
-    sign = torch.tensor([-1.0, 1.0], dtype=arc.dtype, device=arc.device)
-    x = flow.nodes[..., 0][:, None].expand(*shape[:2], -1)
-    knots = flow.arc[:, None].expand_as(x)
-    return tuple(
-        hermite(knots, x, slopes(knots, x), state.stagnation[..., None] + sign * d)
-        for d in (laminar, separated)
-    )  # pyright: ignore
+    laminar = distance[..., 0] + ((1.0 - fraction) * step).sum(-1)
+    apart = (friction < 0) & (rough.cumsum(-1) > 6.0)
+    first = apart.to(step.dtype).argmax(-1, keepdim=True)
+    separated = distance.gather(-1, first)[..., 0]
+    separated = torch.where(apart.any(-1), separated, distance[..., -1])
+    sign = interaction.side_sign(step)[:, 0]
+    x = flow.nodes[..., 0]
+    slope = slopes(flow.arc, x)
+    xtr, separation = (
+        hermite(flow.arc, x, slope, state.stop[:, None] - sign * d) for d in (laminar, separated)
+    )
+    return xtr, separation, friction
 
 
 def _layer_fields(
-    flow: Flow, state: Coupled, layers: Layers, share: Tensor, where: Tensor
+    flow: Flow, state: State, share: Tensor, at: Tensor, friction: Tensor
 ) -> dict[str, Tensor]:
     """Return the boundary layer at the field stations, whichever layer covers them."""
-    shape = (*state.stagnation.shape, 2)
-    arc, _ = interaction.station_arc(flow, state.stagnation, share)
-    sides = layers.sides
-    friction = sides.friction * sides.speed.square()
+    arc, _ = interaction.station_arc(flow, state.stop, share)
+    knots = torch.cat([arc[:, 0].flip(-1), arc[:, 1]], -1)
     names = {
-        "theta": sides.theta,
-        "delta_star": sides.displacement,
-        "shape": sides.shape,
-        "friction": friction,
+        "theta": state.sides.log_theta.exp(),
+        "delta_star": state.sides.displacement,
+        "shape": state.sides.shape,
+        "friction": friction * state.sides.speed.square(),
     }
-    knots = torch.cat([arc[..., 0, :].flip(-1), arc[..., 1, :]], -1)
     out = {}
     for name, values in names.items():
-        values = values.T.reshape(*shape, -1)
-        line = torch.cat([values[..., 0, :].flip(-1), values[..., 1, :]], -1)
-        out[name] = linear(knots, line, where).unflatten(-1, (2, -1))
+        line = torch.cat([values[:, 0].flip(-1), values[:, 1]], -1)
+        out[name] = linear(knots, line, at.flatten(1)).unflatten(-1, (2, -1))
     return out

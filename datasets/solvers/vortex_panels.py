@@ -7,8 +7,8 @@ The streamfunction of free stream, vortex sheet and source sheet is constant on 
 With the fluid inside at rest, ``gamma`` is the surface speed: positive above, negative below. The
 Kutta condition is ``gamma_1 + gamma_N = 0``. A blunt trailing edge carries a panel with the source
 and the vorticity of the dead air behind it; a sharp one repeats its node, whose second equation is
-replaced by equal curvature of the two ends. Sources stand for the displacement of the boundary layer
-(transpiration), on the contour and along a wake whose shape does not depend on incidence.
+replaced by equal curvature of the two ends. Sources stand for the displacement of the boundary
+layer (transpiration), on the contour and along a wake whose shape does not depend on incidence.
 
 Source: M. Drela, "XFOIL: An Analysis and Design System for Low Reynolds Number Airfoils", Lecture
 Notes in Engineering 54 (1989), section 2.
@@ -17,7 +17,7 @@ Notes in Engineering 54 (1989), section 2.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import torch
@@ -42,21 +42,26 @@ class Flow:
         nodes: Panel ends, upper trailing edge -> nose -> lower trailing edge, chords.
         arc: Arc length at the nodes.
         basis: Node speed at incidence 0 and 90 degrees.
-        response: Node speed per unit source strength of each panel (contour, then wake).
+        response: Node speed per unit displaced flux at the nodes, then at the wake's nodes; flux
+            counts positive along the order of the nodes, and away from the trailing edge.
         wake_arc: Distance of the wake's nodes from the trailing edge.
         wake_basis: Velocity at the middle of the wake's panels at 0 and 90 degrees.
-        wake_response: The same per unit source strength.
+        wake_response: The same per unit displaced flux.
         gap: Height of the trailing edge across the flow.
     """
 
     nodes: Float[Tensor, "sections nodes 2"]
     arc: Float[Tensor, "sections nodes"]
     basis: Float[Tensor, "sections nodes 2"]
-    response: Float[Tensor, "sections nodes panels"]
+    response: Float[Tensor, "sections nodes fluxes"]
     wake_arc: Float[Tensor, "sections wake"]
     wake_basis: Float[Tensor, "sections wake_panels 2 2"]
-    wake_response: Float[Tensor, "sections wake_panels 2 panels"]
+    wake_response: Float[Tensor, "sections wake_panels 2 fluxes"]
     gap: Float[Tensor, " sections"]
+
+    def take(self, index: Tensor) -> Flow:
+        """Return the flows of the sections ``index``, in this order, repeated or not."""
+        return Flow(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
 def clustering(n: int, *, dtype: torch.dtype = torch.float64) -> Float[Tensor, " points"]:
@@ -109,16 +114,27 @@ def flow(nodes: Float[Tensor, "sections nodes 2"]) -> Flow:
     basis, response = solution[..., :2], solution[..., 2:]
     from_vortices, from_sources = _wake_influence(nodes, wake, ends)
     stream = torch.eye(2, dtype=nodes.dtype, device=nodes.device)
+    wake_response = torch.einsum("bwcn,bnk->bwck", from_vortices, response) + from_sources
+    steps = (nodes[:, 1:] - nodes[:, :-1]).norm(dim=-1), (wake[:, 1:] - wake[:, :-1]).norm(dim=-1)
     return Flow(
         nodes=nodes,
         arc=_arc(nodes),
         basis=basis,
-        response=response,
+        response=_per_flux(response, steps),
         wake_arc=_arc(wake),
         wake_basis=torch.einsum("bwcn,bnk->bwck", from_vortices, basis) + stream,
-        wake_response=torch.einsum("bwcn,bnk->bwck", from_vortices, response) + from_sources,
-        gap=ends.gap * ends.across,
+        wake_response=_per_flux(wake_response.flatten(1, 2), steps).unflatten(1, (-1, 2)),
+        gap=(ends.gap * ends.across).clamp_min(0.0),
     )
+
+
+def _per_flux(response: Tensor, steps: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn answers to the panels' sources into answers to the flux at the panels' ends."""
+    pad = torch.nn.functional.pad
+    n = steps[0].shape[1]
+    parts = (response[..., :n], response[..., n:])
+    scaled = [part / step[:, None] for part, step in zip(parts, steps, strict=True)]
+    return torch.cat([pad(part, (1, 0)) - pad(part, (0, 1)) for part in scaled], -1)
 
 
 def _arc(points: Tensor) -> Tensor:

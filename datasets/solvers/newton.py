@@ -1,0 +1,179 @@
+"""One Newton step for boundary layers and outer flow together.
+
+Unknown are ln theta, H, ln S at every station, the speeds there, and the place of the stagnation
+point. ``elimination`` expresses the layers through the speeds; what remains is one dense system
+a point. The step is linear in the residuals and keeps their graph: a step made at the solution
+carries exact gradients (implicit function theorem).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from formwright.datasets.solvers import elimination, equations, interaction
+from formwright.datasets.solvers.boundary_layer import (
+    FIRST_SHEAR,
+    Layer,
+    join,
+    stagnation_log_theta,
+)
+from formwright.datasets.solvers.closure import STAGNATION_SHAPE
+from formwright.datasets.solvers.equations import Amplification
+from formwright.datasets.solvers.interaction import Conditions
+from formwright.datasets.solvers.vortex_panels import Flow
+
+
+class State(NamedTuple):
+    """Everything unknown: the layers (points, 2, stations), the wake, the stagnation point.
+
+    ``trip`` is the number of the interval on each side from which on the flow is turbulent.
+    """
+
+    sides: Layer
+    wake: Layer
+    stop: Tensor
+    trip: Tensor
+
+
+class Move(NamedTuple):
+    """Changes of ln theta, H, ln S (stacked first) and of the speeds, and of the rest."""
+
+    sides: Tensor
+    side_speed: Tensor
+    wake: Tensor
+    wake_speed: Tensor
+    stop: Tensor
+
+
+class Residuals(NamedTuple):
+    """First stations and intervals of the sides and of the wake (3, ...), and the speeds."""
+
+    first: Tensor
+    sides: Tensor
+    wake_first: Tensor
+    wake: Tensor
+    speeds: Tensor
+
+
+def fluxes(flow: Flow, state: State) -> tuple[Tensor, Tensor]:
+    """Return the displaced flux at the stations of the sides and at the wake's nodes."""
+    sides = state.sides.speed * state.sides.displacement
+    gap = interaction.dead_air(flow)
+    wake = state.wake.speed * (state.wake.displacement + gap)
+    first = sides[..., -1].sum(-1) + state.sides.speed[..., -1].mean(-1) * gap[:, 0]
+    return sides, torch.cat([first[:, None], wake[:, 1:]], -1)
+
+
+def transition(flow: Flow, conditions: Conditions, state: State, share: Tensor) -> Amplification:
+    """Return the amplification along both sides."""
+    _, distance = interaction.station_arc(flow, state.stop, share)
+    layer, reynolds = state.sides, conditions.reynolds[:, None, None]
+    rates = equations.rate(layer.log_theta, layer.shape, layer.speed, reynolds)
+    return equations.amplification(rates, distance, conditions.ncrit[:, None, None], state.trip)
+
+
+def residuals(
+    flow: Flow, conditions: Conditions, state: State, share: Tensor, now: interaction.Speeds
+) -> Residuals:
+    """Return the residuals of everything; ``now`` are the speeds that belong to the fluxes."""
+    sides, wake, reynolds = state.sides, state.wake, conditions.reynolds[:, None, None]
+    _, distance = interaction.station_arc(flow, state.stop, share)
+    start = stagnation_log_theta(distance[..., 0], sides.speed[..., 0], reynolds[..., 0])
+    first = (
+        sides.log_theta[..., 0] - start,
+        sides.shape[..., 0] - STAGNATION_SHAPE,
+        sides.log_shear[..., 0] - FIRST_SHEAR,
+    )
+    fraction = transition(flow, conditions, state, share).fraction
+    was = torch.nn.functional.pad(fraction[..., :-1] > 0, (1, 0))
+    over = equations.interval(distance[..., :-1], distance[..., 1:], fraction, was, wake=False)
+    body = equations.residuals(*_ends(sides, reynolds, wake=False), over)
+    one = torch.ones_like(wake.shape[:, 1:])
+    arc = flow.wake_arc
+    behind = equations.interval(arc[:, :-1], arc[:, 1:], one, one > 0, wake=True)
+    tail = equations.residuals(*_ends(wake, reynolds[..., 0], wake=True), behind)
+    mine = torch.stack([wake.log_theta[:, 0], wake.shape[:, 0], wake.log_shear[:, 0]])
+    zero = torch.zeros_like(state.stop)[:, None]
+    speed = torch.cat([sides.speed.flatten(1), wake.speed[:, 1:], zero], -1)
+    return Residuals(
+        first=torch.stack(first),
+        sides=body,
+        wake_first=mine - torch.stack(join(sides)),
+        wake=tail,
+        speeds=speed - interaction.stacked(now),
+    )
+
+
+def _ends(layer: Layer, reynolds: Tensor, *, wake: bool) -> list[equations.Station]:
+    """Return the stations before and after each interval."""
+    values = (layer.log_theta, layer.shape, layer.log_shear, layer.speed.log())
+    return [
+        equations.station(*(v[..., part] for v in values), reynolds, wake=wake)
+        for part in (slice(None, -1), slice(1, None))
+    ]
+
+
+class _Linear(NamedTuple):
+    """The system of a step: factors, and all that turns residuals and speeds into moves."""
+
+    factors: tuple[Tensor, Tensor]
+    by_flux: Tensor
+    blocks: elimination.Blocks
+    tail: elimination.Blocks
+    side: Tensor
+    wake: Tensor
+    join: Tensor
+
+
+def _linearise(flow: Flow, conditions: Conditions, state: State, share: Tensor) -> _Linear:
+    """Return the linear system at ``state``."""
+    sides, reynolds = state.sides, conditions.reynolds[:, None, None]
+    jacobian = interaction.answers(flow, conditions.alpha, state.stop, *fluxes(flow, state), share)[
+        1
+    ]
+    _, distance = interaction.station_arc(flow, state.stop, share)
+    grown = transition(flow, conditions, state, share)
+    blocks = elimination.side_blocks(
+        sides, distance, reynolds, conditions.ncrit[:, None, None], grown
+    )
+    tail = elimination.wake_blocks(state.wake, flow.wake_arc, reynolds[..., 0])
+    side = elimination.side_sweep(sides, blocks, distance)
+    joined = elimination.join_matrix(sides)
+    wake = elimination.wake_sweep(state.wake, tail, side, joined)
+    gap = interaction.dead_air(flow)
+    system = -jacobian.flux @ elimination.flux_matrix(sides, state.wake, gap, side, wake)
+    system[..., -1] -= jacobian.stop
+    diagonal = system.diagonal(dim1=-2, dim2=-1)
+    diagonal[:, :-1] += 1.0
+    factors = torch.linalg.lu_factor_ex(system)[:2]
+    return _Linear(factors, jacobian.flux, blocks, tail, side, wake, joined)
+
+
+def step(flow: Flow, conditions: Conditions, state: State, share: Tensor) -> Move:
+    """Return the Newton step at ``state``; differentiable through the residuals only."""
+    with torch.no_grad():
+        a = _linearise(flow, conditions, state, share)
+    now = interaction.speeds(flow, conditions.alpha, state.stop, *fluxes(flow, state), share)
+    r = residuals(flow, conditions, state, share, now)
+    shift = elimination.side_shift(r.first, r.sides, a.blocks)
+    behind = elimination.wake_shift(r.wake_first, r.wake, a.tail, shift, a.join)
+    pushed = elimination.flux_shift(state.sides, state.wake, shift, behind)
+    right = (a.by_flux @ pushed[..., None])[..., 0] - r.speeds
+    x = torch.linalg.lu_solve(*a.factors, right[..., None])[..., 0]
+    k = len(share)
+    speed = x[:, : 2 * k].unflatten(-1, (2, k))
+    own = torch.cat([speed, x[:, None, -1:].expand(-1, 2, 1)], -1)
+    moved = (a.side * own[:, :, None, None]).sum(-1) + shift
+    wake_moved = (a.wake * x[:, None, None]).sum(-1) + behind
+    first = 0.5 * speed[..., -1].sum(-1, keepdim=True)
+    first = first + (state.sides.speed[..., -1].mean(-1) - state.wake.speed[:, 0])[:, None]
+    return Move(
+        sides=moved.movedim(-1, 0),
+        side_speed=speed,
+        wake=wake_moved.movedim(-1, 0),
+        wake_speed=torch.cat([first, x[:, 2 * k : -1]], -1),
+        stop=x[:, -1],
+    )
