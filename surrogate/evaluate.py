@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from formwright.datasets.polar_data import Polars
 from formwright.surrogate.polar import LABELS, LEVEL, PolarSurrogate
+
+NORMAL_QUANTILE: Final = 1.6448536
+ROUNDING: Final = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,12 +50,12 @@ def evaluate(surrogate: PolarSurrogate, polars: Polars) -> Scores:
     for label in LABELS:
         said, truth = answer[label], polars.labels[label]
         gap = np.abs(said - truth)
-        half = surrogate_half_width(answer, label)
+        half = NORMAL_QUANTILE * answer[f"{label}_std"]
         if label == "cd":
             gap, half = np.abs(np.log(said / truth)), half / said
         known = np.isfinite(truth)
         error["ln_cd" if label == "cd" else label] = float(gap[known].mean())
-        coverage[label] = float((gap[known] <= half[known]).mean())
+        coverage[label] = float((gap[known] <= half[known] * (1.0 + ROUNDING)).mean())
     return Scores(
         error=error,
         coverage=coverage,
@@ -59,8 +63,3 @@ def evaluate(surrogate: PolarSurrogate, polars: Polars) -> Scores:
         points=len(polars.section),
         sections=len(polars.cst),
     )
-
-
-def surrogate_half_width(answer: Mapping[str, np.ndarray], label: str) -> np.ndarray:
-    """Return half the interval of a label from its standard deviation."""
-    return 1.6448536 * answer[f"{label}_std"]

@@ -2,11 +2,17 @@ from __future__ import annotations
 
 import csv
 import json
+import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from formwright.cli import main
+from formwright.datasets.config import from_mapping
+from formwright.datasets.corpus import start_corpus
+from formwright.datasets.polars import PolarCorpus, case_id, draw, manifest, rows_of
+from formwright.datasets.solvers.result import Result
 
 RECIPE = """
 sweeps = 1
@@ -14,6 +20,7 @@ incidences = 5
 alpha_deg = [-2.0, 6.0]
 reynolds = [1e6, 3e6]
 """
+SECTIONS = {"train": 3, "validation": 2}
 TUNING = """
 batch_sections = 2
 [train]
@@ -21,15 +28,28 @@ learning_rate = 1e-3
 """
 
 
+def write_corpus(recipe: PolarCorpus, folder: Path) -> None:
+    corpus = start_corpus(folder, manifest(recipe))
+    for i in range(recipe.sections):
+        drawn, case = draw(recipe, i)
+        alpha = case["alpha_deg"].numpy()
+        labels = {"cl": 0.1 * alpha, "cd": 0.006 + 1e-4 * alpha**2, "cm": 0.001 * alpha}
+        labels |= {"xtr_top": 0.5 - 0.02 * alpha, "xtr_bottom": 0.5 + 0.02 * alpha}
+        reasons = ("",) * (len(alpha) - 1) + ("did not converge",)
+        for values in labels.values():
+            values[-1] = np.nan
+        result = Result(labels=labels, reasons=reasons, solver="formulas")
+        corpus.write(case_id(recipe, i), rows_of(recipe, i, drawn, case, result))
+    corpus.compact()
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("learning")
-    (folder / "recipe.toml").write_text(RECIPE)
     (folder / "tuning.toml").write_text(TUNING)
-    for split, sections in (("train", 3), ("validation", 2)):
-        arguments = ["--out", str(folder / split), "--split", split, "--sections", str(sections)]
-        arguments += ["--config", str(folder / "recipe.toml"), "--solver", "panel", "--quiet"]
-        assert main(["corpus", "polars", *arguments, "--workers", "1"]) == 0
+    for split, sections in SECTIONS.items():
+        values = {**tomllib.loads(RECIPE), "split": split, "sections": sections}
+        write_corpus(from_mapping(PolarCorpus, values), folder / split)
     corpora = ["--corpus", str(folder / "train"), "--corpus", str(folder / "validation")]
     arguments = [*corpora, "--out", str(folder / "mine"), "--steps", "2", "--seed", "3"]
     arguments += ["--config", str(folder / "tuning.toml"), "--quiet"]
@@ -40,7 +60,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_corpus_info_counts_points(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["corpus", "info", str(home / "train")]) == 0
     shown = capsys.readouterr().out
-    assert "panel" in shown and "15" in shown
+    assert "15, 12 converged" in shown and "3: did not converge" in shown
+
+
+def test_the_same_recipe_goes_on_and_another_is_refused(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "recipe.toml").write_text(RECIPE)
+    arguments = ["--out", str(home / "train"), "--sections", "3", "--quiet"]
+    arguments += ["--config", str(home / "recipe.toml")]
+    assert main(["corpus", "polars", *arguments]) == 0
+    assert main(["corpus", "polars", *arguments, "--seed", "2"]) == 2
+    assert "seed" in capsys.readouterr().err
 
 
 def test_a_fine_tuned_surrogate_is_evaluated(home: Path) -> None:
