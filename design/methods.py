@@ -7,6 +7,29 @@ from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SQP:
+    """Sequential quadratic programming in a trust region (``design.sqp``): the default.
+
+    Good values: as they are; ``starts = 4`` where the surrogate is rough.
+
+    Attributes:
+        max_iterations: Iterations of each start.
+        tolerance: Expected gain of the merit function, relative to the objective at the start, to
+            stop at.
+        radius: First half-width of the box around the iterate, in ranges of the bounds.
+        starts: How many starts; the first is the given one, the others are perturbed.
+        spread: Standard deviation of the perturbation, in ranges of the bounds.
+    """
+
+    kind: Literal["sqp"] = "sqp"
+    max_iterations: int = 200
+    tolerance: float = 1e-6
+    radius: float = 0.05
+    starts: int = 1
+    spread: float = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SLSQP:
     """Sequential quadratic programming (Kraft 1988; scipy's), with exact derivatives.
 
@@ -73,7 +96,7 @@ class Adam:
     learning_rate: float = 0.01
     penalty: float = 1.0
     growth: float = 1.5
-    polish: SLSQP | None = SLSQP()
+    polish: SQP | SLSQP | None = SQP()
 
 
-Method = SLSQP | TrustConstr | Adam
+Method = SQP | SLSQP | TrustConstr | Adam

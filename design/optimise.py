@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 
 from formwright.datasets.errors import ConfigError
 from formwright.design import adam, scipy_methods
-from formwright.design.methods import SLSQP, Adam, Method, TrustConstr
+from formwright.design.methods import SQP, Adam, Method
 from formwright.design.problem import Problem, evaluate, limits, names, split
 from formwright.design.progress import Attempt, Callback, Iterate, Progress
 from formwright.surrogate.model import Prediction
@@ -66,7 +66,7 @@ def optimise(
 
     Args:
         problem: What is designed.
-        method: ``SLSQP()`` where not given.
+        method: ``SQP()`` where not given.
         x0: Where to start; the middle of the bounds where not given.
         generator: Source of the perturbed starts; seed 0 where not given.
         callback: Called with the state after every iteration.
@@ -75,7 +75,7 @@ def optimise(
     Raises:
         ConfigError: ``x0`` does not fit the space, or two constraints share a name.
     """
-    method = SLSQP() if method is None else method
+    method = SQP() if method is None else method
     names(problem.constraints)
     if progress is None:
         progress = Progress(starts=draw_starts(problem, method, x0, generator))
@@ -86,7 +86,7 @@ def optimise(
 
 def draw_starts(
     problem: Problem,
-    method: SLSQP | TrustConstr | Adam,
+    method: Method,
     x0: Float[Tensor, " parameters"] | None,
     generator: torch.Generator | None,
 ) -> tuple[tuple[float, ...], ...]:

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from formwright.design import sqp
 from formwright.design.derivatives import Derivatives
-from formwright.design.methods import SLSQP, TrustConstr
+from formwright.design.methods import SLSQP, SQP, TrustConstr
 from formwright.design.problem import Limits, Problem, evaluate, limits
 from formwright.design.progress import Attempt, Callback, Iterate, Progress, finite
 
@@ -65,7 +66,7 @@ class Scaled:
 
 
 def run(
-    problem: Problem, method: SLSQP | TrustConstr, progress: Progress, callback: Callback
+    problem: Problem, method: SQP | SLSQP | TrustConstr, progress: Progress, callback: Callback
 ) -> Progress:
     """Run all starts that have not ended yet, one after the other."""
     for start in range(len(progress.attempts), len(progress.starts)):
@@ -76,7 +77,7 @@ def run(
 
 def _run_start(
     problem: Problem,
-    method: SLSQP | TrustConstr,
+    method: SQP | SLSQP | TrustConstr,
     progress: Progress,
     start: int,
     callback: Callback,
@@ -135,11 +136,21 @@ def scale(problem: Problem, x: Float[np.ndarray, " parameters"]) -> Scaled:
 
 
 def _minimise(
-    scaled: Scaled, method: SLSQP | TrustConstr, u: np.ndarray, callback: Any
+    scaled: Scaled, method: SQP | SLSQP | TrustConstr, u: np.ndarray, callback: Any
 ) -> tuple[np.ndarray, bool, str]:
     """Return the end point in scaled variables, whether the driver is content, and its words."""
     from scipy.optimize import Bounds, minimize
 
+    if isinstance(method, SQP):
+        low, high = scaled.limits.lower, scaled.limits.upper
+        size = scaled.limits.scale
+        task = sqp.Task(
+            values=scaled.rows,
+            jacobian=scaled.jacobian,
+            low=(low / size).numpy(),
+            high=(high / size).numpy(),
+        )
+        return sqp.minimise(task, method, np.clip(u, 0.0, 1.0), callback)
     common: dict[str, Any] = {
         "fun": lambda u: scaled.rows(u)[0],
         "jac": lambda u: scaled.jacobian(u)[0],

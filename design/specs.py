@@ -13,7 +13,7 @@ from formwright.datasets import geometry
 from formwright.datasets.errors import ConfigError
 from formwright.design import constraints
 from formwright.design.constraints import Bound, Constraint
-from formwright.design.methods import SLSQP, Adam, TrustConstr
+from formwright.design.methods import SLSQP, SQP, Adam, TrustConstr
 from formwright.design.objectives import ObjectiveKind
 from formwright.design.spaces.bspline import BSpline
 from formwright.design.spaces.cst import CST
@@ -242,7 +242,7 @@ class Study:
     objective: ObjectiveKind = ObjectiveKind.DRAG
     space: SpaceSpec = SpaceSpec()
     constraints: tuple[ConstraintSpec, ...] = ()
-    method: SLSQP | TrustConstr | Adam = SLSQP()
+    method: SQP | SLSQP | TrustConstr | Adam = SQP()
     rounds: int = 1
     alpha_bounds_deg: tuple[float, float] = (-6.0, 18.0)
     sweep: SweepRange = SweepRange()

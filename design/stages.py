@@ -17,7 +17,7 @@ from formwright.datasets.airfoils import Section, load_section
 from formwright.datasets.cases import section_case
 from formwright.datasets.errors import OutOfRangeWarning
 from formwright.datasets.solvers.result import Result
-from formwright.design.constraints import lift_targets
+from formwright.design.constraints import lift_targets, positive_thickness
 from formwright.design.correction import Corrected, offsets_from, shifted
 from formwright.design.objectives import OBJECTIVES
 from formwright.design.optimise import Solution, draw_starts, optimise
@@ -32,7 +32,7 @@ from formwright.design.records import (
 from formwright.design.spaces.bspline import BSpline
 from formwright.design.spaces.cst import CST
 from formwright.design.spaces.points import OperatingPoints
-from formwright.design.specs import Study
+from formwright.design.specs import ConstraintKind, Study
 from formwright.design.sweeps import Sweep, SweepRange, make_sweep, sweep_cases
 from formwright.design.verifiers import Chosen
 from formwright.design.verify import Verification, judge, verify
@@ -118,9 +118,13 @@ def prepare(study: Study, surrogate: Surrogate, chosen: Chosen) -> Setup:
     space = study.space.build(points)
     section = load_section(study.start)
     start = claim_start(surrogate, space, section)
-    x0 = space.project(space.encode(start.case))[0]
+    thin = start.case.clone()
+    thin.alpha_deg = torch.tensor([p.start_alpha_deg for p in points.points], dtype=torch.float64)
+    x0 = space.project(space.encode(thin))[0]
     reference = space.decode(x0[None])
     constraints = tuple(spec.build(reference) for spec in study.constraints)
+    if all(spec.kind is not ConstraintKind.POSITIVE_THICKNESS for spec in study.constraints):
+        constraints = (*constraints, positive_thickness())
     if points.free:
         constraints = (lift_targets(points), *constraints)
     names(constraints)
