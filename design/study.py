@@ -163,7 +163,9 @@ def run(
 
 
 def load_surrogate(name: str) -> Surrogate:
-    """Return the panel method as a surrogate, a shipped one, or one from a folder.
+    """Return the panel method as a surrogate, a shipped one, or one from a folder, in float64.
+
+    An optimiser near its end compares values that differ by less than float32 resolves.
 
     Raises:
         UnknownNameError: There is none of that name.
@@ -174,7 +176,7 @@ def load_surrogate(name: str) -> Surrogate:
         return PanelSurrogate()
     from formwright.surrogate.zoo import load
 
-    return load(name)
+    return load(name).double()
 
 
 def fingerprint(study: Study) -> str:
