@@ -174,6 +174,8 @@ def first_crossing(
     points: Float[np.ndarray, "points 2"],
 ) -> tuple[int, int, Float[np.ndarray, " 2"]] | None:
     """Return the first two segments of a contour that cross, and where; None if none do."""
+    if _sides_apart(points):
+        return None
     start, step = points[:-1], np.diff(points, axis=0)
     offset = start[None] - start[:, None]
     denominator = _cross(step[:, None], step[None])
@@ -188,6 +190,20 @@ def first_crossing(
         return None
     first, second = (int(i) for i in hits[0])
     return first, second, start[first] + along_first[first, second] * step[first]
+
+
+def _sides_apart(points: np.ndarray) -> bool:
+    """Return whether both sides are functions of x and the upper one lies above everywhere.
+
+    That settles nearly every contour at once; the others are searched segment by segment.
+    """
+    nose = int(points[:, 0].argmin())
+    (x_up, y_up), (x_low, y_low) = points[nose::-1].T, points[nose:].T
+    if len(x_up) < 2 or len(x_low) < 2 or (np.diff(x_up) <= 0).any() or (np.diff(x_low) <= 0).any():
+        return False
+    above = y_up - np.interp(x_up, x_low, y_low)
+    below = np.interp(x_low, x_up, y_up) - y_low
+    return bool((above[1:-1] > 0).all() and (below[1:-1] > 0).all() and above[-1] >= 0)
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
