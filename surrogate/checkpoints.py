@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from safetensors import SafetensorError, safe_open
@@ -48,15 +49,37 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
     Raises:
         CheckpointError: The file is absent, damaged, not ours, or of a newer format.
     """
+    with _opened(path) as handle:
+        header = _header(handle, path)
+        return {name: handle.get_tensor(name) for name in handle.keys()}, header
+
+
+def load_header(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the header only.
+
+    Raises:
+        CheckpointError: The file is absent, damaged, not ours, or of a newer format.
+    """
+    with _opened(path) as handle:
+        return _header(handle, path)
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Open a safetensors file."""
     try:
         with safe_open(path, framework="pt") as handle:
-            text = (handle.metadata() or {}).get(_HEADER)
-            tensors = {name: handle.get_tensor(name) for name in handle.keys()}
+            yield handle
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             f"cannot read weights from {str(path)!r}: {error}. The file is absent or damaged; "
             "copy it again, or train again."
         ) from error
+
+
+def _header(handle: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the header of an open file if this version can read it."""
+    text = (handle.metadata() or {}).get(_HEADER)
     if text is None:
         raise CheckpointError(
             f"{str(path)!r} is a safetensors file, but not one that formwright wrote: its metadata "
@@ -68,7 +91,7 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
             f"{str(path)!r} has format_version {header['format_version']}, and this formwright "
             f"reads up to {FORMAT_VERSION}: it was written by a newer one; upgrade formwright."
         )
-    return tensors, header
+    return header
 
 
 def save_weights(

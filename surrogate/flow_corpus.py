@@ -1,7 +1,7 @@
 """An unlabeled corpus: drawn sections and what the embedded solver finds around them.
 
-Few passes between panels and boundary layer are enough here: a pretext asks what the flow looks
-like, and no label is taken from it. Parts of some sections each are written one by one; a run that
+Few Newton steps are enough here: a pretext asks what the flow looks like, and no label is taken
+from it. Parts of some sections each are written one by one; a run that
 was killed goes on with the parts that are missing.
 """
 
@@ -23,7 +23,7 @@ from formwright.datasets.blends import SPLITS, Blending, draw_section
 from formwright.datasets.config import to_mapping
 from formwright.datasets.errors import CorpusError
 from formwright.datasets.solvers.panel import PanelSolution, analyse
-from formwright.surrogate.checkpoints import load_tensors
+from formwright.surrogate.checkpoints import load_header
 from formwright.surrogate.flows import Flows, join, load_flows
 
 PART: Final = 64
@@ -44,7 +44,7 @@ class FlowCorpus:
         ncrit: Lowest and highest e^N exponent, uniform.
         panels: Panels on the contour.
         stations: Of the boundary layer on each side.
-        passes: Between outer flow and boundary layer.
+        steps: Newton steps at most.
         points_per_side: Of the contours that are kept.
     """
 
@@ -57,7 +57,7 @@ class FlowCorpus:
     ncrit: tuple[float, float] = (3.0, 13.0)
     panels: int = 80
     stations: int = 32
-    passes: int = 10
+    steps: int = 12
     points_per_side: int = 100
 
 
@@ -94,7 +94,7 @@ def read_flows(folder: str | os.PathLike[str], sections: int | None = None) -> F
 
 def _check_recipe(path: Path, asked: dict[str, object]) -> None:
     """Refuse a part that another recipe made."""
-    found = load_tensors(path)[1].get("recipe", {})
+    found = load_header(path).get("recipe", {})
     changed = [k for k in asked if found.get(k) != asked[k]]
     if changed:
         raise CorpusError(
@@ -119,7 +119,7 @@ def _part(recipe: FlowCorpus, indices: range) -> Flows:
             **conditions,
             panels=recipe.panels,
             stations=recipe.stations,
-            passes=recipe.passes,
+            steps=recipe.steps,
         )
     fields = _fields(solution)
     finite = torch.stack([torch.isfinite(f).flatten(1).all(1) for f in fields.values()]).all(0)

@@ -24,6 +24,7 @@ from formwright.surrogate.views.contour import (
     Incidence,
     ManufacturingNoise,
     Mirror,
+    PartialContour,
     Repanel,
 )
 
@@ -82,7 +83,9 @@ def flows(sections: int = 96, conditions: int = 6) -> Flows:
 
 def config(pretext=PRETEXTS[0], steps: int = 30, **changes) -> PretrainConfig:
     settings = TrainConfig(steps=steps, warmup_steps=5, log_every_steps=10, threads=1)
-    return PretrainConfig(**{"pretext": pretext, "batch_cases": 48, "train": settings, **changes})
+    views = (Incidence(count=2), Repanel(fewest=20, most=30), PartialContour())
+    given = {"pretext": pretext, "views": views, "batch_cases": 24, "train": settings}
+    return PretrainConfig(**{**given, **changes})
 
 
 def network(half: int = 8) -> Conditioned:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from formwright.datasets.cases import sections_batch
 from formwright.datasets.cst import coordinates
 from formwright.datasets.errors import ViewError
+from formwright.datasets.solvers.panel import analyse
 from formwright.surrogate.views.contour import (
     Incidence,
     ManufacturingNoise,
@@ -217,3 +218,31 @@ def test_a_forbidden_view_is_refused_by_name():
 def test_a_label_that_no_view_speaks_of_is_refused():
     with pytest.raises(ViewError, match="does not say what it does to 'flutter_speed'"):
         check_keeps([Repanel()], ["flutter_speed"])
+
+
+class TestClaimsAgainstTheSolver:
+    """What a view says of the labels, held against the panel method."""
+
+    def polar(self, case):
+        shape = (3, -1)
+        alpha, reynolds = case.alpha_deg.reshape(shape), case.reynolds.reshape(shape)
+        with torch.no_grad():
+            return analyse(contours(case), alpha, reynolds, panels=80, stations=32, steps=30)
+
+    def test_the_mirror_is_exact(self):
+        case = batch()
+        turned = self.polar(Mirror(probability=1.0)(case, generator()))
+        plain = self.polar(case)
+        assert torch.allclose(turned.cl, -plain.cl, atol=1e-7)
+        assert torch.allclose(turned.cm, -plain.cm, atol=1e-7)
+        assert torch.allclose(turned.cd, plain.cd, rtol=1e-6)
+        assert torch.allclose(turned.xtr_top, plain.xtr_bottom, atol=1e-6)
+        assert torch.allclose(turned.cp_top, plain.cp_bottom, atol=1e-6)
+
+    @pytest.mark.parametrize("view", [Repanel(), ManufacturingNoise()], ids=repr)
+    def test_lift_moment_and_drag_stay(self, view):
+        case = batch()
+        plain, changed = self.polar(case), self.polar(view(case, generator()))
+        assert (changed.cl - plain.cl).abs().median() < 0.01
+        assert (changed.cm - plain.cm).abs().median() < 0.003
+        assert (changed.cd.log() - plain.cd.log()).abs().median() < 0.04

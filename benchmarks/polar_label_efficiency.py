@@ -1,0 +1,329 @@
+"""Does pretraining pay on polars? Error at 50, 200 and 1,000 labelled sections, against scratch.
+
+``python benchmarks/polar_label_efficiency.py --labels CORPUS... --out runs/label-efficiency``
+
+Sections of the test split share no family with those of the others. The same network (encoder and
+trunk) is fine-tuned from pretrained weights and from random ones, with the same settings tried
+on the validation split; each seed draws another label set, another initialisation and another
+pretraining. Every finished training is a line of ``results.jsonl``, so a killed run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from _common import ROOT, Benchmark, save
+from _label_data import JUDGED, Part, load_parts, relative, score
+from _label_floors import (
+    frozen_features,
+    hand_features,
+    mean_errors,
+    ridge_errors,
+    train_hand_mlp,
+)
+
+from formwright.surrogate.checkpoints import load_weights
+from formwright.surrogate.encoders.conditioned import Conditioned
+from formwright.surrogate.finetune import FinetuneConfig, finetune, residuals
+from formwright.surrogate.flow_corpus import FlowCorpus, generate_flows, read_flows
+from formwright.surrogate.flows import Flows
+from formwright.surrogate.objectives.barlow import BarlowTwins
+from formwright.surrogate.objectives.sigreg import LeJEPA
+from formwright.surrogate.objectives.simclr import SimCLR
+from formwright.surrogate.objectives.vicreg import VICReg
+from formwright.surrogate.polar import PolarConfig, PolarSurrogate
+from formwright.surrogate.pretexts import ContourMatch, FlowMatch, FlowPredict
+from formwright.surrogate.pretrain import NETWORK, PretrainConfig, pretrain
+from formwright.surrogate.training import TrainConfig
+from formwright.surrogate.views.contour import Incidence, PartialContour, Repanel
+
+SIZES: Final = (50, 200, 1000)
+SEEDS: Final = (0, 1, 2, 3, 4)
+SETTINGS: Final = ((1e-3, 300), (3e-3, 300), (3e-3, 800))
+SELECTION_STEPS: Final = 600
+ARCHITECTURE: Final = PolarConfig(encoder_hidden=(192, 128), embedding=64, hidden=96, layers=3)
+HUBER: Final = 0.02
+BATCH: Final = 32
+_FLOW: Final = (Incidence(count=4),)
+_CONTOUR: Final = (Repanel(), PartialContour())
+RECIPES: Final = {
+    "VICReg, flow": PretrainConfig(pretext=FlowMatch(objective=VICReg()), views=_FLOW),
+    "VICReg, flow + contour views": PretrainConfig(
+        pretext=FlowMatch(objective=VICReg()), views=(*_FLOW, *_CONTOUR)
+    ),
+    "VICReg, contour views only": PretrainConfig(
+        pretext=ContourMatch(objective=VICReg()), views=(Incidence(count=1), *_CONTOUR)
+    ),
+    "Barlow Twins, flow": PretrainConfig(pretext=FlowMatch(objective=BarlowTwins()), views=_FLOW),
+    "SimCLR, flow": PretrainConfig(pretext=FlowMatch(objective=SimCLR()), views=_FLOW),
+    "LeJEPA, flow": PretrainConfig(
+        pretext=FlowMatch(objective=LeJEPA(slices=64), projector=64), views=_FLOW
+    ),
+    "flow predicted": PretrainConfig(pretext=FlowPredict(), views=_FLOW),
+}
+
+
+class Experiment:
+    """Parts, flows, and what has been trained so far."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.out, self.steps = Path(options.out), options.pretrain_steps
+        self.out.mkdir(parents=True, exist_ok=True)
+        if not list(Path(options.flows).glob("flows-*")):
+            for _ in generate_flows(FlowCorpus(sections=options.unlabeled), options.flows):
+                pass
+        self.flows: Flows = read_flows(options.flows, options.unlabeled)
+        paths = [Path(path) for path in options.labels]
+        self.parts = load_parts(paths, PolarSurrogate(ARCHITECTURE))
+        self.log = self.out / "results.jsonl"
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        self.done: dict[str, Any] = {r["key"]: r["value"] for r in map(json.loads, lines)}
+
+    def once(self, key: str, work: Callable[[], Any]) -> Any:
+        """Return the value of ``key``, worked out now if it was not before."""
+        if key not in self.done:
+            self.done[key] = work()
+            with open(self.log, "a", encoding="utf-8") as log:
+                log.write(json.dumps({"key": key, "value": self.done[key]}) + "\n")
+            print(key, self.done[key], flush=True)
+        return self.done[key]
+
+    def network(self, recipe: str | None, seed: int, steps: int | None = None) -> Conditioned:
+        """Return a network: pretrained by a recipe (from disk if it was before), or random."""
+        torch.manual_seed(1000 + seed)
+        network = ARCHITECTURE.network()
+        network.encoder.scale.fit(self.parts["train"].points.rings)
+        if recipe is None:
+            return network
+        steps = steps or self.steps
+        folder = self.out / f"{recipe.replace(' ', '-').replace(',', '')}-{steps}-{seed}"
+        config = PretrainConfig(
+            pretext=RECIPES[recipe].pretext,
+            views=RECIPES[recipe].views,
+            batch_cases=96,
+            train=TrainConfig(steps=steps, learning_rate=2e-3, seed=seed, threads=1),
+        )
+        if (folder / NETWORK).exists():
+            load_weights(network, folder / NETWORK)
+        else:
+            pretrain(network, self.flows, config, folder, progress=False)
+        return network
+
+    def few(self, size: int, seed: int) -> Part:
+        """Return the labelled sections of a seed."""
+        order = np.random.default_rng(seed).permutation(len(self.parts["train"]))
+        return self.parts["train"].select(torch.from_numpy(order[:size]))
+
+    def errors(
+        self,
+        recipe: str | None,
+        size: int,
+        seed: int,
+        setting: int,
+        split: str,
+        steps: int | None = None,
+    ) -> Any:
+        """Fine-tune once; return the errors on a split."""
+
+        def work() -> dict[str, float]:
+            surrogate = PolarSurrogate(ARCHITECTURE, network=self.network(recipe, seed, steps))
+            points = self.few(size, seed).points
+            finetune(surrogate, points, self.finetuning(setting, seed), progress=False)
+            with torch.no_grad():
+                return score(residuals(surrogate, self.parts[split].points)[0])
+
+        name = f"{recipe or 'scratch'}|{(steps or self.steps) if recipe else 0}"
+        return self.once(f"{name}|{size}|{seed}|{setting}|{split}", work)
+
+    def finetuning(self, setting: int, seed: int) -> FinetuneConfig:
+        """Return one of the settings that every method may choose from."""
+        rate, steps = SETTINGS[setting]
+        loop = TrainConfig(
+            steps=steps,
+            learning_rate=rate,
+            warmup_steps=20,
+            ema_decay=0.99,
+            seed=seed,
+            threads=1,
+            log_every_steps=steps,
+        )
+        return FinetuneConfig(batch_sections=BATCH, huber=HUBER, train=loop)
+
+    def mlp_errors(self, size: int, seed: int, setting: int, split: str) -> Any:
+        """Train the perceptron on hand-made features; return the errors on a split."""
+
+        def work() -> dict[str, float]:
+            loop = self.finetuning(setting, seed).train
+            model = train_hand_mlp(self.few(size, seed), loop, HUBER, BATCH)
+            with torch.no_grad():
+                return score(model(self.parts[split]) - self.parts[split].points.targets)
+
+        return self.once(f"CST MLP|{size}|{seed}|{setting}|{split}", work)
+
+    def ridge(self, kind: str, recipe: str | None, size: int, seed: int) -> Any:
+        """Fit a ridge regression on frozen or hand-made features; return the test errors."""
+
+        def work() -> dict[str, float]:
+            parts = {**self.parts, "train": self.few(size, seed)}
+            if kind == "hand":
+                features = {k: hand_features(part) for k, part in parts.items()}
+            else:
+                network = self.network(recipe, seed)
+                features = {k: frozen_features(network, part) for k, part in parts.items()}
+            return score(ridge_errors(features, parts))
+
+        steps = self.steps if recipe else 0
+        return self.once(f"ridge|{kind}|{recipe}|{steps}|{size}|{seed}", work)
+
+
+def best_recipe(experiment: Experiment, floor: dict[str, float]) -> tuple[str, dict[str, float]]:
+    """Return the recipe with the least validation error at 200 sections, and all of theirs."""
+    found = {
+        recipe: relative(experiment.errors(recipe, 200, 0, 1, "validation", SELECTION_STEPS), floor)
+        for recipe in RECIPES
+    }
+    return min(found, key=lambda recipe: found[recipe]), found
+
+
+def curve(work: Callable[[int, int, int, str], Any], floor: dict[str, float]) -> dict[str, Any]:
+    """Tune on the validation split at each size, then return the test errors of every seed."""
+    result = {}
+    for size in SIZES:
+        tried = [relative(work(size, 0, i, "validation"), floor) for i in range(len(SETTINGS))]
+        chosen = int(np.argmin(tried))
+        errors = [work(size, seed, chosen, "test") for seed in SEEDS]
+        result[str(size)] = {"setting": SETTINGS[chosen], "errors": errors}
+    return result
+
+
+def summary(curves: dict[str, Any], floor: dict[str, float]) -> dict[str, list[float]]:
+    """Return the relative error of each seed, by size."""
+    return {k: [relative(e, floor) for e in v["errors"]] for k, v in curves.items()}
+
+
+def half_width(values: list[float]) -> float:
+    """Return half the 95 % interval of the mean (Student, five seeds)."""
+    from scipy.stats import t
+
+    n = len(values)
+    return float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+
+
+def main() -> None:
+    """Run what has not run yet, and write JSON and figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--labels", nargs="+", default=["runs/polars-train"])
+    parser.add_argument("--out", default="runs/label-efficiency")
+    parser.add_argument("--flows", default="runs/label-efficiency/flows")
+    parser.add_argument("--unlabeled", type=int, default=3072)
+    parser.add_argument("--pretrain-steps", type=int, default=1500)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    experiment = Experiment(options)
+    parts = experiment.parts
+    floor = score(mean_errors(parts["train"], parts["test"]))
+    recipe, tried = best_recipe(experiment, floor)
+    raw = {
+        f"pretrained ({recipe})": curve(
+            lambda n, seed, i, split: experiment.errors(recipe, n, seed, i, split), floor
+        ),
+        "from scratch": curve(
+            lambda n, seed, i, split: experiment.errors(None, n, seed, i, split), floor
+        ),
+        "CST + MLP": curve(experiment.mlp_errors, floor),
+    }
+    for name, kind, source in (
+        ("pretrained, frozen + ridge", "network", recipe),
+        ("random network, frozen + ridge", "network", None),
+        ("CST products + ridge", "hand", None),
+    ):
+        raw[name] = {
+            str(n): {"errors": [experiment.ridge(kind, source, n, seed) for seed in SEEDS]}
+            for n in SIZES
+        }
+    report(experiment, recipe, tried, raw, floor)
+
+
+def report(
+    experiment: Experiment,
+    recipe: str,
+    tried: dict[str, float],
+    raw: dict[str, Any],
+    floor: dict[str, float],
+) -> None:
+    """Write the JSON and the figure."""
+    curves = {name: summary(curve_, floor) for name, curve_ in raw.items()}
+    names = list(curves)
+    ours, scratch = curves[names[0]], curves["from scratch"]
+    gain = {
+        n: [1 - a / b for a, b in zip(ours[n], scratch[n], strict=True)] for n in map(str, SIZES)
+    }
+    ends = {n: (float(np.mean(g)), half_width(g)) for n, g in gain.items()}
+    sections = {k: len(part) for k, part in experiment.parts.items()}
+    physical = {
+        name: {
+            n: {j: float(np.mean([e[j] for e in v["errors"]])) for j in JUDGED}
+            for n, v in raw[name].items()
+        }
+        for name in names[:2]
+    }
+    gains = ", ".join(f"{-100 * np.mean(g):+.0f} % at {n}" for n, g in gain.items())
+    save(
+        Benchmark(
+            name="polar-label-efficiency",
+            claim=f"Pretraining ({recipe}) changes the error of few-label polars by {gains} "
+            "labelled sections against the same network from scratch, equally tuned.",
+            value={n: float(np.mean(v)) for n, v in ours.items()},
+            unit="mean over CL, ln CD, CM of (mean abs. error / that of the mean predictor)",
+            better="lower",
+            peers={
+                name: {n: float(np.mean(v)) for n, v in curves[name].items()} for name in names[1:]
+            },
+            interval={f"gain at {n}": [m - h, m + h] for n, (m, h) in ends.items()},
+            seeds=SEEDS,
+            split=f"by family; sections: {sections}; {len(experiment.flows)} unlabeled sections of "
+            "the training families",
+            notes=json.dumps(
+                {"validation error of the recipes at 200": tried, "mean abs. errors": physical}
+            ),
+        )
+    )
+    draw(curves)
+
+
+def draw(curves: dict[str, Any]) -> None:
+    """Draw error against labels."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for place, (name, values) in enumerate(curves.items()):
+        mean = [float(np.mean(values[str(n)])) for n in SIZES]
+        bars = [half_width(values[str(n)]) for n in SIZES]
+        style = "o-" if place < 2 else "s--"
+        shift = np.array(SIZES) * (1 + 0.02 * (place - 2))
+        axes.errorbar(
+            shift, mean, bars, fmt=style, label=name, capsize=3, lw=2.2 if place < 2 else 1.2
+        )
+    axes.set(xscale="log", yscale="log", xlabel="labelled sections", xticks=SIZES)
+    axes.set_ylabel("error (mean predictor = 1)")
+    axes.set_xticklabels([f"{n:,}" for n in SIZES])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(frameon=False, fontsize=8)
+    path = ROOT / "docs" / "figures" / "label_efficiency.svg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()
