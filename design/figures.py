@@ -120,9 +120,9 @@ def drag_by_point(result: Mapping[str, Any]) -> str:
             axis.plot(
                 where + offset, found, "o", ms=5.5, mew=0, color=colour, label=f"{name}, verified"
             )
+        _limit_start(axis, points, where - 0.11)
         axis.set_xticks(where, [point_title(point) for point in points])
         axis.grid(False, axis="x")
-        axis.set_ylim(bottom=0)
         axis.set_ylabel("$C_D$, counts ($10^{-4}$)")
         axis.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
     return drawn[0]
@@ -314,14 +314,25 @@ def _limit_drag(axis: Any, polars: Sequence[Mapping[str, Any]]) -> None:
     axis.set_xlim(0, min(4.0 * np.nanmin(claims), 1.05 * most))
 
 
+def _limit_start(axis: Any, points: Sequence[Mapping[str, Any]], where: np.ndarray) -> None:
+    """Scale the drag to the design's; triangles stand for a start that lies far above."""
+    claims = _numbers(point["best"]["claimed"]["labels"]["cd"]["upper"] for point in points)
+    verdicts = _numbers(_verdict(point["best"], "cd") for point in points)
+    top = 2.2e4 * np.nanmax(np.concatenate([claims, verdicts]))
+    drag = 1e4 * _numbers(point["start"]["claimed"]["labels"]["cd"]["mean"] for point in points)
+    above = drag > top
+    axis.plot(where[above], np.full(above.sum(), 0.97 * top), "^", ms=6, mew=0, color=START)
+    axis.set_ylim(0, top if above.any() else None)
+
+
 def _limit_objective(axis: Any, history: Sequence[Mapping[str, Any]]) -> None:
-    """Show the objective without the first wild iterations, where they would flatten the rest."""
+    """Show the objective without the wild iterations, where they would flatten the rest."""
     values = _numbers(entry["objective"] for entry in history)
     values = values[np.isfinite(values)]
     if not len(values):
         return
-    low, high = values.min(), np.quantile(values, 0.97)
-    if values.max() - low > 6.0 * (high - low):
+    low, high = values.min(), np.quantile(values, 0.9)
+    if values.max() - low > 3.0 * (high - low):
         margin = 0.06 * (high - low) or 1e-3 * abs(low) or 1e-9
         axis.set_ylim(low - margin, high + margin)
 

@@ -278,6 +278,8 @@ def number(value: float | None, digits: int = 4, *, fixed: bool = False, sign: b
     if value is None:
         return DASH
     value = 0.0 if abs(value) < NOTHING else value
+    if not fixed and abs(value) >= max(10.0**digits, 100.0):
+        return grouped(value).replace("-", "\u2212")
     text = format(value, f"{'+' if sign else ''}.{digits}{'f' if fixed else 'g'}")
     return text.replace("-", "\u2212")
 

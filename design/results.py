@@ -118,10 +118,11 @@ def sentence(objective: Mapping[str, Any], verification: Verification) -> str:
             f"{kind}: {best['claimed']:.5g} claimed (start {start['claimed']:.5g}); "
             f"{verification.solver} verified {converged} of {total} operating points."
         )
-    before = "not verifiable" if np.isnan(start["verified"]) else f"{start['verified']:.5g}"
+    known = not np.isnan(start["verified"])
+    before = f"{start['verified']:.5g} verified" if known else "not verified at every point"
     return (
         f"{kind}: {best['claimed']:.5g} claimed, {best['verified']:.5g} verified by "
-        f"{verification.solver} at all {total} operating points; the start: {before} verified."
+        f"{verification.solver} at all {total} operating points; the start: {before}."
     )
 
 

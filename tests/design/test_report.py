@@ -324,7 +324,9 @@ def test_a_broken_promise_is_marked(no_figures: None) -> None:
     result, polars = study()
     result["constraints"][0]["best"] |= {"verified_satisfied": False}
     result["points"][0]["best"]["verified"]["within"]["cd"] = False
+    result["optimisation"]["success"] = False
     html = render(result, polars)
+    assert "The optimiser did not succeed: converged." in html
     assert "✗ no" in html and '<td class="bad">' in html and "11 of 12" in html
     assert "1 of 2 as verified" in Page(html).text
 
@@ -385,7 +387,7 @@ def test_of_an_equality_the_range_is_shown() -> None:
 
 
 def test_numbers_for_reading() -> None:
-    assert number(-1e-15) == "0"
+    assert number(-1e-15) == "0" and number(1101.0, 3) == "1\u202f101"
     assert number(None) == "–"
     assert number(-0.5, 1, fixed=True) == "−0.5"
     assert number(2.0, 1, fixed=True, sign=True) == "+2.0"

@@ -112,6 +112,9 @@ def show(result: dict[str, Any]) -> None:
     for entry in result["constraints"]:
         if entry["best"]["verified_satisfied"] is False:
             console.print(f"[yellow]missed as verified:[/] {escape(entry['name'])}")
+    search = result["optimisation"]
+    if not search["success"]:
+        console.print(f"[yellow]the optimiser did not succeed:[/] {escape(search['message'])}")
     solver, seconds = result["solver"], result["seconds"]
     console.print(f"verified by {solver['name']} {solver['version']}: {solver['why']}")
     console.print(
