@@ -29,7 +29,7 @@ from formwright.surrogate.finetune import (
 )
 from formwright.surrogate.polar import LABELS, PolarSurrogate
 from formwright.surrogate.training import TrainConfig
-from formwright.surrogate.zoo import FILE, save
+from formwright.surrogate.zoo import FILE, load, save
 
 LEAST_CONFIDENCE = 0.35
 
@@ -70,6 +70,16 @@ def tell(name: str, surrogate: PolarSurrogate, points: LabelledPoints) -> None:
     print(f"{name}: validation {told} (cd: of its logarithm)", flush=True)
 
 
+def share_weights(surrogate: PolarSurrogate, other: PolarSurrogate) -> None:
+    """Set every weight to the mean of two fine-tunings that began at the same teacher.
+
+    Wortsman et al. 2022, "Model soups": both lie in one basin, and its middle errs less.
+    """
+    others = other.state_dict()
+    mean = {name: 0.5 * (value + others[name]) for name, value in surrogate.state_dict().items()}
+    surrogate.load_state_dict(mean)
+
+
 def train_config(steps: int, rate: float, threads: int) -> TrainConfig:
     """Return the settings of one stage."""
     return TrainConfig(
@@ -78,7 +88,7 @@ def train_config(steps: int, rate: float, threads: int) -> TrainConfig:
         warmup_steps=200,
         ema_decay=0.999,
         log_every_steps=200,
-        checkpoint_every_seconds=120,
+        checkpoint_every_seconds=120.0,
         threads=threads,
     )
 
@@ -94,6 +104,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--teacher-steps", type=int, default=14_000)
     parser.add_argument("--steps", type=int, default=16_000)
+    parser.add_argument(
+        "--average", type=Path, help="another result of this script to share the weights with"
+    )
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_flush_denormal(True)
@@ -114,6 +127,9 @@ def main() -> None:
     config = FinetuneConfig(train=train_config(options.steps, 2e-3, options.threads))
     finetune(surrogate, points, config, options.out / "xfoil")
     tell("xfoil", surrogate, validation)
+    if options.average:
+        share_weights(surrogate, load(options.average))
+        tell("averaged", surrogate, validation)
     calibrate(surrogate, validation)
     provenance = {
         "points": len(polars.section),

@@ -50,7 +50,7 @@ def rings(batch: Data, stations: int = STATIONS) -> Float[Tensor, "cases heights
 
 
 class ContourMLP(Encoder):
-    """A multilayer perceptron on the whole ring: the best error for a given time (see the card).
+    """A multilayer perceptron on the whole ring.
 
     Good values: hidden (384, 256), embedding 128.
 
