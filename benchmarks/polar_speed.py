@@ -165,6 +165,7 @@ def main() -> None:
     surrogate = formwright.load("airfoil-polar")
     vectors, alpha, reynolds = cases()
     throughput(surrogate, vectors, alpha, reynolds)
+    torch.set_num_threads(1)
     latency(surrogate, vectors)
     gradient(surrogate, vectors)
 

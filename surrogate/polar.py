@@ -170,7 +170,8 @@ class PolarSurrogate(Surrogate):
         conditions = _broadcast(len(listed), alpha_deg, reynolds, ncrit)
         shape = conditions[0].shape
         rows = np.repeat(np.arange(len(listed)), shape[1])
-        answer = self.predict_rows(listed, rows, *(c.reshape(-1) for c in conditions))
+        flat = (c.reshape(-1) for c in conditions)
+        answer = self.predict_rows(listed, rows, *flat, spread=False)
         return {label: answer[label].reshape(shape) for label in LABELS}
 
     def predict_rows(
@@ -180,13 +181,15 @@ class PolarSurrogate(Surrogate):
         alpha_deg: Float[np.ndarray, " rows"],
         reynolds: Float[np.ndarray, " rows"],
         ncrit: Float[np.ndarray, " rows"],
+        *,
+        spread: bool = True,
     ) -> dict[str, np.ndarray]:
         """Predict a table: each row one of ``sections`` at one operating point.
 
         Every section is encoded once, however many rows it has.
 
         Returns:
-            Every label and its standard deviation (``cl_std``, ...), each (rows,).
+            Every label and, with ``spread``, its standard deviation (``cl_std``), each (rows,).
 
         Raises:
             SectionError: A section that is none.
@@ -203,22 +206,27 @@ class PolarSurrogate(Surrogate):
             cases = self.network.cases(Data(rings=ring))
             parts = [
                 self._chunk(
-                    cases, index[i : i + _ROWS_AT_ONCE], *(p[i : i + _ROWS_AT_ONCE] for p in points)
+                    cases,
+                    index[i : i + _ROWS_AT_ONCE],
+                    *(p[i : i + _ROWS_AT_ONCE] for p in points),
+                    spread=spread,
                 )
                 for i in range(0, len(index), _ROWS_AT_ONCE)
             ]
         table = torch.cat(parts).numpy() if parts else np.zeros((0, 2 * len(LABELS)))
-        names = [*LABELS, *(f"{label}_std" for label in LABELS)]
+        names = [*LABELS, *(f"{label}_std" for label in LABELS)][: table.shape[1]]
         return dict(zip(names, table.T, strict=True))
 
-    def _chunk(self, cases: Tensor, index: Tensor, *points: Tensor) -> Tensor:
-        """Return means and standard deviations of some rows, (rows, 10)."""
+    def _chunk(self, cases: Tensor, index: Tensor, *points: Tensor, spread: bool) -> Tensor:
+        """Return means, and perhaps standard deviations, of some rows: (rows, 5 or 10)."""
         vector = self.network.points(cases, index, *points)
         mean = self.means(vector) * self.scale + self.centre
-        std = self.half_widths(vector) / _NORMAL_QUANTILE
         mean[:, 1].exp_()
-        std[:, 1] *= mean[:, 1]
         mean[:, 3:].clamp_(0.0, 1.0)
+        if not spread:
+            return mean.double()
+        std = self.half_widths(vector) / _NORMAL_QUANTILE
+        std[:, 1] *= mean[:, 1]
         return torch.cat([mean, std], -1).double()
 
     def _warn_outside(self, conditions: Mapping[str, np.ndarray]) -> None:

@@ -48,7 +48,8 @@ class TwinLinear(nn.Module):
 
     def forward(self, own: Tensor, twin: Tensor) -> Twins:
         """Map both twins."""
-        even, odd = self.even(0.5 * (own + twin)), self.odd(0.5 * (own - twin))
+        even = functional.linear(0.5 * (own + twin), self.even.weight, self.even.bias)
+        odd = functional.linear(0.5 * (own - twin), self.odd.weight)
         return even + odd, even - odd
 
 
