@@ -45,7 +45,7 @@ from formwright.surrogate.views.contour import Incidence, PartialContour, Repane
 
 SIZES: Final = (50, 200, 1000)
 SEEDS: Final = (0, 1, 2, 3, 4)
-SETTINGS: Final = ((1e-3, 300), (3e-3, 300), (3e-3, 800))
+SETTINGS: Final = ((1e-3, 300), (3e-3, 300), (3e-3, 800), (3e-3, 3000))
 SELECTION_STEPS: Final = 600
 ARCHITECTURE: Final = PolarConfig(encoder_hidden=(192, 128), embedding=64, hidden=96, layers=3)
 HUBER: Final = 0.02

@@ -45,7 +45,8 @@ class Database(Mapping[str, Section]):
 
     Attributes:
         provenance: Source, version, licence of the coordinates, and how the file was made.
-        splits: ``"train"``, ``"validation"`` or ``"test"`` by family.
+        splits: ``"train"``, ``"validation"``, ``"test"`` or ``"none"`` (set aside: held out, but a
+            near-copy of a section of another part) by family.
     """
 
     def __init__(self, path: Path) -> None:
@@ -139,7 +140,7 @@ def database() -> Database:
 
 
 def split_of(family: str) -> str:
-    """Return ``"train"``, ``"validation"`` or ``"test"``: the part that a family belongs to."""
+    """Return the part that a family belongs to: ``"train"``, ``"validation"`` or ``"test"``."""
     return database().splits.get(family) or hashed_split(family)
 
 

@@ -42,20 +42,32 @@ def label(prediction: Prediction, name: str, case: Data) -> Float[Tensor, "desig
     return per_design(prediction.mean[name], case)
 
 
-def weighted_drag(weights: Sequence[float]) -> Objective:
-    """Return mean(w CD) over the operating points."""
+def weighted_drag(weights: Sequence[float], caution: float = 0.0) -> Objective:
+    """Return mean(w CD) over the operating points.
+
+    Args:
+        weights: w, one an operating point.
+        caution: Standard deviations added to the drag: a design must be good by more than the
+            surrogate may be wrong. Good values: 0 to 2.
+    """
 
     def objective(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
-        return weighted_mean(label(prediction, "cd", case), weights)
+        drag = label(prediction, "cd", case)
+        if caution:
+            drag = drag + caution * per_design(prediction.std["cd"], case)
+        return weighted_mean(drag, weights)
 
     return objective
 
 
-def weighted_lift_to_drag(weights: Sequence[float]) -> Objective:
-    """Return -mean(w CL / CD) over the operating points: small where the ratio is large."""
+def weighted_lift_to_drag(weights: Sequence[float], caution: float = 0.0) -> Objective:
+    """Return -mean(w CL / CD) over the operating points; ``caution`` as in ``weighted_drag``."""
 
     def objective(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
-        ratio = label(prediction, "cl", case) / label(prediction, "cd", case)
+        drag = label(prediction, "cd", case)
+        if caution:
+            drag = drag + caution * per_design(prediction.std["cd"], case)
+        ratio = label(prediction, "cl", case) / drag
         return -weighted_mean(ratio, weights)
 
     return objective
@@ -71,11 +83,14 @@ def lift_error(target: Sequence[float], weights: Sequence[float]) -> Objective:
     return objective
 
 
-def weighted_lift(weights: Sequence[float]) -> Objective:
-    """Return -mean(w CL) over the operating points: the highest lift at given incidences."""
+def weighted_lift(weights: Sequence[float], caution: float = 0.0) -> Objective:
+    """Return -mean(w CL) over the operating points; ``caution`` standard deviations less of it."""
 
     def objective(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
-        return -weighted_mean(label(prediction, "cl", case), weights)
+        lift = label(prediction, "cl", case)
+        if caution:
+            lift = lift - caution * per_design(prediction.std["cl"], case)
+        return -weighted_mean(lift, weights)
 
     return objective
 
@@ -105,7 +120,7 @@ class ObjectiveKind(StrEnum):
     LIFT = "lift"
 
 
-OBJECTIVES: Final[Mapping[ObjectiveKind, Callable[[Sequence[float]], Objective]]] = {
+OBJECTIVES: Final[Mapping[ObjectiveKind, Callable[[Sequence[float], float], Objective]]] = {
     ObjectiveKind.DRAG: weighted_drag,
     ObjectiveKind.LIFT_TO_DRAG: weighted_lift_to_drag,
     ObjectiveKind.LIFT: weighted_lift,

@@ -223,6 +223,8 @@ class Study:
         surrogate: A shipped surrogate, ``"panel"``, or a folder that ``finetune`` wrote.
         solver: Who verifies.
         objective: What is made small.
+        caution: Standard deviations of the surrogate that the objective takes to the bad side
+            while it is searched; claims and verdicts are told without.
         space: Which shapes.
         constraints: What a design must meet, besides its lift targets.
         method: How it is searched.
@@ -240,6 +242,7 @@ class Study:
     surrogate: str = "airfoil-polar"
     solver: SolverName = SolverName.AUTO
     objective: ObjectiveKind = ObjectiveKind.DRAG
+    caution: float = 0.0
     space: SpaceSpec = SpaceSpec()
     constraints: tuple[ConstraintSpec, ...] = ()
     method: SQP | SLSQP | TrustConstr | Adam = SQP()

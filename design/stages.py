@@ -79,7 +79,7 @@ class Setup:
         study: The study.
         points: Its operating points.
         space: Its design space.
-        problem: What is solved in the first round.
+        problem: What is solved in the first round, but for the caution.
         section: The start.
         start: What the surrogate says of the start.
         x0: The start in the space.
@@ -131,7 +131,7 @@ def prepare(study: Study, surrogate: Surrogate, chosen: Chosen) -> Setup:
     problem = Problem(
         space=space,
         surrogate=surrogate,
-        objective=OBJECTIVES[study.objective](points.weights),
+        objective=OBJECTIVES[study.objective](points.weights, 0.0),
         constraints=constraints,
     )
     return Setup(
@@ -237,7 +237,7 @@ def run_round(setup: Setup, index: int, before: Round | None, state: Path) -> Ro
     problem = Problem(
         space=setup.space,
         surrogate=surrogate,
-        objective=setup.problem.objective,
+        objective=OBJECTIVES[setup.study.objective](setup.points.weights, setup.study.caution),
         constraints=setup.problem.constraints,
     )
     x0 = setup.x0 if before is None else before.solution.x

@@ -22,7 +22,7 @@ from formwright.datasets.solvers.equations import Interval, Station
 
 SHAPE_FLOOR: Final = 1.0005
 SHAPE_CEILING: Final = 30.0
-SPEED_FLOOR: Final = 0.02
+SPEED_FLOOR: Final = 2e-3
 STEP: Final = 1e-6
 LAMINAR_CEILING: Final = 4.0
 TURBULENT_CEILING: Final = 2.2

@@ -26,6 +26,7 @@ from formwright.datasets.solvers.newton import Move, State
 from formwright.datasets.solvers.repair import repair
 from formwright.datasets.solvers.vortex_panels import Flow
 
+TAIL: Final = 3
 CYCLING: Final = 6
 SETTLED: Final = 1.0
 JUMPED: Final = 1e-2
@@ -76,7 +77,7 @@ def start(flow: Flow, conditions: Conditions, share: Tensor) -> State:
         conditions.ncrit,
         start=boundary_layer.join(sides),
     )
-    free = torch.full((len(stop), 2), len(share), device=stop.device)
+    free = torch.full((len(stop), 2), len(share) - TAIL, device=stop.device)
     return State(sides, wake, stop, free)
 
 
@@ -87,10 +88,13 @@ def _iterate(
     count = len(state.stop)
     change = torch.full((count,), torch.inf, dtype=share.dtype, device=share.device)
     active = torch.arange(count, device=share.device)
-    where, here, part = flow, conditions, state
+    where, here, part, begin = flow, conditions, state, state
     for k in range(settings.steps):
-        share_of_step = 0.5 if k >= CYCLING and k % 2 else 1.0
-        new, size = _advance(where, here, part, share, share_of_step)
+        if k == settings.steps // 2:
+            part = _map(lambda t: t[active], begin)  # noqa: B023
+        size_of_step = 0.5 if k % (settings.steps // 2) >= CYCLING and k % 2 else 1.0
+        wild = WILD if k < settings.steps // 2 else 1e9
+        new, size = _advance(where, here, part, share, (size_of_step, wild))
         state, change = _keep_best(state, change, active, (part, new), size, settings.tolerance)
         going = (size > settings.tolerance).nonzero()[:, 0]
         if not len(going):
@@ -120,14 +124,18 @@ def _keep_best(
 
 
 def _advance(
-    flow: Flow, conditions: Conditions, state: State, share: Tensor, share_of_step: float = 1.0
+    flow: Flow,
+    conditions: Conditions,
+    state: State,
+    share: Tensor,
+    damping: tuple[float, float] = (1.0, WILD),
 ) -> tuple[State, Tensor]:
     """Make one damped Newton step and put transition back in order; return its size too."""
     last = _transition_interval(flow, conditions, state, share)
     move = newton.step(flow, conditions, state, share)
     size = _size(state, move, last)
-    moved = _moved(state, _limited(state, move, size, share_of_step))
-    moved = moved._replace(trip=last + 2)
+    moved = _moved(state, _limited(state, move, size, damping))
+    moved = moved._replace(trip=(last + 2).clamp_max(len(share) - TAIL))
     jump = (_transition_interval(flow, conditions, moved, share) - last).abs().amax(-1)
     unsettled = (size > SETTLED) | (jump > 1)
     size = torch.where(jump > 0, size.clamp_min(JUMPED), size)
@@ -139,6 +147,7 @@ def _advance(
             _map(lambda t: t[index], moved),
             share,
             last[index],
+            len(share) - TAIL,
         )
         moved = _placed(moved, part, index)
     return moved, size
@@ -197,9 +206,9 @@ def _size(state: State, move: Move, transition: Tensor) -> Tensor:
     return torch.maximum(*sizes).nan_to_num(torch.inf)
 
 
-def _limited(state: State, move: Move, size: Tensor, part: float) -> Move:
+def _limited(state: State, move: Move, size: Tensor, damping: tuple[float, float]) -> Move:
     """Return the step shortened to what one step may do: as a whole, and what is wild by itself."""
-    weight = (part / size.clamp(1.0, WILD)).nan_to_num(0.0)
+    weight = (damping[0] / size.clamp(1.0, damping[1])).nan_to_num(0.0)
 
     def limit(layer: Layer, change: Tensor, speed: Tensor) -> tuple[Tensor, Tensor]:
         w = weight.reshape(-1, *(1,) * (speed.ndim - 1))

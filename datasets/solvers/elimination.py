@@ -2,12 +2,14 @@
 
 Linear in the changes of ``z`` = (ln theta, H, ln S), and on the sides (N, rate before) besides::
 
-    z_i = step z_(i-1) + before u_(i-1) + after u_i + stop s + inverse residual_i
+    z_i = step z_(i-1) + before w_(i-1) + after w_i + stop s + inverse residual_i
 
-A sweep downstream collects the answer of every station to every speed ``u`` and to the place ``s``
-of the stagnation point (``side_sweep``, ``wake_sweep``) and, apart and with its graph, to the
-residuals (``side_shift``, ``wake_shift``). Unknowns are ordered: speeds of the top, of the bottom,
-of the wake without its first node, stagnation point.
+A march along given speeds ``u`` is singular at separation; along ``w = u - k d ln(delta*)`` it is
+not, ``k`` being about what the outer flow answers at the station itself (``yielding``). This is a
+change of variables: nothing is approximated. A sweep downstream collects the answer of every station to
+every ``w`` and to the place ``s`` of the stagnation point (``side_sweep``, ``wake_sweep``) and,
+apart and with its graph, to the residuals (``side_shift``, ``wake_shift``). Unknowns are ordered:
+``w`` of the top, of the bottom, of the wake without its first node; ``s``.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import torch
 from torch import Tensor
 
 from formwright.datasets.solvers import equations
-from formwright.datasets.solvers.boundary_layer import Layer, inverse3
+from formwright.datasets.solvers.boundary_layer import Layer, inverse3, local_stiffness
 from formwright.datasets.solvers.equations import Amplification
 
 
@@ -30,6 +32,24 @@ class Blocks(NamedTuple):
     after: Tensor
     stop: Tensor
     inverse: Tensor
+
+
+def yielding(layer: Layer, arc: Tensor) -> Tensor:
+    """Return ``k`` at the stations; zero at the first, whose speed is given."""
+    k = local_stiffness(arc) * layer.speed * layer.displacement
+    return torch.cat([torch.zeros_like(k[..., :1]), k[..., 1:]], -1)
+
+
+def log_displacement(values: Tensor, shape: Tensor) -> Tensor:
+    """Return d ln(delta*) from d ln theta and d H, rows 0 and 1 of ``values`` (..., rows, n)."""
+    return values[..., 0, :] + values[..., 1, :] / shape[..., None]
+
+
+def _yield(columns: Tensor, k: Tensor, shape: Tensor) -> Tensor:
+    """Return derivatives by (ln theta, H, ln S) at given w from those and the one by u (fourth)."""
+    by_speed = columns[:, 3] * k
+    moved = torch.stack([by_speed, by_speed / shape, torch.zeros_like(by_speed)], 1)
+    return columns[:, :3] + moved
 
 
 class Growth(NamedTuple):
@@ -78,7 +98,12 @@ def _gradients(value: Tensor, inputs: list[Tensor], again: bool) -> Tensor:
 
 
 def side_blocks(
-    layer: Layer, distance: Tensor, reynolds: Tensor, ncrit: Tensor, grown: Amplification
+    layer: Layer,
+    distance: Tensor,
+    reynolds: Tensor,
+    ncrit: Tensor,
+    grown: Amplification,
+    k: Tensor,
 ) -> Blocks:
     """Return the linearised march along both sides.
 
@@ -88,12 +113,17 @@ def side_blocks(
         reynolds: (points, 1, 1).
         ncrit: (points, 1, 1).
         grown: Amplification of ``layer``.
+        k: Of ``yielding``.
     """
     was = torch.nn.functional.pad(grown.fraction[..., :-1] > 0, (1, 0))
     over = (distance[..., :-1], distance[..., 1:], grown.fraction, was)
     before, after, rest = _jacobians(layer, reynolds, over, wake=False)
-    inverse = -inverse3(after[:, :3])
-    rate = [g[..., :-1] for g in rate_gradient(layer, reynolds)]
+    before_z = _yield(before, k[..., :-1], layer.shape[..., :-1])
+    inverse = -inverse3(_yield(after, k[..., 1:], layer.shape[..., 1:]))
+    growing = rate_gradient(layer, reynolds)
+    by_theta = growing.log_theta + growing.speed * k
+    by_shape = growing.shape + growing.speed * k / layer.shape
+    rate = [g[..., :-1] for g in (by_theta, by_shape, growing.speed)]
     stretch = torch.tensor([[1.0], [-1.0]], dtype=distance.dtype, device=distance.device)
     stretch = stretch / distance[..., -1:]
     growth, growth_u, growth_stop = _growth_rows(distance, rate, grown, stretch)
@@ -101,7 +131,7 @@ def side_blocks(
         grown, ncrit, growth, growth_u, growth_stop
     )
     zero = torch.zeros_like(growth_u)
-    by_state = torch.cat([before[:, :3], torch.zeros_like(before[:, :2])], 1)
+    by_state = torch.cat([before_z, torch.zeros_like(before[:, :2])], 1)
     by_state = by_state + rest[:, 2:3] * fraction
     n_row = growth + torch.stack([zero, zero, zero, zero + 1.0, zero])
     rate_row = torch.stack([rate[0], rate[1], zero, zero, zero])
@@ -146,13 +176,14 @@ def _fraction_rows(
     return rows, both * growth_u, both * growth_stop
 
 
-def wake_blocks(layer: Layer, arc: Tensor, reynolds: Tensor) -> Blocks:
+def wake_blocks(layer: Layer, arc: Tensor, reynolds: Tensor, k: Tensor) -> Blocks:
     """Return the linearised march along the wake; ``reynolds`` is (points, 1)."""
     one = torch.ones_like(layer.shape[:, 1:])
     over = (arc[:, :-1], arc[:, 1:], one, one > 0)
     before, after, _ = _jacobians(layer, reynolds, over, wake=True)
-    inverse = -inverse3(after[:, :3])
-    step = (inverse[:, :, None] * before[:, :3]).sum(1)
+    inverse = -inverse3(_yield(after, k[..., 1:], layer.shape[..., 1:]))
+    before_z = _yield(before, k[..., :-1], layer.shape[..., :-1])
+    step = (inverse[:, :, None] * before_z).sum(1)
     first, second = ((inverse * side[:, 3]).sum(1).movedim(0, -1) for side in (before, after))
     return Blocks(
         step.movedim((0, 1), (-2, -1)),
@@ -180,7 +211,19 @@ def side_sweep(layer: Layer, blocks: Blocks, distance: Tensor) -> Tensor:
     return torch.stack(out, 2)
 
 
-def wake_sweep(wake: Layer, blocks: Blocks, side: Tensor, join: Tensor) -> Tensor:
+def first_speed(sides: Layer, k: Tensor, side: Tensor, wake: int) -> Tensor:
+    """Return the answer of the wake's first speed, the mean of the sides', to all unknowns."""
+    n = side.shape[2]
+    last = 0.5 * k[..., -1:] * log_displacement(side[:, :, -1], sides.shape[..., -1])
+    row = side.new_zeros(len(side), 2 * n + wake)
+    row[:, :n], row[:, n : 2 * n] = last[:, 0, :n], last[:, 1, :n]
+    row[:, -1] = last[..., -1].sum(1)
+    row[:, n - 1] += 0.5
+    row[:, 2 * n - 1] += 0.5
+    return row
+
+
+def wake_sweep(wake: Layer, blocks: Blocks, side: Tensor, join: Tensor, first: Tensor) -> Tensor:
     """Return the answers of the wake to all unknowns: (points, W, 3, unknowns)."""
     k, count = side.shape[2], wake.shape.shape[1]
     z = side.new_zeros(len(side), 3, 2 * k + count)
@@ -192,8 +235,7 @@ def wake_sweep(wake: Layer, blocks: Blocks, side: Tensor, join: Tensor) -> Tenso
         z = blocks.step[:, i - 1] @ z
         before = blocks.before[:, i - 1]
         if i == 1:
-            z[..., k - 1] += 0.5 * before
-            z[..., 2 * k - 1] += 0.5 * before
+            z += before[..., None] * first[:, None]
         else:
             z[..., 2 * k + i - 2] += before
         z[..., 2 * k + i - 1] += blocks.after[:, i - 1]
@@ -209,11 +251,16 @@ def side_shift(first: Tensor, residual: Tensor, blocks: Blocks) -> Tensor:
 
 
 def wake_shift(
-    first: Tensor, residual: Tensor, blocks: Blocks, shift: Tensor, join: Tensor
+    first: Tensor, residual: Tensor, blocks: Blocks, shift: Tensor, join: Tensor, speed: Tensor
 ) -> Tensor:
-    """Return what the residuals ask of the wake, given the shift of the sides: (points, W, 3)."""
+    """Return what the residuals ask of the wake, given the shift of the sides: (points, W, 3).
+
+    ``speed`` is the shift of the wake's first speed.
+    """
     z = (join * shift[:, :, -1, None, :]).sum((1, -1)) - first.movedim(0, -1)
     push = (blocks.inverse * residual.movedim(0, -1)[..., None, :]).sum(-1)
+    given = blocks.before[:, 0] * speed[:, None]
+    push = torch.cat([push[:, :1] + given[:, None], push[:, 1:]], 1)
     return _shift(z, push, blocks.step)
 
 
@@ -239,41 +286,3 @@ def join_matrix(sides: Layer) -> Tensor:
         torch.stack([weight * (share - 1.0), zero, weight * share], -1),
     )
     return torch.stack(rows, -2)
-
-
-def flux_shift(sides: Layer, wake: Layer, shift: Tensor, behind: Tensor) -> Tensor:
-    """Return the change of the displaced fluxes that goes with shifts of the layers."""
-    mass = sides.speed * sides.displacement
-    change = mass * (shift[..., 0] + shift[..., 1] / sides.shape)
-    wake_mass = wake.speed * wake.displacement
-    wake_change = wake_mass * (behind[..., 0] + behind[..., 1] / wake.shape)
-    first = change[..., -1].sum(-1, keepdim=True)
-    return torch.cat([change.flatten(1), first, wake_change[:, 1:]], -1)
-
-
-def flux_matrix(sides: Layer, wake: Layer, gap: Tensor, answer: Tensor, behind: Tensor) -> Tensor:
-    """Return the derivative of the displaced fluxes by all unknowns: (points, 2 K + W, ...).
-
-    Args:
-        sides: Sides.
-        wake: Wake.
-        gap: Dead air at the wake's nodes.
-        answer: Of ``side_sweep``.
-        behind: Of ``wake_sweep``.
-    """
-    k, count = answer.shape[2], wake.shape.shape[1]
-    mass = (sides.speed * sides.displacement)[..., None]
-    block = mass * (answer[..., 0, :] + answer[..., 1, :] / sides.shape[..., None])
-    block[..., :k] += torch.diag_embed(sides.displacement)
-    out = answer.new_zeros(len(answer), 2 * k + count, 2 * k + count)
-    out[:, :k, :k], out[:, k : 2 * k, k : 2 * k] = block[:, 0, :, :k], block[:, 1, :, :k]
-    out[:, : 2 * k, -1] = block[..., -1].flatten(1)
-    mass = (wake.speed * wake.displacement)[..., None]
-    rows = mass * (behind[..., 0, :] + behind[..., 1, :] / wake.shape[..., None])
-    index = torch.arange(1, count, device=answer.device)
-    rows[:, index, 2 * k + index - 1] += (wake.displacement + gap)[:, 1:]
-    rows[:, 0] = out[:, k - 1] + out[:, 2 * k - 1]
-    rows[:, 0, k - 1] += 0.5 * gap[:, 0]
-    rows[:, 0, 2 * k - 1] += 0.5 * gap[:, 0]
-    out[:, 2 * k :] = rows
-    return out

@@ -58,8 +58,8 @@ def analyse(
     mach: Float[Tensor, "sections conditions"] | None = None,
     *,
     panels: int = 140,
-    stations: int = 64,
-    steps: int = 30,
+    stations: int = 48,
+    steps: int = 32,
     tolerance: float = 1e-5,
     chunk: int = 128,
 ) -> PanelSolution:
@@ -115,8 +115,8 @@ class Panel:
     """
 
     panels: int = 140
-    stations: int = 64
-    steps: int = 30
+    stations: int = 48
+    steps: int = 32
     tolerance: float = 1e-5
     separation_limit: float = SEPARATION_LIMIT
     batch: int = 32

@@ -37,7 +37,9 @@ class _March(NamedTuple):
     trip: Tensor
 
 
-def repair(flow: Flow, conditions: Conditions, state: State, share: Tensor, last: Tensor) -> State:
+def repair(
+    flow: Flow, conditions: Conditions, state: State, share: Tensor, last: Tensor, limit: int
+) -> State:
     """March the stations around transition again and renew the trips behind it.
 
     Args:
@@ -46,6 +48,7 @@ def repair(flow: Flow, conditions: Conditions, state: State, share: Tensor, last
         state: After a Newton step.
         share: Of ``interaction.shares``.
         last: Interval that held transition before the step, (points, 2).
+        limit: First interval that is turbulent in any case.
     """
     _, distance = interaction.station_arc(flow, state.stop, share)
     grown = transition(flow, conditions, state, share)
@@ -60,10 +63,11 @@ def repair(flow: Flow, conditions: Conditions, state: State, share: Tensor, last
     )
     n = torch.nn.functional.pad(grown.n, (1, 0)).flatten(0, 1)
     at = first.clamp_max(arc.shape[1] - 1)
-    march = _March(_pick(n, at), torch.zeros_like(first, dtype=torch.bool), first + WINDOW)
+    trip = (first + WINDOW).clamp_max(limit)
+    march = _March(_pick(n, at), torch.zeros_like(first, dtype=torch.bool), trip)
     old = last.flatten()
     for w in range(WINDOW):
-        march = _next(arc, layer, first + 1 + w, old, march, reynolds, ncrit)
+        march = _next(arc, layer, first + 1 + w, old, march, reynolds, ncrit, limit)
     moved = Layer(*(t.unflatten(0, (-1, 2)) for t in layer))
     return state._replace(sides=moved, trip=march.trip.unflatten(0, (-1, 2)))
 
@@ -80,6 +84,7 @@ def _next(
     march: _March,
     reynolds: Tensor,
     ncrit: Tensor,
+    limit: int,
 ) -> _March:
     """Solve one station of each layer in place; beyond the trailing edge nothing changes."""
     here = station < arc.shape[1]
@@ -94,7 +99,7 @@ def _next(
     growth = equations.two_step(rate, old_rate, end - start, old_step)
     n = march.n + torch.where(march.done, 0.0, growth)
     fraction = equations.turbulent_fraction(n, growth, ncrit)
-    fraction = torch.where(march.done, 1.0, fraction)
+    fraction = torch.where(march.done | (i > limit), 1.0, fraction)
     over = equations.interval(start, end, fraction, march.done, wake=False)
     before = equations.station(*a[:3], a[3].log(), reynolds, wake=False)
     speed = b[3].clamp_min(SPEED_FLOOR)
@@ -111,5 +116,5 @@ def _next(
     values = (at.log_theta, at.shape, at.log_shear, at.log_speed.exp())
     for t, value in zip(layer, values, strict=True):
         t.scatter_(-1, i[:, None], torch.where(here, value, _pick(t, i))[:, None])
-    trip = torch.where(begins & here, i, march.trip)
+    trip = torch.where(begins & here, i.clamp_max(limit), march.trip)
     return _March(n, march.done | begins, trip)

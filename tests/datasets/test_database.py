@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from formwright.datasets.airfoils import database, split_of, validate
-from formwright.datasets.errors import UnknownNameError
+from formwright.datasets.database import Database, Entry, write_database
+from formwright.datasets.errors import CorpusError, UnknownNameError
+from formwright.datasets.geometry import stations_y
 
 
 def test_counts():
@@ -48,3 +50,42 @@ def test_points_are_those_of_the_file():
 def test_unknown_name_suggests():
     with pytest.raises(UnknownNameError, match="e432"):
         database()["e432x"]
+
+
+def test_no_held_out_section_has_a_near_copy_in_another_part():
+    sections = database()
+    names = np.array(list(sections))
+    heights = torch.stack([stations_y(sections[name].pos, 24) for name in names])
+    heights = torch.cat([heights, -heights.flip(1)])
+    part = np.array([sections.split(name) for name in names])
+    for row in np.flatnonzero((part == "test") | (part == "validation")):
+        apart = (heights - heights[row]).abs().amax(1).numpy()
+        close = np.flatnonzero(apart < 0.0019) % len(names)
+        assert set(part[close]) <= {part[row], "none"}, names[close]
+    assert (part == "none").sum() == 5
+
+
+def test_reading_twice_gives_the_same_object():
+    assert database() is database()
+
+
+def test_spellings_find_the_name():
+    assert database().spelled("FX 63-137") == "fx63137"
+    assert database().spelled("no such") is None
+
+
+def test_written_files_read_back(tmp_path):
+    points = np.round(database().points("e423"), 7)
+    entry = Entry(name="mine", points=points, family="own", description="a title")
+    write_database(tmp_path / "own.npz", [entry], {"own": "test"}, {"source": "here"})
+    read = Database(tmp_path / "own.npz")
+    assert list(read) == ["mine"] and read.split("mine") == "test"
+    assert np.array_equal(read.points("mine"), points)
+    torch.testing.assert_close(read["mine"].pos, database()["e423"].pos, rtol=0.0, atol=1e-12)
+    assert read["mine"].description == "a title" and read["mine"].source == "here: mine.dat"
+
+
+def test_newer_file_is_refused(tmp_path):
+    with pytest.raises(CorpusError, match="version 99"):
+        np.savez(tmp_path / "new.npz", table=np.array('{"format_version": 99}'))
+        Database(tmp_path / "new.npz")

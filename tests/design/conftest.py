@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import nn
 
+from formwright.datasets import geometry
+from formwright.datasets.airfoils import load_section
 from formwright.datasets.cases import section_case
-from formwright.datasets.cst import coordinates
 from formwright.datasets.solvers.result import POLAR_LABELS, Result, stations
+from formwright.design import constraints as c
 from formwright.design.spaces.bspline import BSpline
 from formwright.design.spaces.cst import CST
 from formwright.design.spaces.points import OperatingPoint, OperatingPoints
 from formwright.surrogate.model import Prediction, Surrogate
-
-NACA0012 = (-0.1718, -0.1567, -0.1559, -0.1393, -0.1597, -0.1295, -0.1513, -0.1418)
 
 
 class ThinAirfoil(Surrogate):
@@ -96,12 +96,6 @@ class ThinSolver:
         )
 
 
-def naca0012():
-    """CST vector of NACA 0012 with a sharp trailing edge."""
-    lower = torch.tensor(NACA0012, dtype=torch.float64)
-    return torch.cat([lower, -lower, torch.zeros(2, dtype=torch.float64)])
-
-
 @pytest.fixture
 def surrogate():
     return ThinAirfoil()
@@ -114,7 +108,9 @@ def solver():
 
 @pytest.fixture
 def points():
-    return OperatingPoints.at_lift([0.4, 0.6, 0.8], reynolds=[1e6, 8e5, 6e5], weight=[1, 2, 3])
+    return OperatingPoints.at_lift(
+        [0.4, 0.6, 0.8], reynolds=[1e6, 8e5, 6e5], weight=[1.0, 2.0, 3.0]
+    )
 
 
 @pytest.fixture
@@ -136,10 +132,32 @@ def space(request, points):
 @pytest.fixture
 def start(space):
     """Parameters of NACA 0012 in the space, incidences at their start."""
-    return encode(space, coordinates(naca0012()))
+    return encode(space, load_section("naca0012").pos)
 
 
 def encode(space, pos):
     alpha = space.points.start[None]
     conditions = {k: v[0] for k, v in space.points.conditions(alpha).items()}
     return space.encode(section_case(pos, conditions))[0]
+
+
+@pytest.fixture
+def every_constraint(space, start):
+    return (
+        c.lift_targets(space.points),
+        c.label_between("cm", lower=-0.1, upper=0.1),
+        c.confidence("cd", upper=0.05),
+        c.thickness(0.33, lower=0.1),
+        c.positive_thickness(),
+        c.geometric("max_thickness", geometry.max_thickness, upper=0.2),
+        c.geometric("area", geometry.area, lower=0.02),
+        c.geometric("radius", geometry.leading_edge_radius, lower=0.001),
+        c.geometric("angle", geometry.trailing_edge_angle_deg, lower=2.0, scale=1.0),
+        c.smoothness(space.decode(start[None]), 2.0),
+        c.alpha_increasing(),
+    )
+
+
+@pytest.fixture
+def make_solver():
+    return ThinSolver
