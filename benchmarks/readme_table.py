@@ -40,8 +40,8 @@ def section(record: Mapping[str, Any]) -> str:
     if interval is not None and not isinstance(interval, Mapping):
         facts.append(f"interval {ends(interval)}")
     if record["seeds"]:
-        facts.append(f"{len(record['seeds'])} seeds")
-    facts += [f"{record['threads']} threads", record["date"], f"`{record['command']}`"]
+        facts.append(plural(len(record["seeds"]), "seed"))
+    facts += [plural(record["threads"], "thread"), record["date"], f"`{record['command']}`"]
     note = record.get("notes", "")
     return "\n".join([*lines, "", "; ".join(facts) + "." + (f" {note}" if note else ""), ""])
 
@@ -49,6 +49,11 @@ def section(record: Mapping[str, Any]) -> str:
 def row(cells_: Sequence[str]) -> str:
     """Return a row of a Markdown table."""
     return "| " + " | ".join(cells_) + " |"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def ends(interval: Sequence[float] | None) -> str:
