@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -23,6 +24,8 @@ READY: Final = b".OPERva   c>"
 DUMP: Final = "polar.dump"
 TIMEOUT: Final = "timeout: no answer after {:g} s of processor time"
 WALL_FACTOR: Final = 20.0
+PREFIX: Final = "formwright-xfoil-"
+LEFT_BEHIND_S: Final = 600.0
 
 
 class Stuck(Exception):
@@ -60,9 +63,8 @@ class Process:
 
     def __enter__(self) -> Process:
         """Start the process and bring it to the viscous prompt, accumulating a polar."""
-        memory = Path("/dev/shm")
-        root = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
-        self._folder = Path(tempfile.mkdtemp(prefix="formwright-xfoil-", dir=root))
+        root = _work_root()
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=root))
         lines = "\n".join(f"{x:.9f} {y:.9f}" for x, y in self.pos)
         (self._folder / "section.dat").write_text(f"section\n{lines}\n", encoding="ascii")
         self._process = subprocess.Popen(
@@ -146,6 +148,26 @@ class Process:
         if cpu > self.settings.timeout_s or wall > WALL_FACTOR * self.settings.timeout_s:
             self._process.kill()
             raise Stuck(TIMEOUT.format(self.settings.timeout_s))
+
+
+@cache
+def _work_root() -> Path:
+    """Return a folder in memory where there is one, freed of what killed processes left there."""
+    memory = Path("/dev/shm")
+    root = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
+    for folder in root.glob(f"{PREFIX}*-*"):
+        owner = folder.name.removeprefix(PREFIX).split("-")[0]
+        if not Path(f"/proc/{owner}").exists() and _age(folder) > LEFT_BEHIND_S:
+            shutil.rmtree(folder, ignore_errors=True)
+    return root
+
+
+def _age(folder: Path) -> float:
+    """Return the seconds since a folder changed; 0 if it is gone."""
+    try:
+        return time.time() - folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _preamble(settings: Settings) -> str:
