@@ -21,6 +21,7 @@ MAX_TE_SLANT: Final = 0.08
 MIN_THICKNESS: Final = 0.005
 _DUPLICATE: Final = 1e-7
 _TOUCHING: Final = 1e-6
+_ROWS: Final = 256
 _JUMP: Final = 0.5
 _NOSE_TOLERANCE: Final = 0.05
 
@@ -177,19 +178,22 @@ def first_crossing(
     if _sides_apart(points):
         return None
     start, step = points[:-1], np.diff(points, axis=0)
-    offset = start[None] - start[:, None]
-    denominator = _cross(step[:, None], step[None])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        along_first = _cross(offset, step[None]) / denominator
-        along_second = _cross(offset, step[:, None]) / denominator
     low, high = _TOUCHING, 1.0 - _TOUCHING
-    inside = (along_first > low) & (along_first < high)
-    inside &= (along_second > low) & (along_second < high)
-    hits = np.argwhere(np.triu(inside, k=2))
-    if len(hits) == 0:
-        return None
-    first, second = (int(i) for i in hits[0])
-    return first, second, start[first] + along_first[first, second] * step[first]
+    for top in range(0, len(start), _ROWS):
+        rows = slice(top, top + _ROWS)
+        offset = start[None] - start[rows, None]
+        denominator = _cross(step[rows, None], step[None])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            along_first = _cross(offset, step[None]) / denominator
+            along_second = _cross(offset, step[rows, None]) / denominator
+        inside = (along_first > low) & (along_first < high)
+        inside &= (along_second > low) & (along_second < high)
+        hits = np.argwhere(np.triu(inside, k=top + 2))
+        if len(hits):
+            first, second = (int(i) for i in hits[0])
+            place = start[top + first] + along_first[first, second] * step[top + first]
+            return top + first, second, place
+    return None
 
 
 def _sides_apart(points: np.ndarray) -> bool:

@@ -119,3 +119,11 @@ def test_crossing_is_located():
     first, second, place = found
     assert (first, second) == (0, 2) and np.allclose(place, 0.5)
     assert first_crossing(np.asarray(POS)) is None
+
+
+def test_crossing_is_found_among_many_points():
+    pos = naca.coordinates("2412", points_per_side=900)
+    assert first_crossing(pos.numpy()) is None
+    pos[1500:1510, 1] += 0.2
+    found = first_crossing(pos.numpy())
+    assert found is not None and found[1] in (1499, 1509)
