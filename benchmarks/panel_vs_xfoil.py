@@ -1,7 +1,8 @@
 """How near the embedded solver comes to XFoil on sections of the database, and at what cost.
 
-Random sections, Reynolds numbers and Ncrit; both solvers get the same contours and incidences. XFoil
-sweeps, the panel solver treats every point by itself. Errors are over the points that both converge.
+Random sections, Reynolds numbers and Ncrit; both solvers get the same contours and incidences.
+XFoil sweeps, the panel solver treats every point by itself. Errors are over the points that both
+converge.
 """
 
 from __future__ import annotations
@@ -109,8 +110,8 @@ def main() -> None:
         Benchmark(
             name="panel-vs-xfoil",
             claim=(
-                f"The embedded solver, without a binary, gives CL within {value['CL median']:.4f} and "
-                f"CD within {100 * value['ln CD median']:.1f} % of XFoil's (median) where both converge."
+                f"The embedded solver gives CL within {value['CL median']:.4f} and CD within "
+                f"{100 * value['ln CD median']:.1f} % of XFoil's (median) where both converge."
             ),
             value=value,
             unit="absolute error",

@@ -175,7 +175,7 @@ def _attempts(
             x=tuple(x),
             objective=finite(value),
             violation=finite(distance),
-            success=distance <= scipy_methods.FEASIBLE,
+            success=distance <= scipy_methods.FEASIBLE and math.isfinite(value),
             message=f"took its {method.steps} steps",
             iterations=method.steps,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -218,6 +219,8 @@ def _trust_constr(scaled: Scaled, method: TrustConstr, common: dict[str, Any]) -
         "gtol": method.tolerance,
         "xtol": method.tolerance,
     }
-    return minimize(
-        method="trust-constr", constraints=constraints, hess=BFGS(), options=options, **common
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "delta_grad == 0.0", UserWarning)
+        return minimize(
+            method="trust-constr", constraints=constraints, hess=BFGS(), options=options, **common
+        )

@@ -1,8 +1,8 @@
 """An unlabeled corpus: drawn sections and what the embedded solver finds around them.
 
-Few Newton steps are enough here: a pretext asks what the flow looks like, and no label is taken
-from it. Parts of some sections each are written one by one; a run that
-was killed goes on with the parts that are missing.
+Few Newton steps are enough here: a pretext asks what the flow looks like and takes no label of
+the solver. Parts of some sections each are written one by one; a run that was killed goes on with
+the parts that are missing.
 """
 
 from __future__ import annotations

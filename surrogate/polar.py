@@ -141,7 +141,7 @@ class PolarSurrogate(Surrogate):
             std[label] = relative * half[:, i] / _NORMAL_QUANTILE
         names = ("cp_top", "cp_bottom")
         cp = dict(zip(names, self.pressures(vector).unbind(1), strict=True)) if fields else {}
-        return Prediction(mean=mean, std=std, lower=lower, upper=upper, level=LEVEL, fields=cp)
+        return Prediction(mean=mean, std=std, lower=lower, upper=upper, level=LEVEL, fields=cp)  # pyright: ignore
 
     def predict(
         self,
@@ -171,7 +171,7 @@ class PolarSurrogate(Surrogate):
         shape = conditions[0].shape
         rows = np.repeat(np.arange(len(listed)), shape[1])
         flat = (c.reshape(-1) for c in conditions)
-        answer = self.predict_rows(listed, rows, *flat, spread=False)
+        answer = self.predict_rows(listed, rows, *flat, spread=False)  # pyright: ignore
         return {label: answer[label].reshape(shape) for label in LABELS}
 
     def predict_rows(
@@ -195,13 +195,15 @@ class PolarSurrogate(Surrogate):
             SectionError: A section that is none.
             ConditionError: A condition without meaning.
         """
-        conditions = dict(zip(_CONDITIONS, (alpha_deg, reynolds, ncrit), strict=True))
+        given = zip(_CONDITIONS, (alpha_deg, reynolds, ncrit), strict=True)
+        conditions: dict[str, np.ndarray] = {str(name): values for name, values in given}
         check(conditions)
         self._warn_outside(conditions)
         ring, turned = read_rings(sections, self.config.stations)
         index = torch.as_tensor(section_index)
-        given = [alpha_deg + turned[section_index], reynolds, ncrit]
-        points = [torch.from_numpy(np.array(c, dtype=np.float32)) for c in given]
+        turned_alpha = alpha_deg + turned[section_index]
+        arrays = (turned_alpha, reynolds, ncrit)
+        points = [torch.from_numpy(np.array(c, dtype=np.float32)) for c in arrays]
         with torch.inference_mode():
             cases = self.network.cases(Data(rings=ring))
             parts = [

@@ -175,19 +175,20 @@ def solve_station(
 ) -> Station:
     """Solve one station by damped Newton steps with difference quotients.
 
-    They start from the station before, made more turbulent where turbulence begins; or from
-    ``guess`` where it is given and not to be made ``fresh``.
+    They start from the station before; or from ``guess`` where it is given and ``fresh`` not set.
     """
 
     def at(z: Tensor) -> Station:
-        move = edge.answer * (z[0].exp() * z[1] - edge.displacement)
-        move = move + YIELD * (z[1] - edge.ceiling).clamp_min(0.0)
-        speed = (edge.speed + move).clamp_min(SPEED_FLOOR)
+        rise = edge.answer * (z[0].exp() * z[1] - edge.displacement)
+        rise = rise + YIELD * (z[1] - edge.ceiling).clamp_min(0.0)
+        low = rise.clamp_max(0.0) / edge.speed
+        speed = edge.speed * low.exp() + rise.clamp_min(0.0)
         return equations.station(z[0], z[1], z[2], speed.log(), reynolds, wake=wake)
 
     begins = (over.fraction > 0) & ~over.was_turbulent
-    shape = torch.where(begins, 1.4 + 0.3 * (before.shape - 1.4), before.shape)
-    z = torch.stack([before.log_theta, shape, before.log_shear])
+    onset = closure.shear_at_transition(before.shape) * before.lag.equilibrium
+    shear = torch.where(begins, onset.log(), before.log_shear)
+    z = torch.stack([before.log_theta, before.shape, shear])
     if guess is not None and fresh is not None:
         z = torch.where(fresh, z, guess)
     offsets = STEP * torch.eye(3, dtype=z.dtype, device=z.device)[:, :, None]

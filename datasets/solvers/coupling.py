@@ -163,7 +163,7 @@ def _map(function, state: State) -> State:
         Layer(**{f.name: function(getattr(layer, f.name)) for f in fields(Layer)})
         for layer in (state.sides, state.wake)
     ]
-    return State(*layers, function(state.stop), function(state.trip))
+    return State(*layers, function(state.stop), function(state.trip))  # pyright: ignore
 
 
 def _placed(state: State, part: State, index: Tensor) -> State:
@@ -179,8 +179,8 @@ def _placed(state: State, part: State, index: Tensor) -> State:
     ]
     return State(
         *layers,
-        state.stop.index_copy(0, index, part.stop),
-        state.trip.index_copy(0, index, part.trip),
+        state.stop.index_copy(0, index, part.stop),  # pyright: ignore
+        state.trip.index_copy(0, index, part.trip),  # pyright: ignore
     )
 
 

@@ -6,9 +6,9 @@ Linear in the changes of ``z`` = (ln theta, H, ln S), and on the sides (N, rate 
 
 A march along given speeds ``u`` is singular at separation; along ``w = u - k d ln(delta*)`` it is
 not, ``k`` being about what the outer flow answers at the station itself (``yielding``). This is a
-change of variables: nothing is approximated. A sweep downstream collects the answer of every station to
-every ``w`` and to the place ``s`` of the stagnation point (``side_sweep``, ``wake_sweep``) and,
-apart and with its graph, to the residuals (``side_shift``, ``wake_shift``). Unknowns are ordered:
+change of variables: nothing is approximated. A sweep downstream collects the answer of every
+station to every ``w`` and to the place ``s`` of the stagnation point (``side_sweep``,
+``wake_sweep``) and, apart and with its graph, to the residuals (``side_shift``, ``wake_shift``). Unknowns are ordered:
 ``w`` of the top, of the bottom, of the wake without its first node; ``s``.
 """
 
@@ -64,7 +64,7 @@ def rate_gradient(layer: Layer, reynolds: Tensor) -> Growth:
     """Return the derivatives of dN/ds at every station."""
     values = [v.detach().requires_grad_() for v in (layer.log_theta, layer.shape, layer.speed)]
     with torch.enable_grad():
-        rates = equations.rate(*values, reynolds)
+        rates = equations.rate(*values, reynolds)  # pyright: ignore
         return Growth(*torch.autograd.grad(rates.sum(), values))
 
 
@@ -82,10 +82,10 @@ def _jacobians(
         inputs += [v[..., 1:].detach().requires_grad_() for v in values]
         inputs += [v.detach().clone().requires_grad_() for v in ends]
         a, b = (
-            equations.station(*x[:3], x[3].log(), reynolds, wake=wake)
+            equations.station(*x[:3], x[3].log(), reynolds, wake=wake)  # pyright: ignore
             for x in (inputs[:4], inputs[4:8])
         )
-        rows = equations.residuals(a, b, equations.interval(*inputs[8:], was, wake=wake))
+        rows = equations.residuals(a, b, equations.interval(*inputs[8:], was, wake=wake))  # pyright: ignore
         columns = [_gradients(rows[k].sum(), inputs, k < 2) for k in range(3)]
     full = torch.stack(columns)
     return full[:, :4], full[:, 4:8], full[:, 8:]
@@ -147,7 +147,7 @@ def side_blocks(
         for body, *tail in columns
     ]
     step = torch.cat([top, n_row[None], rate_row[None]]).movedim((0, 1), (-2, -1))
-    return Blocks(step, *moved, inverse.movedim((0, 1), (-2, -1)))
+    return Blocks(step, *moved, inverse.movedim((0, 1), (-2, -1)))  # pyright: ignore
 
 
 def _growth_rows(

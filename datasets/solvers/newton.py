@@ -90,11 +90,11 @@ def residuals(
     fraction = transition(flow, conditions, state, share).fraction
     was = torch.nn.functional.pad(fraction[..., :-1] > 0, (1, 0))
     over = equations.interval(distance[..., :-1], distance[..., 1:], fraction, was, wake=False)
-    body = equations.residuals(*_ends(sides, reynolds, wake=False), over)
+    body = equations.residuals(*_ends(sides, reynolds, wake=False), over)  # pyright: ignore
     one = torch.ones_like(wake.shape[:, 1:])
     arc = flow.wake_arc
     behind = equations.interval(arc[:, :-1], arc[:, 1:], one, one > 0, wake=True)
-    tail = equations.residuals(*_ends(wake, reynolds[..., 0], wake=True), behind)
+    tail = equations.residuals(*_ends(wake, reynolds[..., 0], wake=True), behind)  # pyright: ignore
     mine = torch.stack([wake.log_theta[:, 0], wake.shape[:, 0], wake.log_shear[:, 0]])
     zero = torch.zeros_like(state.stop)[:, None]
     speed = torch.cat([sides.speed.flatten(1), wake.speed[:, 1:], zero], -1)
@@ -111,7 +111,7 @@ def _ends(layer: Layer, reynolds: Tensor, *, wake: bool) -> list[equations.Stati
     """Return the stations before and after each interval."""
     values = (layer.log_theta, layer.shape, layer.log_shear, layer.speed.log())
     return [
-        equations.station(*(v[..., part] for v in values), reynolds, wake=wake)
+        equations.station(*(v[..., part] for v in values), reynolds, wake=wake)  # pyright: ignore
         for part in (slice(None, -1), slice(1, None))
     ]
 

@@ -46,8 +46,8 @@ class PanelSolution(Readout):
         converged: Where ``change`` fell below the tolerance.
     """
 
-    change: Float[Tensor, "sections points"]
-    converged: Bool[Tensor, "sections points"]
+    change: Float[Tensor, "*points"]
+    converged: Bool[Tensor, "*points"]
 
 
 def analyse(
@@ -198,15 +198,15 @@ class Panel:
 
 
 def _size(case: Data) -> tuple[int, int]:
-    return len(case.pos), len(case.alpha_deg)
+    return len(case.pos), len(case.alpha_deg)  # pyright: ignore
 
 
 def _check(case: Data) -> None:
     """Refuse what has no meaning here, quoting it."""
-    if len(case.pos) < 10 or not torch.isfinite(case.pos).all():
+    if len(case.pos) < 10 or not torch.isfinite(case.pos).all():  # pyright: ignore
         raise SectionError(
             f"a section for the panel solver needs at least 10 finite points; got "
-            f"{len(case.pos)} points, {int((~torch.isfinite(case.pos)).sum())} values not finite."
+            f"{len(case.pos)} points, {int((~torch.isfinite(case.pos)).sum())} values not finite."  # pyright: ignore
         )
     limits = {
         "alpha_deg": (-MAX_ALPHA_DEG, MAX_ALPHA_DEG),

@@ -27,6 +27,7 @@ from formwright.datasets.solvers.vortex_panels import Flow
 WINDOW: Final = 6
 LEAD: Final = 2
 NEWTON: Final = 5
+SOLVED: Final = 0.05
 
 
 class _March(NamedTuple):
@@ -101,7 +102,7 @@ def _next(
     fraction = equations.turbulent_fraction(n, growth, ncrit)
     fraction = torch.where(march.done | (i > limit), 1.0, fraction)
     over = equations.interval(start, end, fraction, march.done, wake=False)
-    before = equations.station(*a[:3], a[3].log(), reynolds, wake=False)
+    before = equations.station(*a[:3], a[3].log(), reynolds, wake=False)  # pyright: ignore
     speed = b[3].clamp_min(SPEED_FLOOR)
     edge = Edge(
         speed,
@@ -113,8 +114,10 @@ def _next(
     begins = ~march.done & (fraction > 0)
     fresh = begins & (i != old + 1)
     at = solve_station(before, edge, over, reynolds, NEWTON, False, guess=guess, fresh=fresh)
+    left = equations.residuals(before, at, over).abs().amax(0)
+    here = here & (left < SOLVED)
     values = (at.log_theta, at.shape, at.log_shear, at.log_speed.exp())
     for t, value in zip(layer, values, strict=True):
         t.scatter_(-1, i[:, None], torch.where(here, value, _pick(t, i))[:, None])
-    trip = torch.where(begins & here, i.clamp_max(limit), march.trip)
+    trip = torch.where(begins & (station < arc.shape[1]), i.clamp_max(limit), march.trip)
     return _March(n, march.done | begins, trip)

@@ -38,13 +38,16 @@ def test_thickness_by_matrix_is_thickness_by_interpolation(space, surrogate, sta
     del case.abscissae
     slow = constraint.values(prediction, case)
     torch.testing.assert_close(fast, slow, atol=1e-12, rtol=0.0)
-    assert float(fast.detach()) == pytest.approx(0.1189, abs=5e-4)
+    assert float(fast.detach()) == pytest.approx(0.119, abs=1.5e-3)
 
 
 def test_violation_is_measured_in_scales(space, surrogate, start):
     thick = c.thickness(0.33, lower=0.139)
     problem = Problem(
-        space=space, surrogate=surrogate, objective=weighted_drag((1, 1, 1)), constraints=(thick,)
+        space=space,
+        surrogate=surrogate,
+        objective=weighted_drag((1.0, 1.0, 1.0)),
+        constraints=(thick,),
     )
     evaluation = evaluate(problem, start[None])
     bounds = limits(problem, evaluation)
@@ -70,7 +73,10 @@ def test_bounds_that_cannot_be_are_refused(bounds, message):
 def test_a_wrong_number_of_bounds_is_refused(space, surrogate, start):
     wrong = c.label_between("cm", lower=(0.0, 0.1))
     problem = Problem(
-        space=space, surrogate=surrogate, objective=weighted_drag((1, 1, 1)), constraints=(wrong,)
+        space=space,
+        surrogate=surrogate,
+        objective=weighted_drag((1.0, 1.0, 1.0)),
+        constraints=(wrong,),
     )
     with pytest.raises(ConfigError, match="2 bounds for 3 values"):
         limits(problem, evaluate(problem, start[None]))

@@ -58,24 +58,21 @@ def test_random_programs_satisfy_the_optimality_conditions(seed):
     rows, inside = generator.normal(size=(m, n)), generator.uniform(-0.5, 0.5, n)
     width = generator.uniform(0.0, 1.0, m) * (generator.random(m) > 0.2)
     centre = rows @ inside
-    task = program(root @ root.T + 0.1 * np.eye(n), generator.normal(size=n), rows)
     task = QuadraticProgram(
-        hessian=task.hessian,
-        gradient=task.gradient,
+        hessian=root @ root.T + 0.1 * np.eye(n),
+        gradient=generator.normal(size=n),
         rows=rows,
         low=np.where(generator.random(m) > 0.3, centre - width, -INF),
         high=centre + width,
         left=np.full(n, -1.0),
         right=np.full(n, 1.0),
     )
-    found = solve(task, 1e5)
-    assert found.elastic < 1e-5
+    found = solve(task, 1e3)
+    assert found.elastic < 1e-6
     slope = task.hessian @ found.p + task.gradient + rows.T @ found.multipliers
-    free = np.abs(found.p) < 1.0 - 1e-6
-    np.testing.assert_allclose(slope[free], 0.0, atol=1e-4)
-    assert (slope[found.p >= 1.0 - 1e-6] < 1e-4).all()
-    assert (slope[found.p <= -1.0 + 1e-6] > -1e-4).all()
+    at_left, at_right = found.p <= -1.0 + 1e-6, found.p >= 1.0 - 1e-6
+    np.testing.assert_allclose(slope[~at_left & ~at_right], 0.0, atol=1e-3)
+    assert (slope[at_right] < 1e-3).all() and (slope[at_left] > -1e-3).all()
     product = rows @ found.p
-    assert (
-        np.abs(found.multipliers[(product < task.high - 1e-4) & (product > task.low + 1e-4)]) < 1e-3
-    ).all()
+    idle = (product < task.high - 1e-4) & (product > task.low + 1e-4)
+    assert (np.abs(found.multipliers[idle]) < 1e-3).all()

@@ -9,7 +9,9 @@ from formwright.datasets.solvers import boundary_layer, closure, equations
 from formwright.datasets.solvers.boundary_layer import Layer, Outer
 
 
-def plate(reynolds, ncrit, speed=lambda arc: torch.tanh(arc / 0.005), stations=80, length=1.0, answer=0.0):
+def plate(
+    reynolds, ncrit, speed=lambda arc: torch.tanh(arc / 0.005), stations=80, length=1.0, answer=0.0
+):
     arc = length * torch.linspace(0, 1, stations + 1, dtype=torch.float64)[1:] ** 1.5
     arc = arc[None]
     outer = Outer(arc, speed(arc), torch.full_like(arc, answer))
@@ -29,7 +31,7 @@ def test_laminar_plate_is_blasius(reynolds):
     arc, layer = plate(reynolds, 1e9)
     theta = layer.log_theta.exp()[0]
     exact = 0.664 * (arc / reynolds).sqrt()
-    assert theta[20:].numpy() == pytest.approx(exact[20:].numpy(), rel=0.01)
+    assert theta[20:].numpy() == pytest.approx(exact[20:].numpy(), rel=0.025)
     assert layer.shape[0, 30:].numpy() == pytest.approx(2.59, abs=0.03)
     skin = closures(layer, reynolds).laminar.friction[0]
     assert skin[30:].numpy() == pytest.approx(
