@@ -8,7 +8,8 @@ A march along given speeds ``u`` is singular at separation; along ``w = u - k d 
 not, ``k`` being about what the outer flow answers at the station itself (``yielding``). This is a
 change of variables: nothing is approximated. A sweep downstream collects the answer of every
 station to every ``w`` and to the place ``s`` of the stagnation point (``side_sweep``,
-``wake_sweep``) and, apart and with its graph, to the residuals (``side_shift``, ``wake_shift``). Unknowns are ordered:
+``wake_sweep``) and, apart and with its graph, to the residuals (``side_shift``,
+``wake_shift``). Unknowns are ordered:
 ``w`` of the top, of the bottom, of the wake without its first node; ``s``.
 """
 
