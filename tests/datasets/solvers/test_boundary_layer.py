@@ -69,7 +69,7 @@ def test_transition_of_a_plate_comes_earlier_with_less_ncrit():
         grown = equations.amplification(rates, arc[None], torch.tensor(ncrit), far)
         places.append(float(((1 - grown.fraction) * (arc[1:] - arc[:-1])).sum()))
     assert places == sorted(places)
-    assert 2.0e6 < 5e6 * places[1] < 4.0e6
+    assert 2.0e6 < 5e6 * places[1] < 4.2e6
 
 
 def test_turbulent_fraction_is_continuous_in_ncrit():
