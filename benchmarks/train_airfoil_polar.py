@@ -24,6 +24,7 @@ from formwright.surrogate.finetune import (
     LabelledPoints,
     calibrate,
     finetune,
+    fit_pressure,
     labelled,
     residuals,
 )
@@ -130,6 +131,7 @@ def main() -> None:
     if options.average:
         share_weights(surrogate, load(options.average))
         tell("averaged", surrogate, validation)
+    fit_pressure(surrogate, points)
     calibrate(surrogate, validation)
     provenance = {
         "points": len(polars.section),

@@ -134,6 +134,38 @@ def finetune(
     return result
 
 
+def fit_pressure(surrogate: PolarSurrogate, points: LabelledPoints, ridge: float = 1e-6) -> None:
+    """Set the pressure head to the least squares over all points that have a pressure.
+
+    The head is linear in the trunk's vectors, and what a step teaches it leans towards the flat
+    parts of the distribution; solved for, it gets the suction peaks as well. Nothing else changes.
+
+    Args:
+        surrogate: Fine-tuned; without any pressure in ``points`` it stays as it is.
+        points: The training split.
+        ridge: Added to the mean square of the features, relative to their trace.
+    """
+    if points.cp is None:
+        return
+    hidden = surrogate.pressure.in_features
+    gram = torch.zeros(hidden + 1, hidden + 1, dtype=torch.float64)
+    moment = torch.zeros(hidden + 1, surrogate.pressure.out_features, dtype=torch.float64)
+    with torch.no_grad():
+        for sections in torch.arange(len(points)).split(256):
+            batch, rows = points.batch(sections)
+            known = points.cp[rows].isfinite().flatten(1).all(1)
+            sides = torch.cat(surrogate.network(batch)[known].double().chunk(2, -1))
+            features = torch.cat([sides, torch.ones_like(sides[:, :1])], 1)
+            gram += features.T @ features
+            moment += features.T @ torch.cat(points.cp[rows][known].double().unbind(1))
+        if gram[-1, -1] == 0:
+            return
+        penalty = ridge * gram.diagonal().mean() * torch.eye(hidden + 1, dtype=torch.float64)
+        weights = torch.linalg.solve(gram + penalty, moment).T
+        surrogate.pressure.weight.copy_(weights[:, :-1])
+        surrogate.pressure.bias.copy_(weights[:, -1])
+
+
 def calibrate(surrogate: PolarSurrogate, points: LabelledPoints, level: float = LEVEL) -> None:
     """Set the intervals so that a share ``level`` of these (validation) points lies inside.
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +15,7 @@ from formwright.surrogate.finetune import (
     FinetuneConfig,
     calibrate,
     finetune,
+    fit_pressure,
     labelled,
     residuals,
 )
@@ -111,6 +115,34 @@ def test_pressure_is_learned_from_the_points_that_have_it(trained):
     known = points.cp[rows][:, 0].isfinite().all(-1)
     assert 0 < known.sum() < len(known)
     assert (said - points.cp[rows][:, 0])[known].abs().mean() < 0.15
+
+
+def test_fitted_pressure_has_the_least_squares_and_labels_stay(trained):
+    surrogate = copy.deepcopy(trained)
+    points = labelled(surrogate, polars(30, seed=5))
+    batch, rows = points.batch(torch.arange(30))
+    assert points.cp is not None
+    known = points.cp[rows].isfinite().flatten(1).all(1)
+
+    def square_error(model: PolarSurrogate) -> float:
+        said = model.pressures(model.network(batch)[known])
+        return float((said - points.cp[rows][known]).square().mean())
+
+    with torch.no_grad():
+        before, labels = square_error(surrogate), surrogate.means(surrogate.network(batch))
+        fit_pressure(surrogate, points)
+        least = square_error(surrogate)
+        assert least < 0.5 * before
+        assert torch.equal(surrogate.means(surrogate.network(batch)), labels)
+        surrogate.pressure.weight += 1e-2 * torch.randn(surrogate.pressure.weight.shape)
+        assert square_error(surrogate) > least
+
+
+def test_without_pressures_the_head_stays(trained):
+    surrogate = copy.deepcopy(trained)
+    data = dataclasses.replace(polars(5), fields={})
+    fit_pressure(surrogate, labelled(surrogate, data))
+    assert torch.equal(surrogate.pressure.weight, trained.pressure.weight)
 
 
 def test_intervals_cover_what_they_promise(trained):

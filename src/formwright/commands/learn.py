@@ -103,9 +103,9 @@ def finetune(
     surrogate = first_surrogate(pretrained, start)
     training = read_polars(corpus, split="train", fields=True)
     validation = read_polars(corpus, split="validation")
-    tuning.finetune(
-        surrogate, tuning.labelled(surrogate, training), settings, out, progress=not quiet
-    )
+    points = tuning.labelled(surrogate, training)
+    tuning.finetune(surrogate, points, settings, out, progress=not quiet)
+    tuning.fit_pressure(surrogate, points)
     tuning.calibrate(surrogate, tuning.labelled(surrogate, validation))
     provenance = {
         "corpora": [str(folder) for folder in corpus],
