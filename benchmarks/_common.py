@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from formwright.datasets.config import to_mapping
@@ -104,7 +105,8 @@ def table(record: Mapping[str, Any]) -> Table:
     """Return the record as a table: formwright's row, then the bars and the peers."""
     value = record["value"]
     columns = list(value) if isinstance(value, Mapping) else ["value"]
-    result = Table(title=f"{record['name']} [{record['unit']}], {record['better']} is better")
+    title = f"{record['name']} [{record['unit']}], {record['better']} is better"
+    result = Table(title=escape(title))
     result.add_column("who")
     for column in columns:
         result.add_column(column, justify="right")

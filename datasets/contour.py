@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from formwright.datasets.errors import SectionError
@@ -23,7 +23,6 @@ _DUPLICATE: Final = 1e-7
 _TOUCHING: Final = 1e-6
 _ROWS: Final = 256
 _JUMP: Final = 0.5
-_NOSE_TOLERANCE: Final = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,17 +51,35 @@ def normalise(pos: Float[Tensor, "points 2"]) -> tuple[Float[Tensor, "points 2"]
     Returns:
         The contour in chords, and how it lay before.
     """
-    trailing_edge = 0.5 * (pos[0] + pos[-1])
-    nose = pos[(pos - trailing_edge).square().sum(-1).argmax()]
-    chord = trailing_edge - nose
-    along = chord / chord.square().sum()
-    across = torch.stack([-along[1], along[0]])
-    local = pos - nose
+    local, chord = in_own_axes(pos)
     placement = Placement(
         chord=float(chord.detach().norm()),
-        rotation_deg=-float(torch.rad2deg(torch.atan2(chord[1], chord[0]).detach())),
+        rotation_deg=float(rotation_deg(chord.detach())),
     )
-    return torch.stack([local @ along, local @ across], -1), placement
+    return local, placement
+
+
+def in_own_axes(
+    pos: Float[Tensor, "*contours points 2"],
+) -> tuple[Float[Tensor, "*contours points 2"], Float[Tensor, "*contours 2"]]:
+    """Return contours in chords from the nose, and the vectors from the nose to the trailing edge.
+
+    The part of ``normalise`` that is tensors alone, for any number of contours.
+    """
+    trailing_edge = 0.5 * (pos[..., 0, :] + pos[..., -1, :])
+    farthest = (pos - trailing_edge[..., None, :]).square().sum(-1).argmax(-1)
+    index = farthest[..., None, None].expand(*farthest.shape, 1, 2)
+    nose = pos.gather(-2, index)
+    chord = trailing_edge - nose[..., 0, :]
+    along = (chord / chord.square().sum(-1, keepdim=True))[..., None, :]
+    across = torch.stack([-along[..., 1], along[..., 0]], -1)
+    local = pos - nose
+    return torch.stack([(local * along).sum(-1), (local * across).sum(-1)], -1), chord
+
+
+def rotation_deg(chord: Float[Tensor, "*contours 2"]) -> Float[Tensor, "*contours"]:
+    """Return what to add to incidences given in the axes of ``chord``, degrees."""
+    return -torch.rad2deg(torch.atan2(chord[..., 1], chord[..., 0]))
 
 
 def order(points: Float[np.ndarray, "points 2"], name: str = "section") -> np.ndarray:
@@ -95,43 +112,16 @@ def order(points: Float[np.ndarray, "points 2"], name: str = "section") -> np.nd
     return np.ascontiguousarray(points)
 
 
-def with_nose(points: Float[np.ndarray, "points 2"]) -> np.ndarray:
-    """Return the contour with its nose among the points: see ``missing_nose``."""
-    missing = missing_nose(points)
-    return points if missing is None else np.insert(points, missing[0], missing[1], axis=0)
-
-
-def missing_nose(
-    points: Float[np.ndarray, "points 2"],
-) -> tuple[int, Float[np.ndarray, " 2"]] | None:
-    """Return where to insert the nose, and its place; None if it is among the points.
-
-    The nose is the point of the cubic spline through the contour that is furthest from the middle
-    of the trailing edge. Coarse files miss it, and a neighbour in its place would turn the section
-    by up to half a degree. A point there, to 5 % of the spacing, is the nose.
-
-    Args:
-        points: Contour, upper trailing edge first, any units.
-    """
-    from scipy.interpolate import CubicSpline
-
-    trailing_edge = 0.5 * (points[0] + points[-1])
-    nearest = int(np.square(points - trailing_edge).sum(1).argmax())
-    if not 0 < nearest < len(points) - 1:
-        return None
-    arc = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
-    spline = CubicSpline(arc, points)
-    low, high = arc[nearest - 1], arc[nearest + 1]
-    for _ in range(4):
-        candidates = np.linspace(low, high, 33)
-        best = int(np.square(spline(candidates) - trailing_edge).sum(1).argmax())
-        low, high = candidates[max(best - 1, 0)], candidates[min(best + 1, 32)]
-    nose = 0.5 * (low + high)
-    after = int(np.searchsorted(arc, nose))
-    spacing = arc[after] - arc[after - 1]
-    if min(nose - arc[after - 1], arc[after] - nose) < _NOSE_TOLERANCE * spacing:
-        return None
-    return after, np.asarray(spline(nose))
+def needs_order(points: Float[np.ndarray, "contours points 2"]) -> Bool[np.ndarray, " contours"]:
+    """Return which contours ``order`` might change: a quick look that errs on the safe side."""
+    x = points[..., 0]
+    chord = np.ptp(x, axis=1)
+    steps = np.hypot(*np.moveaxis(np.diff(points, axis=1), -1, 0))
+    uneven = (steps.max(1) > _JUMP * chord) | (steps.min(1) <= _DUPLICATE * chord)
+    ends = np.minimum(x[:, 0], x[:, -1])
+    upright = np.minimum(np.abs(x[:, 1] - x[:, 0]), np.abs(x[:, -1] - x[:, -2])) < 1e-6 * chord
+    along = np.roll(points, -1, axis=1)
+    return uneven | (ends < x.min(1) + 0.5 * chord) | upright | (_cross(points, along).sum(1) <= 0)
 
 
 def validate(pos: Float[Tensor, "points 2"], name: str = "section") -> None:
@@ -175,7 +165,7 @@ def first_crossing(
     points: Float[np.ndarray, "points 2"],
 ) -> tuple[int, int, Float[np.ndarray, " 2"]] | None:
     """Return the first two segments of a contour that cross, and where; None if none do."""
-    if _sides_apart(points):
+    if sides_apart(points):
         return None
     start, step = points[:-1], np.diff(points, axis=0)
     low, high = _TOUCHING, 1.0 - _TOUCHING
@@ -196,7 +186,7 @@ def first_crossing(
     return None
 
 
-def _sides_apart(points: np.ndarray) -> bool:
+def sides_apart(points: np.ndarray) -> bool:
     """Return whether both sides are functions of x and the upper one lies above everywhere.
 
     That settles nearly every contour at once; the others are searched segment by segment.

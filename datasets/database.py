@@ -19,10 +19,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from formwright.datasets.contour import missing_nose, normalise
+from formwright.datasets.contour import normalise
 from formwright.datasets.errors import CorpusError, UnknownNameError, did_you_mean
 from formwright.datasets.families import hashed_split
 from formwright.datasets.files import replacing
+from formwright.datasets.nose import missing_nose
 from formwright.datasets.section import Section
 
 FILE: Final = Path(__file__).parent / "data" / "sections.npz"

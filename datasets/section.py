@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from formwright.datasets.contour import Placement, normalise, order, validate, with_nose
+from formwright.datasets.contour import Placement, normalise, order, validate
 from formwright.datasets.families import family
+from formwright.datasets.nose import with_nose
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

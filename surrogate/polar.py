@@ -16,11 +16,13 @@ from torch_geometric.data import Data
 from formwright.datasets import cst
 from formwright.datasets.airfoils import SectionLike, load_section
 from formwright.datasets.conditions import check
+from formwright.datasets.contours import read_contours
 from formwright.datasets.errors import ConditionError, OutOfRangeWarning
 from formwright.datasets.section import Section
 from formwright.datasets.solvers.result import N_STATIONS, POLAR_LABELS
+from formwright.datasets.surface import stations_y
 from formwright.surrogate.encoders.conditioned import Conditioned
-from formwright.surrogate.encoders.section import ContourMLP, rings
+from formwright.surrogate.encoders.section import ContourMLP
 from formwright.surrogate.model import Prediction, Surrogate
 
 LABELS: Final = tuple(label.name for label in POLAR_LABELS)
@@ -29,7 +31,7 @@ Numbers = float | Sequence[Any] | np.ndarray | np.generic | Tensor
 _NORMAL_QUANTILE: Final = 1.6448536
 _CENTRE: Final = (0.0, -4.1, 0.0, 0.5, 0.5)
 _SCALE: Final = (0.7, 0.8, 0.05, 0.38, 0.38)
-_ROWS_AT_ONCE: Final = 8192
+_ROWS_AT_ONCE: Final = 1024
 _CONDITIONS: Final = ("alpha_deg", "reynolds", "ncrit")
 
 
@@ -275,33 +277,31 @@ def read_rings(
     ring = torch.empty(len(sections), 2 * stations, dtype=torch.float64)
     turned = np.zeros(len(sections))
     vectors: dict[int, list[int]] = {}
-    contours: list[tuple[int, Section]] = []
+    points: list[int] = []
     for i, section in enumerate(sections):
-        if isinstance(section, np.ndarray | Tensor) and section.ndim == 1:
-            vectors.setdefault(len(section), []).append(i)
+        shape = section.shape if isinstance(section, np.ndarray | Tensor) else ()
+        if len(shape) == 1:
+            vectors.setdefault(shape[0], []).append(i)
+        elif len(shape) == 2 and shape[1] == 2:
+            points.append(i)
         else:
-            contours.append((i, load_section(section)))
+            loaded = load_section(section)
+            ring[i] = stations_y(loaded.pos, stations)
+            turned[i] = loaded.placement.rotation_deg
     for rows in vectors.values():
         stack = np.stack([np.asarray(sections[i], dtype=np.float64) for i in rows])
         ring[rows] = cst.rings(torch.from_numpy(stack), stations)
-    if contours:
-        rows, loaded = zip(*contours, strict=True)
-        turned[list(rows)] = [section.placement.rotation_deg for section in loaded]
-        ring[list(rows)] = rings(_contours(loaded), stations)
+    for group in read_contours([np.asarray(sections[i]) for i in points]):
+        rows = [points[row] for row in group.rows]
+        ring[rows] = stations_y(group.pos, stations)
+        turned[rows] = group.rotation_deg
     return ring, turned
-
-
-def _contours(loaded: Sequence[Section]) -> Data:
-    """Return contours of any lengths as one batch without operating points."""
-    lengths = torch.tensor([len(section.pos) for section in loaded])
-    ptr = torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)])
-    return Data(pos=torch.cat([section.pos for section in loaded]), ptr=ptr)
 
 
 def _is_one(sections: Any) -> bool:
     """Return whether one section was given and not a sequence of them."""
     if isinstance(sections, np.ndarray | Tensor):
-        return sections.ndim == 1
+        return sections.ndim == 1 or (sections.ndim == 2 and sections.shape[1] == 2)
     return isinstance(sections, str | Section) or hasattr(sections, "__fspath__")
 
 

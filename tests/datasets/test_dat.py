@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from formwright.datasets import cst, geometry
-from formwright.datasets.contour import normalise, with_nose
+from formwright.datasets.contour import normalise
+from formwright.datasets.nose import with_nose
 from formwright.datasets.dat import decode, parse_dat, read_dat, write_dat
 from formwright.datasets.errors import FormwrightError, SectionError, StorageError
 from formwright.datasets.section import Section
