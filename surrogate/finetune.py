@@ -10,13 +10,14 @@ Lei et al. 2018, with a learned scale).
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import Data
 
@@ -38,6 +39,7 @@ class FinetuneConfig:
         label_weights: Weight of cl, ln cd, cm, xtr_top, xtr_bottom in the loss.
         pressure_weight: Weight of the pressure distribution.
         huber: Where the loss turns from square to linear, on the scale of training.
+        linear_first: Solve for the heads of the labels before the first step: see ``fit_heads``.
         train: The loop.
     """
 
@@ -45,6 +47,7 @@ class FinetuneConfig:
     label_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 0.5, 0.5)
     pressure_weight: float = 0.3
     huber: float = 0.02
+    linear_first: bool = False
     train: TrainConfig = field(
         default_factory=lambda: TrainConfig(steps=4000, learning_rate=4e-3, ema_decay=0.998)
     )
@@ -127,6 +130,8 @@ def finetune(
     Raises:
         TrainingError: The loss is not finite.
     """
+    if config.linear_first:
+        fit_heads(surrogate, points)
     result = train(surrogate, _Step(points, config), config.train, folder, progress)
     if result.averaged is not None:
         surrogate.load_state_dict(result.averaged.state_dict())
@@ -137,33 +142,87 @@ def finetune(
 def fit_pressure(surrogate: PolarSurrogate, points: LabelledPoints, ridge: float = 1e-6) -> None:
     """Set the pressure head to the least squares over all points that have a pressure.
 
-    The head is linear in the trunk's vectors, and what a step teaches it leans towards the flat
-    parts of the distribution; solved for, it gets the suction peaks as well. Nothing else changes.
+    What gradient steps teach this head leans towards the flat parts of the distribution; solved
+    for, it gets the suction peaks as well. Nothing else changes.
 
     Args:
         surrogate: Fine-tuned; without any pressure in ``points`` it stays as it is.
         points: The training split.
-        ridge: Added to the mean square of the features, relative to their trace.
+        ridge: Added to the mean square of the features, relative to its mean over them.
     """
-    if points.cp is None:
-        return
-    hidden = surrogate.pressure.in_features
-    gram = torch.zeros(hidden + 1, hidden + 1, dtype=torch.float64)
-    moment = torch.zeros(hidden + 1, surrogate.pressure.out_features, dtype=torch.float64)
-    with torch.no_grad():
-        for sections in torch.arange(len(points)).split(256):
-            batch, rows = points.batch(sections)
-            known = points.cp[rows].isfinite().flatten(1).all(1)
-            sides = torch.cat(surrogate.network(batch)[known].double().chunk(2, -1))
-            features = torch.cat([sides, torch.ones_like(sides[:, :1])], 1)
-            gram += features.T @ features
-            moment += features.T @ torch.cat(points.cp[rows][known].double().unbind(1))
-        if gram[-1, -1] == 0:
+    if points.cp is not None:
+        fit = LeastSquares(surrogate.pressure)
+        for vector, rows in _vectors(surrogate, points):
+            own, twin = vector.chunk(2, -1)
+            fit.add(torch.cat([own, twin]), torch.cat(points.cp[rows].unbind(1)))
+        fit.solve(ridge)
+
+
+def fit_heads(surrogate: PolarSurrogate, points: LabelledPoints, ridge: float = 1e-4) -> None:
+    """Set the heads of the labels to the ridge regression on the trunk as it is.
+
+    A new head on a pretrained trunk is noise, and the first steps of fine-tuning would undo what
+    the trunk has learned to make up for it; started from its best linear read-out, they do not
+    (Kumar et al. 2022, arXiv 2202.10054, "linear probing, then fine-tuning").
+
+    Args:
+        surrogate: With a pretrained network.
+        points: Labelled ones; a point that lacks one label is left out of that head.
+        ridge: Added to the mean square of the features, relative to its mean over them.
+    """
+    turns, keeps = LeastSquares(surrogate.turns), LeastSquares(surrogate.keeps)
+    side = LeastSquares(surrogate.side)
+    for vector, rows in _vectors(surrogate, points):
+        own, twin = vector.chunk(2, -1)
+        cl, cd, cm, top, bottom = points.targets[rows].split(1, -1)
+        turns.add(0.5 * (own - twin), torch.cat([cl, cm], -1))
+        keeps.add(0.5 * (own + twin), cd)
+        side.add(torch.cat([own, twin]), torch.cat([top, bottom]))
+    for head in (turns, keeps, side):
+        head.solve(ridge)
+
+
+class LeastSquares:
+    """Ridge regression for a linear layer, from batches."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        """Begin with nothing seen."""
+        self.layer, width = layer, layer.in_features + 1
+        self.gram = torch.zeros(width, width, dtype=torch.float64)
+        self.moment = torch.zeros(width, layer.out_features, dtype=torch.float64)
+
+    def add(
+        self, features: Float[Tensor, "rows width"], targets: Float[Tensor, "rows out"]
+    ) -> None:
+        """See some rows; those whose target is not finite are left out."""
+        known = targets.isfinite().all(-1)
+        x, y = features[known].double(), targets[known].double()
+        x = torch.cat([x, torch.ones_like(x[:, :1])], -1)
+        self.gram += x.T @ x
+        self.moment += x.T @ y
+
+    def solve(self, ridge: float) -> None:
+        """Set the layer; if no row had a target it stays as it is."""
+        rows, width = float(self.gram[-1, -1]), self.layer.in_features
+        if rows == 0:
             return
-        penalty = ridge * gram.diagonal().mean() * torch.eye(hidden + 1, dtype=torch.float64)
+        used = width if self.layer.bias is None else width + 1
+        gram, moment = self.gram[:used, :used], self.moment[:used]
+        penalty = ridge * gram.diagonal()[:width].mean() * torch.eye(used, dtype=torch.float64)
+        penalty[width:] = 0.0
         weights = torch.linalg.solve(gram + penalty, moment).T
-        surrogate.pressure.weight.copy_(weights[:, :-1])
-        surrogate.pressure.bias.copy_(weights[:, -1])
+        with torch.no_grad():
+            self.layer.weight.copy_(weights[:, :width])
+            if self.layer.bias is not None:
+                self.layer.bias.copy_(weights[:, width])
+
+
+def _vectors(surrogate: PolarSurrogate, points: LabelledPoints) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the trunk's vectors of all points, and their rows, some sections at a time."""
+    for sections in torch.arange(len(points)).split(256):
+        batch, rows = points.batch(sections)
+        with torch.no_grad():
+            yield surrogate.network(batch), rows
 
 
 def calibrate(surrogate: PolarSurrogate, points: LabelledPoints, level: float = LEVEL) -> None:

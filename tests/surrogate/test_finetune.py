@@ -15,6 +15,7 @@ from formwright.surrogate.finetune import (
     FinetuneConfig,
     calibrate,
     finetune,
+    fit_heads,
     fit_pressure,
     labelled,
     residuals,
@@ -136,6 +137,37 @@ def test_fitted_pressure_has_the_least_squares_and_labels_stay(trained):
         assert torch.equal(surrogate.means(surrogate.network(batch)), labels)
         surrogate.pressure.weight += 1e-2 * torch.randn(surrogate.pressure.weight.shape)
         assert square_error(surrogate) > least
+
+
+def test_linear_heads_are_ridge_regression_on_the_trunk(trained):
+    surrogate, points = copy.deepcopy(trained), labelled(trained, polars(60, seed=6))
+    points.targets[::7, 1] = torch.nan
+    fit_heads(surrogate, points, ridge=1e-12)
+    batch, rows = points.batch(torch.arange(60))
+    with torch.no_grad():
+        vector = surrogate.network(batch).double()
+        own, twin = vector.chunk(2, -1)
+        said = surrogate.double().means(vector)
+    known = points.targets[rows, 1].isfinite()
+    even = torch.cat([0.5 * (own + twin), torch.ones(len(own), 1, dtype=torch.float64)], 1)[known]
+    cd = points.targets[rows, 1:2][known].double()
+    best = even @ torch.linalg.lstsq(even, cd, driver="gelsd").solution
+    assert float((said[known, 1:2] - best).abs().max()) < 1e-3
+    assert float((said[known, 1:2] - cd).square().mean()) < 1.001 * float(
+        (best - cd).square().mean()
+    )
+
+
+def test_fine_tuning_may_begin_with_the_linear_read_out(trained):
+    settings = dataclasses.replace(config(1), linear_first=True)
+    points, losses = labelled(trained, polars(60, seed=7)), {}
+    for linear in (False, True):
+        surrogate = copy.deepcopy(trained)
+        for head in (surrogate.turns, surrogate.keeps, surrogate.side):
+            head.reset_parameters()
+        settings = dataclasses.replace(config(1), linear_first=linear)
+        losses[linear] = finetune(surrogate, points, settings, progress=False).history[-1]["loss"]
+    assert losses[True] < 0.5 * losses[False]
 
 
 def test_without_pressures_the_head_stays(trained):
