@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -28,15 +28,18 @@ class Flows:
         pos: Contours, chords.
         conditions: ``alpha_deg``, ``reynolds``, ``ncrit``, each (sections, conditions).
         fields: By name, ``*_top`` and ``*_bottom``, each (sections, conditions, stations).
+        answers: The cheap solver's own labels by name, each (sections, conditions); may be none.
     """
 
     pos: Float[Tensor, "sections points 2"]
     conditions: Mapping[str, Float[Tensor, "sections conditions"]]
     fields: Mapping[str, Float[Tensor, "sections conditions stations"]]
+    answers: Mapping[str, Float[Tensor, "sections conditions"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse flows that hold NaN."""
-        for name, value in {"pos": self.pos, **self.conditions, **self.fields}.items():
+        tensors = {"pos": self.pos, **self.conditions, **self.fields, **self.answers}
+        for name, value in tensors.items():
             if not torch.isfinite(value).all():
                 bad = (~torch.isfinite(value)).flatten(1).any(1).nonzero()[:, 0].tolist()
                 raise CorpusError(
@@ -51,7 +54,7 @@ class Flows:
     def batch(self, rows: Int[Tensor, " cases"]) -> Data:
         """Return some sections as one batch of cases, fields as attributes."""
         case = sections_batch(self.pos[rows], {k: v[rows] for k, v in self.conditions.items()})
-        for name, value in self.fields.items():
+        for name, value in {**self.fields, **self.answers}.items():
             case[name] = value[rows].flatten(0, 1)
         return case
 
@@ -61,12 +64,14 @@ class Flows:
             pos=self.pos[rows],
             conditions={k: v[rows] for k, v in self.conditions.items()},
             fields={k: v[rows] for k, v in self.fields.items()},
+            answers={k: v[rows] for k, v in self.answers.items()},
         )
 
     def save(self, path: str | os.PathLike[str], header: Mapping[str, Any] | None = None) -> None:
         """Write one safetensors file, atomically, with a header of one's own."""
         tensors = {f"condition.{k}": v for k, v in self.conditions.items()}
         tensors |= {f"field.{k}": v for k, v in self.fields.items()}
+        tensors |= {f"answer.{k}": v for k, v in self.answers.items()}
         save_tensors(path, {"pos": self.pos, **tensors}, {**(header or {}), "kind": "flows"})
 
 
@@ -80,12 +85,17 @@ def load_flows(path: str | os.PathLike[str]) -> Flows:
     tensors, header = load_tensors(path)
     if header.get("kind") != "flows":
         raise CorpusError(f"{str(path)!r} holds {header.get('kind', 'weights')!r}, not flows.")
-    parts: dict[str, dict[str, Tensor]] = {"condition": {}, "field": {}}
+    parts: dict[str, dict[str, Tensor]] = {"condition": {}, "field": {}, "answer": {}}
     for name, value in tensors.items():
         if "." in name:
             part, key = name.split(".")
             parts[part][key] = value
-    return Flows(pos=tensors["pos"], conditions=parts["condition"], fields=parts["field"])
+    return Flows(
+        pos=tensors["pos"],
+        conditions=parts["condition"],
+        fields=parts["field"],
+        answers=parts["answer"],
+    )
 
 
 def join(parts: Sequence[Flows]) -> Flows:
@@ -96,4 +106,5 @@ def join(parts: Sequence[Flows]) -> Flows:
             k: torch.cat([part.conditions[k] for part in parts]) for k in parts[0].conditions
         },
         fields={k: torch.cat([part.fields[k] for part in parts]) for k in parts[0].fields},
+        answers={k: torch.cat([part.answers[k] for part in parts]) for k in parts[0].answers},
     )

@@ -1,9 +1,12 @@
-"""Pretraining: from unlabeled sections and their flows to an encoder.
+"""Pretraining: from unlabeled cases of any kind to an encoder.
 
-Each step draws sections, applies the views (those with ``joint`` set once, the others to each
-branch by itself) and goes down the loss of the pretext. What is left in the folder: the weights
-of the encoder and of the network (encoder and trunk), ``pretrain.json``, and log and checkpoint of
-the run, which resumes after a kill.
+Each step draws cases, applies the views (those with ``joint`` set once, the others to each branch
+by itself) and goes down the loss of the pretext. What is left in the folder: the weights of the
+encoder and of the network (encoder and trunk), ``pretrain.json``, and log and checkpoint of the
+run, which resumes after a kill.
+
+Under ``torchrun`` every process takes its share of the same batch, and the loss is that of the
+whole batch.
 """
 
 from __future__ import annotations
@@ -12,29 +15,26 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Int
+from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from formwright.datasets.config import to_mapping
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_json
+from formwright.surrogate import distributed
 from formwright.surrogate.checkpoints import save_weights
 from formwright.surrogate.collapse import inspect
-from formwright.surrogate.encoders.conditioned import Conditioned
-from formwright.surrogate.flows import Flows
+from formwright.surrogate.encoders.encoder import encoder_of
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.pretexts import FlowMatch, Pretext
 from formwright.surrogate.training import TrainConfig, TrainResult, train
-from formwright.surrogate.views.contour import (
-    Incidence,
-    PartialContour,
-    Repanel,
-    View,
-    apply,
-)
+from formwright.surrogate.views.contour import Incidence, PartialContour, Repanel
 from formwright.surrogate.views.keeps import check_keeps
+from formwright.surrogate.views.view import View, apply
 
 ENCODER: Final = "encoder.safetensors"
 NETWORK: Final = "network.safetensors"
@@ -46,6 +46,19 @@ def _default_views() -> tuple[View, ...]:
     return Incidence(count=4), Repanel(), PartialContour()
 
 
+@runtime_checkable
+class Cases(Protocol):
+    """Unlabeled cases: sections with their flows, runs of an unsteady equation, atoms."""
+
+    def __len__(self) -> int:
+        """Return the number of cases."""
+        ...
+
+    def batch(self, rows: Int[Tensor, " cases"]) -> Data:
+        """Return some of the cases as one batch."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PretrainConfig:
     """How to pretrain.
@@ -54,7 +67,8 @@ class PretrainConfig:
         labels: What the representation will serve; a view that forbids one of them is refused.
         pretext: The question asked.
         views: Applied in this order.
-        batch_cases: Sections a step; those with VICReg and its kin need 64 or more.
+        batch_cases: Cases a step, over all processes; VICReg and its kin need 64 or more. With
+            ``variance = "within"`` every ``times`` of them are one run.
         train: The loop.
     """
 
@@ -66,19 +80,20 @@ class PretrainConfig:
 
 
 def pretrain(
-    network: Conditioned,
-    flows: Flows,
+    network: nn.Module,
+    data: Cases,
     config: PretrainConfig,
     folder: str | os.PathLike[str] | None = None,
     *,
     provenance: Mapping[str, Any] | None = None,
     progress: bool = True,
 ) -> TrainResult:
-    """Train ``network`` in place on unlabeled flows.
+    """Train ``network`` in place on unlabeled cases.
 
     Args:
-        network: Encoder and trunk; ``ContourMatch`` trains the encoder only.
-        flows: The unlabeled sections.
+        network: An encoder, or an encoder with more behind it (its attribute ``encoder``); pretexts
+            that compare whole cases train the encoder only.
+        data: The unlabeled cases.
         config: How.
         folder: Where weights, log, checkpoint and configuration go.
         provenance: What else to write into ``pretrain.json``, e.g. the corpus.
@@ -86,51 +101,95 @@ def pretrain(
 
     Raises:
         ViewError: A view is forbidden for one of ``config.labels``.
-        ConfigError: There are fewer sections than a batch has.
+        ConfigError: There are fewer cases than a batch has, or a batch cannot be shared out.
         TrainingError: The loss is not finite.
     """
     check_keeps(config.views, config.labels)
-    if len(flows) < config.batch_cases:
+    device = distributed.local_device(config.train.device, network)
+    with distributed.processes(device):
+        torch.manual_seed(config.train.seed)
+        model = config.pretext.build(network, data)
+        _check_batch(config, len(data), model.copies)
+        step, path = _Step(data, config, device), Path(folder) if folder is not None else None
+        watch = _Watch(model, step)
+        result = train(
+            model, step, config.train, path, progress, watch, after_update=model.after_update
+        )
+        network.eval()
+        if path is not None and distributed.rank() == 0:
+            _save(network, config, path, {"provenance": dict(provenance or {})}, result)
+        distributed.wait()
+    return result
+
+
+def _check_batch(config: PretrainConfig, cases: int, copies: int) -> None:
+    """Refuse a batch that the data cannot fill, or that cannot be shared out.
+
+    Raises:
+        ConfigError: See above.
+    """
+    size, parts = config.batch_cases, copies * distributed.world()
+    if cases < size // copies:
         raise ConfigError(
-            f"a batch takes {config.batch_cases} sections and there are {len(flows)}: lower "
+            f"a batch takes {size // copies} different cases and there are {cases}: lower "
             "batch_cases, or make a larger corpus."
         )
-    torch.manual_seed(config.train.seed)
-    model = config.pretext.build(network, flows)
-    path = Path(folder) if folder is not None else None
-    result = train(model, _Step(flows, config), config.train, path, progress, _Watch(model, flows))
-    network.eval()
-    if path is not None:
-        settings = {"config": to_mapping(config), "provenance": dict(provenance or {})}
-        save_weights(network.encoder, path / ENCODER)
-        save_weights(network, path / NETWORK)
-        write_json(path / "pretrain.json", {**settings, "last": result.history[-1]})
-    return result
+    if size % parts or size < parts:
+        raise ConfigError(
+            f"batch_cases = {size} is not a multiple of {parts} ({distributed.world()} processes, "
+            f"{copies} times of each run): choose one that is."
+        )
+
+
+def _save(
+    network: nn.Module,
+    config: PretrainConfig,
+    path: Path,
+    more: Mapping[str, Any],
+    result: TrainResult,
+) -> None:
+    """Write weights and configuration."""
+    save_weights(encoder_of(network), path / ENCODER)
+    save_weights(network, path / NETWORK)
+    settings = {"config": to_mapping(config), **more, "last": result.history[-1]}
+    write_json(path / "pretrain.json", settings)
 
 
 class _Step:
     """The loss of one step: ``(model, step, generator) -> Loss``."""
 
-    def __init__(self, flows: Flows, config: PretrainConfig) -> None:
-        self.flows, self.batch_cases = flows, config.batch_cases
+    def __init__(self, data: Cases, config: PretrainConfig, device: torch.device) -> None:
+        self.data, self.device, self.batch_cases = data, device, config.batch_cases
         self.joint = tuple(view for view in config.views if view.joint)
         self.separate = tuple(view for view in config.views if not view.joint)
 
     def __call__(self, model: Any, step: int, generator: torch.Generator) -> Loss:
-        """Draw sections and compare two views of them."""
-        rows = torch.randperm(len(self.flows), generator=generator)[: self.batch_cases]
-        both = apply(self.joint, self.flows.batch(rows), generator)
-        a = apply(self.separate, both, generator)
-        b = apply(self.separate, both, generator) if model.two_contours else both
-        return model(a, b, generator)
+        """Draw cases and compare two views of them."""
+        runs = self.batch_cases // model.copies
+        rows = torch.randperm(len(self.data), generator=generator)[:runs]
+        rows = distributed.share(rows).repeat_interleave(model.copies)
+        own = distributed.fork(generator)
+        a, b = self.views(rows, own, two=model.two_views)
+        return model(a, b, own)
+
+    def views(
+        self, rows: Int[Tensor, " cases"], generator: torch.Generator, *, two: bool
+    ) -> tuple[Data, Data]:
+        """Return two views of some cases, or one and the cases without the separate views."""
+        both = apply(self.joint, self.data.batch(rows), generator)
+        a = apply(self.separate, both, generator).to(str(self.device))
+        if not two:
+            return a, both.to(str(self.device))
+        return a, apply(self.separate, both, generator).to(str(self.device))
 
 
 class _Watch:
-    """Looks at the embedding of the same sections, as they are, whenever a line is logged."""
+    """Looks at one view of the same cases, drawn once, whenever a line is logged."""
 
-    def __init__(self, model: Any, flows: Flows) -> None:
+    def __init__(self, model: Any, step: _Step) -> None:
+        rows = torch.arange(min(WATCHED_CASES, len(step.data)))
         self.model = model
-        self.batch: Data = flows.batch(torch.arange(min(WATCHED_CASES, len(flows))))
+        self.batch, _ = step.views(rows, torch.Generator().manual_seed(0), two=False)
 
     def __call__(self, step: int) -> dict[str, float | str]:
         """Return figures and, if need be, an alarm."""

@@ -1,13 +1,16 @@
-"""What a training run says of itself: a JSONL file and a progress bar."""
+"""What a training run says of itself: a JSONL file, a progress bar, and TensorBoard if asked."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_text
+
+BOARD: Final = "tensorboard"
 
 
 class TrainingLog:
@@ -20,8 +23,23 @@ class TrainingLog:
         history: The reports written since the start, oldest first.
     """
 
-    def __init__(self, path: Path | None, steps: int, done: int, progress: bool) -> None:
-        """Open the log of a run of ``steps`` steps of which ``done`` are behind it."""
+    def __init__(
+        self,
+        path: Path | None,
+        steps: int,
+        done: int,
+        progress: bool,
+        *,
+        tensorboard: bool = False,
+    ) -> None:
+        """Open the log of a run of ``steps`` steps of which ``done`` are behind it.
+
+        Raises:
+            ConfigError: TensorBoard is asked for and not installed.
+        """
+        self._board = None
+        if tensorboard and path is not None:
+            self._board = board(path.parent / BOARD, done)
         self.history: list[dict[str, Any]] = []
         self._path = path
         self._file = None
@@ -50,6 +68,8 @@ class TrainingLog:
             self._file.close()
         if self._bar is not None:
             self._bar.stop()
+        if self._board is not None:
+            self._board.close()
 
     def report(self, step: int, figures: dict[str, Any]) -> None:
         """Write the figures of ``step``; an entry ``alarm`` is shown as a warning."""
@@ -58,10 +78,38 @@ class TrainingLog:
         if self._file is not None:
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
+        if self._board is not None:
+            write_scalars(self._board, step, figures)
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=step, description=f"loss {line['loss']:.4g}")
             if line.get("alarm"):
                 self._bar.console.print(f"[yellow]step {step}: {line['alarm']}[/yellow]")
+
+
+def board(folder: Path, done: int) -> Any:
+    """Open TensorBoard's writer; lines of steps after ``done`` are hidden from its display.
+
+    Raises:
+        ConfigError: The package is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ConfigError(
+            "tensorboard = true needs the package tensorboard, which is not installed: "
+            "pip install 'formwright[tensorboard]', or leave the setting out; log.jsonl holds the "
+            "same figures."
+        ) from error
+    return SummaryWriter(str(folder), purge_step=done + 1)
+
+
+def write_scalars(writer: Any, step: int, figures: dict[str, Any]) -> None:
+    """Write every number as a scalar, and an alarm as text."""
+    for name, value in figures.items():
+        if isinstance(value, str):
+            writer.add_text(name, value, step)
+        else:
+            writer.add_scalar(name, value, step)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

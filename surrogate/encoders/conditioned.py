@@ -48,8 +48,8 @@ class TwinLinear(nn.Module):
 
     def forward(self, own: Tensor, twin: Tensor) -> Twins:
         """Map both twins."""
-        even = functional.linear(0.5 * (own + twin), self.even.weight, self.even.bias)
-        odd = functional.linear(0.5 * (own - twin), self.odd.weight)
+        even = functional.linear(own + twin, 0.5 * self.even.weight, self.even.bias)
+        odd = functional.linear(own - twin, 0.5 * self.odd.weight)
         return even + odd, even - odd
 
 
@@ -61,7 +61,10 @@ class Conditioned(nn.Module):
     Attributes:
         encoder: From section to embedding: its own half, then its mirror image's.
         width: Length of the vector, ``2 * hidden``: own half, then the mirror image's.
+        images: Equal parts of the vector: the point itself and its mirror image.
     """
+
+    images: int = 2
 
     def __init__(self, encoder: Encoder, hidden: int = 192, layers: int = 4) -> None:
         """Put ``layers`` residual layers of ``hidden`` twins after the join."""

@@ -1,10 +1,16 @@
-"""The seam of representation learning: ``Encoder(batch) -> Embedding``."""
+"""The seam of representation learning: ``Encoder(batch) -> Embedding``.
+
+An encoder with a symmetry built in may answer for a case and for its images under the symmetry at
+once: ``per_case`` then holds ``images`` equal parts side by side, that of the case itself first.
+``each_image`` puts them below each other, and every image counts as a case of its own.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.data import Data
@@ -28,10 +34,22 @@ class Encoder(nn.Module, ABC):
 
     Attributes:
         width: Length of ``Embedding.per_case``.
+        images: Equal parts of ``per_case``, one an image of the case; 1 without a symmetry.
     """
 
     width: int
+    images: int = 1
 
     @abstractmethod
     def forward(self, batch: Data) -> Embedding:
         """Encode the cases of a batch; conditions are not looked at."""
+
+
+def each_image(per_case: Float[Tensor, "cases width"], images: int) -> Float[Tensor, "rows part"]:
+    """Return the parts of an embedding as rows: all cases first, then all their images."""
+    return torch.cat(per_case.chunk(images, -1)) if images > 1 else per_case
+
+
+def encoder_of(network: nn.Module) -> Encoder:
+    """Return the encoder of a network: itself, or its attribute ``encoder``."""
+    return network if isinstance(network, Encoder) else network.encoder  # pyright: ignore

@@ -42,6 +42,35 @@ class FlowStandard(nn.Module):
         return torch.asinh((line - self.mean[:, None]) / self.std[:, None])
 
 
+class AnswerStandard(nn.Module):
+    """The cheap solver's own labels of a batch, standardised, for each case and its mirror image.
+
+    Lift and moment change sign with the mirror, what belongs to one side changes places.
+
+    Attributes:
+        names: Labels read; drag as its logarithm.
+    """
+
+    def __init__(self, flows: Flows) -> None:
+        """Take the labels of ``flows``, their mean and their deviation over both images."""
+        super().__init__()
+        self.names = tuple(flows.answers)
+        both = self._both({name: v.flatten() for name, v in flows.answers.items()})
+        self.mean = nn.Buffer(both.mean(0).float())
+        self.std = nn.Buffer(both.std(0).float().clamp_min(1e-6))
+
+    def forward(self, batch: Data) -> Float[Tensor, "images labels"]:
+        """Return the labels of every operating point, then those of every mirror image."""
+        both = self._both({name: batch[name] for name in self.names})
+        return (both.to(self.mean) - self.mean) / self.std
+
+    def _both(self, values: Mapping[str, Tensor]) -> Tensor:
+        """Return both images' labels, (2 points, labels)."""
+        own = {name: v.log() if name == "cd" else v for name, v in values.items()}
+        twin = {name: own[_opposite(name)] * (-1.0 if name in _TURNING else 1.0) for name in own}
+        return torch.stack([torch.cat([own[name], twin[name]]) for name in self.names], -1)
+
+
 class FlowEncoder(nn.Module):
     """Flow at one operating point -> one vector, by strided convolutions along the surface.
 
@@ -69,6 +98,13 @@ class FlowEncoder(nn.Module):
 
 
 _SIDES = ("top", "bottom")
+_TURNING = frozenset({"cl", "cm"})
+
+
+def _opposite(name: str) -> str:
+    """Return what a label is called on the other side."""
+    stem, _, side = name.rpartition("_")
+    return {"top": f"{stem}_bottom", "bottom": f"{stem}_top"}.get(side, name)
 
 
 def _line(fields: Mapping[str, Tensor], name: str) -> Tensor:

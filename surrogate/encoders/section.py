@@ -59,6 +59,8 @@ class ContourMLP(Encoder):
         width: ``2 * embedding``: the section's own half, then its mirror image's.
     """
 
+    images = 2
+
     def __init__(
         self, *, stations: int = STATIONS, hidden: Sequence[int] = (384, 256), embedding: int = 128
     ) -> None:
@@ -88,6 +90,8 @@ class ContourCNN(Encoder):
         stations: Heights a side.
         width: ``2 * embedding``: the section's own half, then its mirror image's.
     """
+
+    images = 2
 
     def __init__(
         self, *, stations: int = STATIONS, channels: int = 48, blocks: int = 3, embedding: int = 128

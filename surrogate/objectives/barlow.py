@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from formwright.surrogate.objectives.loss import Loss, check_pair
+from formwright.surrogate.objectives.loss import Loss, TwoViews, check_pair
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BarlowTwins:
+class BarlowTwins(TwoViews):
     """Redundancy reduction between two views.
 
     With columns standardised over the batch (mean 0, biased variance 1) and the cross-correlation
@@ -25,10 +26,12 @@ class BarlowTwins:
     Source: Zbontar, Jing, Misra, LeCun, Deny, arXiv 2103.03230 (ICML 2021).
 
     Attributes:
+        kind: Its name in a configuration file.
         redundancy: Weight of the off-diagonal sum, lambda in the paper.
         epsilon: Added to variances under the root.
     """
 
+    kind: Literal["barlow-twins"] = "barlow-twins"
     redundancy: float = 5e-3
     epsilon: float = 1e-5
 

@@ -1,65 +1,70 @@
-"""BYOL and SimSiam: predict the other view's target, which gets no gradient."""
+"""BYOL: predict the embedding that a slow copy of the network has of the other view."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
-from torch.nn import functional
-from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch import Tensor
 
-from formwright.surrogate.objectives.loss import Loss, check_pair
+from formwright.surrogate.objectives.loss import Loss, Target, check_pair
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BYOL:
-    """Squared distance on the unit sphere from each prediction to the other view's target.
+    """Squared distance on the unit sphere from a prediction to the other view's target.
 
-    With predictions p, p' of the online network and targets t, t' (no gradient)::
+    With the prediction p of the online network from one view and the target t' of the other view,
+    by a moving average of the online network and without gradient::
 
-        L = mean_i |p_i / |p_i| - t'_i / |t'_i||^2 + mean_i |p'_i / |p'_i| - t_i / |t_i||^2
+        L = mean_i |p_i / |p_i| - t'_i / |t'_i||^2 = mean_i (2 - 2 cos(p_i, t'_i))
 
-    For BYOL the targets come from a moving average of the online network (``update_target``); for
-    SimSiam from the network itself, and the loss is this one up to scale: |p - t|^2 = 2 - 2 cos.
+    This is one direction; the pretext adds that from the second view to the first.
 
-    Nothing in the loss itself forbids collapse; predictor and stopped gradient make it unlikely,
-    less so on small physical data. Watch ``collapse.inspect``.
+    Nothing in the loss itself forbids collapse; predictor and slow target make it unlikely, less
+    so on small physical data: try VICReg first, and watch for alarms in the log.
 
-    Good values: decay .99 rising to 1; a predictor with batch normalisation.
+    Good values: a decay of .99 (it rises to 1 during training); a predictor with batch
+    normalisation.
 
-    Sources: Grill et al., arXiv 2006.07733 (2020); Chen, He, arXiv 2011.10566 (2020).
+    Source: Grill et al., arXiv 2006.07733 (NeurIPS 2020).
+
+    Attributes:
+        kind: Its name in a configuration file.
+        decay: Of the moving average, at the beginning.
+        predictor: Whether there is one; False shows what it is for.
+        target: Where targets come from; anything but the average shows what it is for.
     """
+
+    kind: Literal["byol"] = "byol"
+    decay: float = 0.99
+    predictor: bool = True
+    target: Target = Target.AVERAGE
+    both_ways: ClassVar[bool] = True
 
     def __call__(
         self,
-        pa: Float[Tensor, "batch width"],
-        pb: Float[Tensor, "batch width"],
-        ta: Float[Tensor, "batch width"],
-        tb: Float[Tensor, "batch width"],
+        za: Float[Tensor, "batch width"],
+        zb: Float[Tensor, "batch width"],
+        generator: torch.Generator | None = None,
     ) -> Loss:
-        """Return the loss of two views' predictions and targets.
+        """Return the loss of predictions ``za`` and targets ``zb``; ``generator`` is not used.
 
         Raises:
             ObjectiveError: A batch of one, two shapes, or a value that is not finite.
         """
-        check_pair(pa, tb, "BYOL")
-        check_pair(pb, ta, "BYOL")
-        cosine = 0.5 * (
-            functional.cosine_similarity(pa, tb.detach()).mean()
-            + functional.cosine_similarity(pb, ta.detach()).mean()
-        )
-        return Loss(4.0 - 4.0 * cosine, {"cosine": cosine})
+        check_pair(za, zb, "BYOL")
+        cosine = mean_cosine(za, zb, self.target)
+        return Loss(2.0 - 2.0 * cosine, {"cosine": cosine})
 
 
-def update_target(target: nn.Module, online: nn.Module, decay: float) -> None:
-    """Move the parameters of ``target`` towards those of ``online``: t <- decay t + (1 - decay) o.
-
-    Args:
-        target: Changed in place.
-        online: A network of the same architecture.
-        decay: 0 copies, 1 leaves the target as it is.
-    """
-    with torch.no_grad():
-        get_ema_multi_avg_fn(decay)([*target.parameters()], [*online.parameters()], 1)
+def mean_cosine(
+    prediction: Float[Tensor, "batch width"], goal: Float[Tensor, "batch width"], target: Target
+) -> Float[Tensor, ""]:
+    """Return the mean cosine between rows; the gradient reaches ``goal`` where it is shared."""
+    goal = goal if target is Target.SHARED else goal.detach()
+    dot = torch.linalg.vecdot(prediction, goal)
+    size = torch.linalg.vecdot(prediction, prediction) * torch.linalg.vecdot(goal, goal)
+    return (dot * size.clamp_min(torch.finfo(size.dtype).tiny).rsqrt()).mean()

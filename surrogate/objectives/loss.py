@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -25,13 +27,35 @@ class Loss:
     terms: Mapping[str, Float[Tensor, ""]]
 
 
-def check_pair(za: Tensor, zb: Tensor, objective: str) -> None:
+class Target(StrEnum):
+    """Where the second embedding comes from, and whether the gradient follows it."""
+
+    SHARED = "shared"
+    """From the same network, with gradient."""
+    STOPPED = "stopped"
+    """From the same network, without gradient."""
+    AVERAGE = "average"
+    """From a moving average of the network, without gradient."""
+
+
+class TwoViews:
+    """What an objective of two equal views needs beside their embeddings: nothing."""
+
+    __slots__ = ()
+    predictor: ClassVar[bool] = False
+    target: ClassVar[Target] = Target.SHARED
+    both_ways: ClassVar[bool] = True
+    decay: ClassVar[float] = 0.0
+
+
+def check_pair(za: Tensor, zb: Tensor, objective: str, *, statistics: bool = True) -> None:
     """Refuse two batches of embeddings that ``objective`` cannot compare.
 
     Args:
         za: Embeddings of the first view, (batch, width).
         zb: Embeddings of the second view, (batch, width).
         objective: Its name, for the message.
+        statistics: Whether it needs at least two rows.
 
     Raises:
         ObjectiveError: Shapes differ or are not (batch, width), one row only, or a value that is
@@ -42,7 +66,7 @@ def check_pair(za: Tensor, zb: Tensor, objective: str) -> None:
             f"{objective} compares two views of one shape (batch, width); got {tuple(za.shape)} "
             f"and {tuple(zb.shape)}. Row i of both must belong to the same case."
         )
-    if len(za) < 2:
+    if statistics and len(za) < 2:
         raise ObjectiveError(
             f"{objective} needs statistics over the batch, and the batch holds {len(za)} case: "
             "take at least 2, better 64 or more; a last, smaller batch can be dropped."

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from formwright.surrogate.objectives.loss import Loss, check_pair
+from formwright.surrogate.objectives.loss import Loss, TwoViews, check_pair
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SimCLR:
+class SimCLR(TwoViews):
     """Normalised temperature-scaled cross-entropy (NT-Xent).
 
     With the 2 n embeddings of both views on the unit sphere, similarity s_ij = z_i . z_j / T and
@@ -27,9 +28,11 @@ class SimCLR:
     Source: Chen, Kornblith, Norouzi, Hinton, arXiv 2002.05709 (ICML 2020).
 
     Attributes:
+        kind: Its name in a configuration file.
         temperature: T.
     """
 
+    kind: Literal["simclr"] = "simclr"
     temperature: float = 0.1
 
     def __call__(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from formwright.surrogate.objectives.loss import Loss, check_pair
+from formwright.surrogate.objectives.loss import Loss, TwoViews, check_pair
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class VICReg:
+class VICReg(TwoViews):
     """Variance-invariance-covariance regularisation.
 
     With embeddings Z, Z' of shape (n, d), their columns' variances with n - 1 and the covariance
@@ -36,12 +37,14 @@ class VICReg:
     Source: Bardes, Ponce, LeCun, arXiv 2105.04906 (ICLR 2022).
 
     Attributes:
+        kind: Its name in a configuration file.
         invariance: Weight of s.
         variance: Weight of v.
         covariance: Weight of c.
         epsilon: Added to variances under the root.
     """
 
+    kind: Literal["vicreg"] = "vicreg"
     invariance: float = 25.0
     variance: float = 25.0
     covariance: float = 1.0
@@ -59,16 +62,19 @@ class VICReg:
             ObjectiveError: A batch of one, two shapes, or a value that is not finite.
         """
         check_pair(za, zb, "VICReg")
-        (va, ca), (vb, cb) = self._spread(za), self._spread(zb)
+        (va, ca), (vb, cb) = spread(za, self.epsilon), spread(zb, self.epsilon)
         s, v, c = (za - zb).square().mean(), va + vb, ca + cb
         total = self.invariance * s + self.variance * v + self.covariance * c
         return Loss(total, {"invariance": s, "variance": v, "covariance": c})
 
-    def _spread(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return v(Z) and c(Z)."""
-        n, d = z.shape
-        centred = z - z.mean(0)
-        matrix = centred.T @ centred / (n - 1)
-        diagonal = matrix.diagonal()
-        hinge = torch.relu(1.0 - (diagonal + self.epsilon).sqrt()).mean()
-        return hinge, (matrix.square().sum() - diagonal.square().sum()) / d
+
+def spread(
+    z: Float[Tensor, "batch width"], epsilon: float
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Return v(Z), what the deviations lack of 1, and c(Z), the squared covariances."""
+    n, d = z.shape
+    centred = z - z.mean(0)
+    matrix = centred.T @ centred / (n - 1)
+    diagonal = matrix.diagonal()
+    hinge = torch.relu(1.0 - (diagonal + epsilon).sqrt()).mean()
+    return hinge, (matrix.square().sum() - diagonal.square().sum()) / d

@@ -230,11 +230,4 @@ class Incidence:
         return Data.from_dict({**case.to_dict(), **kept})
 
 
-View = Repanel | ManufacturingNoise | PartialContour | Mirror | Incidence
-
-
-def apply(views: tuple[View, ...], case: Data, generator: torch.Generator) -> Data:
-    """Return the batch after one view after the other."""
-    for view in views:
-        case = view(case, generator)
-    return case
+ContourView = Repanel | ManufacturingNoise | PartialContour | Mirror | Incidence

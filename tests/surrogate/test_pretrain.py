@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -12,12 +13,13 @@ from formwright.surrogate.checkpoints import load_weights, save_weights
 from formwright.surrogate.collapse import inspect
 from formwright.surrogate.encoders.conditioned import Conditioned
 from formwright.surrogate.encoders.encoder import Embedding, Encoder
-from formwright.surrogate.flows import Flows, load_flows
+from formwright.surrogate.encoders.flow import AnswerStandard
+from formwright.surrogate.flows import Flows, join, load_flows
 from formwright.surrogate.objectives.barlow import BarlowTwins
 from formwright.surrogate.objectives.sigreg import LeJEPA
 from formwright.surrogate.objectives.simclr import SimCLR
 from formwright.surrogate.objectives.vicreg import VICReg
-from formwright.surrogate.pretexts import ContourMatch, FlowMatch, FlowPredict
+from formwright.surrogate.pretexts import FlowMatch, FlowPredict, ViewMatch
 from formwright.surrogate.pretrain import ENCODER, NETWORK, PretrainConfig, pretrain
 from formwright.surrogate.training import TrainConfig
 from formwright.surrogate.views.contour import (
@@ -33,13 +35,15 @@ PRETEXTS = [
     FlowMatch(objective=BarlowTwins(), projector=32),
     FlowMatch(objective=SimCLR(), projector=32),
     FlowMatch(objective=LeJEPA(slices=16), projector=16),
-    ContourMatch(objective=VICReg(), projector=32),
+    ViewMatch(objective=VICReg(), projector=32),
     FlowPredict(),
 ]
 
 
 class Moments(Encoder):
     """A tiny encoder: an MLP on Fourier moments of the contour, whatever its panelling."""
+
+    images = 2
 
     def __init__(self, half: int = 8) -> None:
         super().__init__()
@@ -78,6 +82,7 @@ def flows(sections: int = 96, conditions: int = 6) -> Flows:
             "ncrit": torch.full(shape, 9.0, dtype=torch.float64),
         },
         fields={"cp_top": -load - bulge, "cp_bottom": load - bulge},
+        answers={"cl": lift, "cd": 0.01 * (1 + lift**2), "cm": -camber[:, None].expand(shape)},
     )
 
 
@@ -138,12 +143,12 @@ def test_a_forbidden_view_is_refused_before_anything_is_done(tmp_path):
 
 
 def test_a_batch_larger_than_the_corpus_is_refused():
-    with pytest.raises(ConfigError, match="24 sections and there are 20"):
+    with pytest.raises(ConfigError, match="24 different cases and there are 20"):
         pretrain(network(), flows(20), config(), progress=False)
 
 
 def test_a_collapse_is_an_alarm_in_the_log():
-    pretext = ContourMatch(objective=VICReg(variance=0.0, covariance=0.0), projector=8)
+    pretext = ViewMatch(objective=VICReg(variance=0.0, covariance=0.0), projector=8)
     views = (Repanel(), ManufacturingNoise(waviness=0.05))
     settings = config(pretext, steps=100, views=views, labels=("cl",))
     result = pretrain(network(2), flows(), settings, progress=False)
@@ -200,3 +205,35 @@ def test_flows_with_nan_are_refused():
     data.fields["cp_top"][7, 2, 3] = torch.nan
     with pytest.raises(CorpusError, match=r"'cp_top' is not finite in 1 of 96 .*\[7\]"):
         Flows(pos=data.pos, conditions=data.conditions, fields=data.fields)
+
+
+def test_answers_of_the_mirror_image_are_the_mirrored_answers():
+    data = flows(20, 3)
+    shift = {"xtr_top": data.answers["cd"] * 30, "xtr_bottom": data.answers["cd"] * 20}
+    data = dataclasses.replace(data, answers={**data.answers, **shift})
+    standard = AnswerStandard(data)
+    batch = data.batch(torch.arange(20))
+    own, twin = standard(batch).chunk(2)
+    mirrored = standard(Mirror(probability=1.0)(batch, torch.Generator().manual_seed(0)))
+    assert torch.allclose(mirrored.chunk(2)[0], twin) and torch.allclose(mirrored.chunk(2)[1], own)
+    assert float(standard(batch).mean().abs()) < 1e-5
+
+
+def test_answers_are_learned_with_the_flow_or_left_alone():
+    data = flows(96)
+    losses = {}
+    for weight in (0.0, 1.0):
+        result = pretrain(
+            network(), data, config(FlowPredict(answers=weight), steps=40), progress=False
+        )
+        losses[weight] = [line.get("answers") for line in result.history]
+    assert losses[0.0] == [None] * len(losses[0.0])
+    assert losses[1.0][-1] < 0.7 * losses[1.0][0]
+
+
+def test_flows_keep_their_answers_on_disk(tmp_path):
+    data = flows(7)
+    data.save(tmp_path / "f.safetensors")
+    again = load_flows(tmp_path / "f.safetensors")
+    both = join([again.select(torch.tensor([3])), again.select(torch.tensor([1, 2]))])
+    assert torch.equal(both.answers["cl"], data.answers["cl"][[3, 1, 2]])

@@ -15,10 +15,10 @@ from formwright.surrogate.views.contour import (
     Mirror,
     PartialContour,
     Repanel,
-    apply,
 )
 from formwright.surrogate.views.curve import arc_length, contours, interpolate
 from formwright.surrogate.views.keeps import Keeps, check_keeps
+from formwright.surrogate.views.view import apply
 
 VIEWS = [Repanel(), ManufacturingNoise(), PartialContour(), Mirror(), Incidence()]
 LABELS = ("cl", "cd", "cm", "xtr_top", "xtr_bottom", "cp_top", "cp_bottom")
