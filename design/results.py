@@ -53,7 +53,7 @@ def result(
     return {
         "format_version": FORMAT_VERSION,
         "name": setup.study.name,
-        "verdict": sentence(objective, verification),
+        "verdict": sentence(objective, verification, start),
         "surrogate": _surrogate(setup, best),
         "solver": _solver(setup, verification),
         "start": _design(setup, setup.start, setup.x0, setup.section.name, "start.dat"),
@@ -108,21 +108,27 @@ def rank(setup: Setup, found: Round) -> tuple[int, bool, float]:
     return missed, broken, float(evaluation.objective[0])
 
 
-def sentence(objective: Mapping[str, Any], verification: Verification) -> str:
-    """Return the outcome in one sentence."""
+def sentence(
+    objective: Mapping[str, Any], verification: Verification, before: Verification
+) -> str:
+    """Return the outcome in one sentence, from the verdicts on the design and on the start."""
     start, best, kind = objective["start"], objective["best"], objective["kind"]
-    converged = sum(verdict.converged for verdict in verification.verdicts)
+    converged, reached = (
+        sum(verdict.converged for verdict in one.verdicts) for one in (verification, before)
+    )
     total = len(verification.verdicts)
     if converged < total:
         return (
             f"{kind}: {best['claimed']:.5g} claimed (start {start['claimed']:.5g}); "
             f"{verification.solver} verified {converged} of {total} operating points."
         )
-    known = not np.isnan(start["verified"])
-    before = f"{start['verified']:.5g} verified" if known else "not verified at every point"
+    if reached == total:
+        then = f"the start: {start['verified']:.5g}"
+    else:
+        then = f"the start reaches {reached} of them"
     return (
         f"{kind}: {best['claimed']:.5g} claimed, {best['verified']:.5g} verified by "
-        f"{verification.solver} at all {total} operating points; the start: {before}."
+        f"{verification.solver} at all {total} operating points; {then}."
     )
 
 
