@@ -116,13 +116,16 @@ def fork(generator: torch.Generator) -> torch.Generator:
 
 
 def agree(generator: torch.Generator) -> torch.Generator:
-    """Return a generator that draws the same in every process, seeded by that of the first."""
+    """Return a generator that draws in every process what that of the first one draws."""
     if world() == 1:
         return generator
-    seed = torch.randint(2**62, (1,), generator=generator, device=generator.device)
-    seed = seed.to(_meeting_place())
-    distributed.broadcast(seed, 0)
-    return torch.Generator().manual_seed(int(seed))
+    state = generator.get_state().to(_meeting_place())
+    distributed.broadcast(state, 0)
+    if rank() == 0:
+        return generator
+    same = torch.Generator()
+    same.set_state(state.cpu())
+    return same
 
 
 def broadcast_state(module: nn.Module) -> None:

@@ -2,7 +2,7 @@
 
 What an objective needs beside two embeddings is built here: projector, predictor, and the slow copy
 that gives the targets of BYOL and JEPA. The predictor of JEPA is told the lag where both views are
-windows of one run (their ``time``).
+windows of one run (their ``start``).
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class ViewMatching(nn.Module):
     def _with_lag(self, z: Tensor, a: Data, b: Data) -> Float[Tensor, "rows more"]:
         """Return the embeddings and beside them the standardised time from ``a`` to ``b``."""
         lag = z.new_zeros(len(z), 1)
-        if "time" in a and "time" in b:
-            between = (b["time"] - a["time"]).to(z).reshape(-1, 1)
+        if "start" in a and "start" in b:
+            between = (b["start"] - a["start"]).to(z).reshape(-1, 1)
             lag = self.lag(between.repeat(self.encoder.images, 1))
         return torch.cat([z, lag], 1)

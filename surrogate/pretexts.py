@@ -19,9 +19,11 @@ and gives a ``Loss``.
 
 from __future__ import annotations
 
+from formwright.surrogate.denoising import Denoising
 from formwright.surrogate.flow_pretexts import FlowMatch, FlowPredict
+from formwright.surrogate.masking import MaskedPrediction
 from formwright.surrogate.matching import ViewMatch
 
-Pretext = FlowMatch | ViewMatch | FlowPredict
+Pretext = FlowMatch | FlowPredict | ViewMatch | MaskedPrediction | Denoising
 
-__all__ = ["FlowMatch", "FlowPredict", "Pretext", "ViewMatch"]
+__all__ = ["Denoising", "FlowMatch", "FlowPredict", "MaskedPrediction", "Pretext", "ViewMatch"]

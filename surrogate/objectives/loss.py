@@ -71,11 +71,22 @@ def check_pair(za: Tensor, zb: Tensor, objective: str, *, statistics: bool = Tru
             f"{objective} needs statistics over the batch, and the batch holds {len(za)} case: "
             "take at least 2, better 64 or more; a last, smaller batch can be dropped."
         )
-    for name, z in (("first", za), ("second", zb)):
-        if not torch.isfinite(z.detach().sum()) and not torch.isfinite(z.detach()).all():
-            rows = (~torch.isfinite(z.detach())).any(1).nonzero()[:, 0].tolist()
-            raise ObjectiveError(
-                f"{objective} got embeddings of the {name} view that are not finite in row(s) "
-                f"{rows[:5]} of {len(z)}: look for NaN in these cases' geometry, conditions or "
-                "fields, or lower the learning rate."
-            )
+    check_finite(za, "first view", objective)
+    check_finite(zb, "second view", objective)
+
+
+def check_finite(z: Tensor, what: str, objective: str) -> None:
+    """Refuse embeddings with a value that is not finite.
+
+    Raises:
+        ObjectiveError: There is one; the message says in which rows.
+    """
+    z = z.detach()
+    if torch.isfinite(z.sum()) or torch.isfinite(z).all():
+        return
+    rows = (~torch.isfinite(z)).any(1).nonzero()[:, 0].tolist()
+    raise ObjectiveError(
+        f"{objective} got embeddings of the {what} that are not finite in row(s) {rows[:5]} of "
+        f"{len(z)}: look for NaN in these cases' geometry, conditions or fields, or lower the "
+        "learning rate."
+    )

@@ -3,7 +3,7 @@
 A view with ``joint`` set changes conditions or labels too, or chooses what is looked at: it is
 applied once, and both branches of a joint embedding see the same copy. Every other view is drawn
 anew for each branch. A view that cuts a window out of a run leaves the time of its first frame as
-``time``, (cases,); pretexts that predict later states read the lag from it.
+``start``, (cases,); pretexts that predict later states read the lag from it.
 """
 
 from __future__ import annotations
