@@ -16,7 +16,7 @@ from torch import Tensor
 
 RIDGES: Final = tuple(10.0**power for power in range(-6, 3))
 COMPONENTS: Final = (4, 8, 16, 32, 64)
-MOST_ROWS: Final = 1500
+MOST_ROWS: Final = 1000
 _JITTER: Final = 1e-6
 
 
@@ -85,7 +85,7 @@ def gaussian_process(few: Rows, test: Rows, steps: int = 60) -> Float[Tensor, " 
     """Predict by a Gaussian process with a squared-exponential kernel, one length a feature.
 
     Lengths, amplitude and noise maximise the marginal likelihood (Rasmussen and Williams 2006, eq.
-    5.8), on at most 1,500 rows.
+    5.8), on at most 1,000 rows.
 
     Args:
         few: Labelled rows.

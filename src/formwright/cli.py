@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from formwright import __version__
-from formwright.commands import corpus, design, learn, predict, sections
+from formwright.commands import corpus, design, learn, predict, pretraining, sections
 from formwright.datasets.errors import FormwrightError
 
 USAGE: Final = 2
@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "pretrain": learn.pretrain,
     "finetune": learn.finetune,
     "evaluate": learn.evaluate,
+    "evaluate-pretraining": pretraining.evaluate_pretraining,
 }
 for _name, _command in COMMANDS.items():
     app.command(_command, name=_name)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from formwright.surrogate.objectives.barlow import BarlowTwins
 from formwright.surrogate.objectives.byol import BYOL
 from formwright.surrogate.objectives.jepa import JEPA
@@ -19,3 +22,19 @@ Predictive = BYOL | SimSiam | JEPA
 """Need a predictor, and targets that a gradient may not reach."""
 
 Objective = Symmetric | Predictive
+
+OBJECTIVES: Final[Mapping[str, type[Objective]]] = {
+    cls().kind: cls
+    for cls in (
+        VICReg,
+        BarlowTwins,
+        SimCLR,
+        Siamese,
+        BYOL,
+        SimSiam,
+        JEPA,
+        LeJEPA,
+        VISReg,
+    )
+}
+"""By the name that a configuration file and the command line know them by."""

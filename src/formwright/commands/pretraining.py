@@ -1,0 +1,94 @@
+"""``formwright evaluate-pretraining``: does pretraining pay on a corpus of one's own?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+
+def evaluate_pretraining(
+    corpus: list[Path],
+    *,
+    label: str,
+    unlabeled: Path | None = None,
+    objectives: list[str] | None = None,
+    sizes: list[int] | None = None,
+    seeds: int | None = None,
+    steps: int | None = None,
+    config: Path | None = None,
+    out: Path = Path("runs/pretraining"),
+) -> None:
+    """Measure whether pretraining pays for one label, and which objective: curve and report.
+
+    ```text
+    formwright evaluate-pretraining corpora/polars --label cd --unlabeled corpora/flows
+    formwright evaluate-pretraining corpora/burgers --label viscosity --objectives vicreg,simclr
+    ```
+
+    For each number of labelled cases it compares pretrained encoders, frozen and fine-tuned, with
+    training from scratch at the same tuning budget, and with what needs no pretraining: the mean,
+    principal components, hand-made features, a random encoder. Validation chooses, the test split
+    judges. Stopped, the same command goes on.
+
+    Args:
+        corpus: Labelled corpus: polars (several folders may share the splits) or runs of an
+            unsteady equation.
+        label: What is to be predicted: a label of the corpus.
+        unlabeled: Sections with flows (`formwright corpus flows`), for polars.
+        objectives: Names, with commas or one by one; `formwright pretrain --help` lists them.
+        sizes: Numbers of labelled cases; as many as the corpus allows of 50, 200, 1000.
+        seeds: Draws of labelled cases, 5 if not given; fewer make a wide interval.
+        steps: Steps of every pretraining.
+        config: TOML with any attribute of `EvaluationConfig`; flags go before it.
+        out: Folder for results, pretrained weights and `report.html`.
+    """
+    from formwright.datasets.config import from_mapping, read_toml
+    from formwright.datasets.files import write_json
+    from formwright.surrogate.label_curves import record
+    from formwright.surrogate.label_efficiency import EvaluationConfig
+    from formwright.surrogate.label_efficiency import evaluate_pretraining as evaluate
+    from formwright.surrogate.label_report import write_report
+    from formwright.surrogate.tasks import task_of
+
+    task = task_of(corpus, label, unlabeled, split_names(objectives))
+    given = read_toml(config) if config else {}
+    if "sizes" not in given or sizes:
+        most = len(task.parts["train"])
+        given["sizes"] = sizes or [n for n in EvaluationConfig().sizes if n <= most] or [most]
+    given |= {"seeds": seeds} if seeds is not None else {}
+    given |= {"pretraining_steps": steps} if steps else {}
+    settings = from_mapping(EvaluationConfig, given, where=str(config or "flags"))
+    console = Console(stderr=True)
+    with console.status("starting") as status:
+
+        def progress(job: str, done: int, total: int) -> None:
+            status.update(f"{done} of {total} done; now {job}")
+
+        found = evaluate(task, settings, out, progress)
+    write_json(out / "evaluation.json", record(found))
+    write_report(found, out / "report.html")
+    show(found)
+    print(f"\nreport.html  {out / 'report.html'}")
+
+
+def split_names(names: list[str] | None) -> list[str]:
+    """Return the names, those joined by commas apart."""
+    return [part.strip() for name in names or () for part in name.split(",") if part.strip()]
+
+
+def show(found) -> None:  # noqa: ANN001
+    """Print the curve as a table, and what it says."""
+    from formwright.surrogate.label_curves import interval
+
+    table = Table(title=f"{found.label}: test error, 1 is that of the mean", title_justify="left")
+    table.add_column("method")
+    for size in found.sizes:
+        table.add_column(f"{size:,} labels", justify="right")
+    for method, curve in found.errors.items():
+        cells = [interval(list(curve[size])) for size in found.sizes]
+        table.add_row(method, *(f"{mean:.3g} ± {high - mean:.1g}" for mean, _, high in cells))
+    Console().print(table)
+    for verdict in found.verdicts():
+        print(verdict)
