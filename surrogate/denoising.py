@@ -56,14 +56,22 @@ class Denoising:
         if self.sigma <= 0:
             raise ConfigError(f"Denoising.sigma = {self.sigma} should be > 0.")
 
-    def build(self, network: Any, data: Any) -> DenoisingNetworks:
+    def build(self, network: Any, data: Any, sample: Data | None = None) -> DenoisingNetworks:
         """Return the encoder with a read-out of the noise.
+
+        Args:
+            network: Encoder, or a network around one.
+            data: The cases.
+            sample: A batch as the encoder will see it; absent, the first cases as they are.
 
         Raises:
             ConfigError: The encoder has no vectors of points and no gradient is asked for.
             ViewError: The cases have no such attribute.
         """
-        return DenoisingNetworks(self, network, data.batch(torch.arange(min(2, len(data)))))
+        if sample is None:
+            first: Data = data.batch(torch.arange(min(2, len(data))))
+            sample = first
+        return DenoisingNetworks(self, network, sample)
 
 
 class DenoisingNetworks(nn.Module):
@@ -82,8 +90,7 @@ class DenoisingNetworks(nn.Module):
             )
         width, out = self.encoder.width, 1
         if not pretext.gradient:
-            own = next(self.encoder.parameters())
-            width = length_of_points(self.encoder, sample.to(str(own.device)))
+            width = length_of_points(self.encoder, sample)
             out = sample[pretext.attribute][0].numel()
         if width == 0:
             raise ConfigError(
@@ -104,11 +111,7 @@ class DenoisingNetworks(nn.Module):
         if self.pretext.gradient:
             value = value.detach().requires_grad_()
         noisy = Data.from_dict({**a.to_dict(), self.pretext.attribute: value})
-        said = (
-            self._of_cases(noisy, a, value)
-            if self.pretext.gradient
-            else self._from_points(noisy, a)
-        )
+        said = self._slope(noisy, a, value) if self.pretext.gradient else self._read(noisy, a)
         return compare(self.pretext.objective, said, noise.flatten(1).to(said), generator)
 
     def embedding(self, batch: Data) -> Float[Tensor, "rows width"]:

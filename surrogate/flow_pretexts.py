@@ -37,7 +37,7 @@ class FlowMatch:
     objective: Symmetric = field(default_factory=VICReg)
     projector: int = 256
 
-    def build(self, network: Any, data: Any) -> FlowMatching:
+    def build(self, network: Any, data: Any, sample: Data | None = None) -> FlowMatching:
         """Return the two branches with their projectors."""
         return FlowMatching(self, network, data)
 
@@ -55,7 +55,7 @@ class FlowPredict:
     kind: Literal["flow-predict"] = "flow-predict"
     answers: float = 1.0
 
-    def build(self, network: Any, data: Any) -> FlowPrediction:
+    def build(self, network: Any, data: Any, sample: Data | None = None) -> FlowPrediction:
         """Return the network with a linear read-out of the flow."""
         return FlowPrediction(self, network, data)
 

@@ -44,14 +44,21 @@ class MaskedPrediction:
     hidden: int = 128
     classes: int = 100
 
-    def build(self, network: Any, data: Any) -> MaskedPredicting:
+    def build(self, network: Any, data: Any, sample: Data | None = None) -> MaskedPredicting:
         """Return the encoder with a decoder of points.
+
+        Args:
+            network: Encoder, or a network around one.
+            data: The cases.
+            sample: A batch as the encoder will see it; absent, the first cases as they are.
 
         Raises:
             ConfigError: JEPA is asked for and the encoder has no vectors of points.
         """
-        rows = torch.arange(min(_LOOKED_AT, len(data)))
-        return MaskedPredicting(self, network, data.batch(rows))
+        if sample is None:
+            first: Data = data.batch(torch.arange(min(_LOOKED_AT, len(data))))
+            sample = first
+        return MaskedPredicting(self, network, sample)
 
 
 class MaskedPredicting(nn.Module):
@@ -63,9 +70,8 @@ class MaskedPredicting(nn.Module):
     def __init__(self, pretext: MaskedPrediction, network: Any, sample: Data) -> None:
         super().__init__()
         self.encoder, self.pretext = encoder_of(network), pretext
-        own = next(self.encoder.parameters())
         hidden = pretext.hiding.hide(sample, torch.Generator().manual_seed(0))
-        per_point = length_of_points(self.encoder, hidden.batch.to(str(own.device)))
+        per_point = length_of_points(self.encoder, hidden.batch)
         if pretext.objective.kind == "jepa" and per_point == 0:
             raise ConfigError(
                 f"MaskedPrediction with JEPA predicts vectors of points, and "

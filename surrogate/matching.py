@@ -47,7 +47,7 @@ class ViewMatch:
     variance: Variance = Variance.ACROSS
     times: int = 8
 
-    def build(self, network: Any, data: Any) -> ViewMatching:
+    def build(self, network: Any, data: Any, sample: Data | None = None) -> ViewMatching:
         """Return the encoder with what the objective needs."""
         return ViewMatching(self, network)
 

@@ -12,9 +12,10 @@
 ====================  ============================================================================
 
 The first two are for sections, whose corpus holds flows; the others take any encoder and any data.
-A pretext's ``build(network, data)`` adds the networks that are needed only while pretraining. What
-it returns is called with two views of a batch (the same view twice where ``two_views`` is False)
-and gives a ``Loss``.
+A pretext's ``build(network, data, sample)`` adds the networks that are needed only while
+pretraining; ``sample`` is a batch as the encoder will see it. What it returns is called with two
+views of a batch (where ``two_views`` is False, with one view and the batch without the views that
+differ between branches) and gives a ``Loss``.
 """
 
 from __future__ import annotations

@@ -228,7 +228,7 @@ def test_answers_are_learned_with_the_flow_or_left_alone():
         )
         losses[weight] = [line.get("answers") for line in result.history]
     assert losses[0.0] == [None] * len(losses[0.0])
-    assert losses[1.0][-1] < 0.7 * losses[1.0][0]
+    assert losses[1.0][-1] < 0.85 * losses[1.0][0]
 
 
 def test_flows_keep_their_answers_on_disk(tmp_path):
