@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from formwright.surrogate.objectives.loss import Loss, TwoViews, check_pair
 
@@ -47,13 +48,13 @@ class BarlowTwins(TwoViews):
             ObjectiveError: A batch of one, two shapes, or a value that is not finite.
         """
         check_pair(za, zb, "BarlowTwins")
-        c = self._standardise(za).T @ self._standardise(zb) / len(za)
-        diagonal = c.diagonal()
+        n = len(za)
+        correlation = self._standardise(za).T @ self._standardise(zb)
+        diagonal = correlation.diagonal() / n
         on = (1.0 - diagonal).square().sum()
-        off = c.square().sum() - diagonal.square().sum()
+        off = correlation.square().sum() / n**2 - diagonal.square().sum()
         return Loss(on + self.redundancy * off, {"invariance": on, "redundancy": off})
 
     def _standardise(self, z: Tensor) -> Tensor:
         """Return columns of mean 0 and biased variance 1."""
-        centred = z - z.mean(0)
-        return centred * (centred.square().mean(0) + self.epsilon).rsqrt()
+        return functional.batch_norm(z, None, None, training=True, eps=self.epsilon)
