@@ -64,18 +64,18 @@ class WaveCorpus:
 
     equation: Equation = field(default_factory=Burgers)
     parameters: Mapping[str, tuple[float, float]] = field(
-        default_factory=lambda: {"viscosity": (0.01, 1.0)}
+        default_factory=lambda: {"viscosity": (0.03, 1.0)}
     )
-    amplitude: tuple[float, float] = (0.5, 2.0)
+    amplitude: tuple[float, float] = (1.0, 1.0)
     waves: int = 4
     stir: float = 0.0
     pace: float = 1.0
     points: int = 128
-    keep_every: int = 1
+    keep_every: int = 2
     length: float = 2.0 * np.pi
-    frames: int = 64
-    interval: float = 0.05
-    substeps: int = 4
+    frames: int = 32
+    interval: float = 0.1
+    substeps: int = 5
     spin_up: int = 0
     runs: int = 4096
     seed: int = 5
