@@ -48,9 +48,9 @@ class TwinLinear(nn.Module):
 
     def forward(self, own: Tensor, twin: Tensor) -> Twins:
         """Map both twins."""
-        even = functional.linear(own + twin, 0.5 * self.even.weight, self.even.bias)
-        odd = functional.linear(own - twin, 0.5 * self.odd.weight)
-        return even + odd, even - odd
+        even = torch.addmm(self.even.bias, own + twin, self.even.weight.T, alpha=0.5)
+        odd = (own - twin) @ self.odd.weight.T
+        return torch.add(even, odd, alpha=0.5), torch.sub(even, odd, alpha=0.5)
 
 
 class Conditioned(nn.Module):
