@@ -57,7 +57,11 @@ class Repanel:
     fewest: int = 60
     most: int = 160
     joint: ClassVar[bool] = False
-    keeps: ClassVar[Mapping[str, Keeps]] = _all(Keeps.EXACT)
+
+    @property
+    def keeps(self) -> Mapping[str, Keeps]:
+        """Return the promise."""
+        return _all(Keeps.EXACT)
 
     def __call__(self, case: Data, generator: torch.Generator) -> Data:
         """Return the batch on another panelling."""
@@ -94,9 +98,11 @@ class ManufacturingNoise:
     roughness: float = 1e-5
     waves: int = 8
     joint: ClassVar[bool] = False
-    keeps: ClassVar[Mapping[str, Keeps]] = _all(
-        Keeps.APPROXIMATE, xtr_top=Keeps.FORBIDDEN, xtr_bottom=Keeps.FORBIDDEN
-    )
+
+    @property
+    def keeps(self) -> Mapping[str, Keeps]:
+        """Return the promise."""
+        return _all(Keeps.APPROXIMATE, xtr_top=Keeps.FORBIDDEN, xtr_bottom=Keeps.FORBIDDEN)
 
     def __call__(self, case: Data, generator: torch.Generator) -> Data:
         """Return the batch with every surface displaced; the trailing edges stay."""
@@ -138,7 +144,11 @@ class PartialContour:
     least: float = 0.2
     most: float = 0.6
     joint: ClassVar[bool] = False
-    keeps: ClassVar[Mapping[str, Keeps]] = _all(Keeps.EXACT)
+
+    @property
+    def keeps(self) -> Mapping[str, Keeps]:
+        """Return the promise."""
+        return _all(Keeps.EXACT)
 
     def __call__(self, case: Data, generator: torch.Generator) -> Data:
         """Return the batch with one arc of each contour hidden."""
@@ -171,7 +181,11 @@ class Mirror:
 
     probability: float = 0.5
     joint: ClassVar[bool] = True
-    keeps: ClassVar[Mapping[str, Keeps]] = _all(Keeps.EQUIVARIANT, cd=Keeps.EXACT)
+
+    @property
+    def keeps(self) -> Mapping[str, Keeps]:
+        """Return the promise."""
+        return _all(Keeps.EQUIVARIANT, cd=Keeps.EXACT)
 
     def __call__(self, case: Data, generator: torch.Generator) -> Data:
         """Return the batch with some cases mirrored, labels and conditions included."""
@@ -204,7 +218,11 @@ class Incidence:
 
     count: int = 2
     joint: ClassVar[bool] = True
-    keeps: ClassVar[Mapping[str, Keeps]] = _all(Keeps.EXACT)
+
+    @property
+    def keeps(self) -> Mapping[str, Keeps]:
+        """Return the promise."""
+        return _all(Keeps.EXACT)
 
     def __call__(self, case: Data, generator: torch.Generator) -> Data:
         """Return the batch with ``count`` operating points a case.

@@ -27,7 +27,11 @@ class View(Protocol):
     """
 
     joint: ClassVar[bool]
-    keeps: ClassVar[Mapping[str, Keeps]]
+
+    @property
+    def keeps(self) -> Mapping[str, Keeps]:
+        """Return the promise."""
+        ...
 
     def __call__(self, case: Data, generator: torch.Generator) -> Data:
         """Return a changed copy; the batch itself stays as it is."""

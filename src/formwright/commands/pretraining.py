@@ -14,7 +14,7 @@ def evaluate_pretraining(
     label: str,
     unlabeled: Path | None = None,
     objectives: list[str] | None = None,
-    sizes: list[int] | None = None,
+    sizes: list[str] | None = None,
     seeds: int | None = None,
     steps: int | None = None,
     config: Path | None = None,
@@ -38,7 +38,8 @@ def evaluate_pretraining(
         label: What is to be predicted: a label of the corpus.
         unlabeled: Sections with flows (`formwright corpus flows`), for polars.
         objectives: Names, with commas or one by one; `formwright pretrain --help` lists them.
-        sizes: Numbers of labelled cases; as many as the corpus allows of 50, 200, 1000.
+        sizes: Numbers of labelled cases, with commas or one by one; as many as the corpus allows of
+            50, 200, 1000 if not given.
         seeds: Draws of labelled cases, 5 if not given; fewer make a wide interval.
         steps: Steps of every pretraining.
         config: TOML with any attribute of `EvaluationConfig`; flags go before it.
@@ -56,7 +57,9 @@ def evaluate_pretraining(
     given = read_toml(config) if config else {}
     if "sizes" not in given or sizes:
         most = len(task.parts["train"])
-        given["sizes"] = sizes or [n for n in EvaluationConfig().sizes if n <= most] or [most]
+        given["sizes"] = (
+            numbers(sizes) or [n for n in EvaluationConfig().sizes if n <= most] or [most]
+        )
     given |= {"seeds": seeds} if seeds is not None else {}
     given |= {"pretraining_steps": steps} if steps else {}
     settings = from_mapping(EvaluationConfig, given, where=str(config or "flags"))
@@ -76,6 +79,21 @@ def evaluate_pretraining(
 def split_names(names: list[str] | None) -> list[str]:
     """Return the names, those joined by commas apart."""
     return [part.strip() for name in names or () for part in name.split(",") if part.strip()]
+
+
+def numbers(texts: list[str] | None) -> list[int]:
+    """Return whole numbers, given with commas or one by one.
+
+    Raises:
+        ConfigError: One that is none.
+    """
+    from formwright.datasets.errors import ConfigError
+
+    found = split_names(texts)
+    for text in found:
+        if not text.isdecimal():
+            raise ConfigError(f"--sizes {text!r} is not a whole number; give e.g. 50,200,1000.")
+    return [int(text) for text in found]
 
 
 def show(found) -> None:  # noqa: ANN001
