@@ -12,9 +12,9 @@ In a process that nobody else joined everything here is the identity.
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -33,21 +33,20 @@ def rank() -> int:
     return distributed.get_rank() if world() > 1 else 0
 
 
-@contextmanager
-def processes(device: torch.device) -> Iterator[None]:
+def join(device: torch.device) -> None:
     """Join the processes that ``torchrun`` started, if it started several and nobody did yet.
+
+    They stay joined until the process ends: a group cannot be opened twice with the same addresses.
 
     Args:
         device: Where the tensors are: NCCL connects GPUs, gloo everything else.
     """
     if world() > 1 or int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield
         return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield
-    finally:
-        distributed.destroy_process_group()
+    atexit.register(distributed.destroy_process_group)
 
 
 def local_device(name: str | None, model: nn.Module) -> torch.device:
@@ -108,11 +107,13 @@ def share(rows: Int[Tensor, " batch"]) -> Int[Tensor, " share"]:
 
 
 def fork(generator: torch.Generator) -> torch.Generator:
-    """Return a generator of this process alone; ``generator`` moves alike in all of them."""
+    """Return a generator of this process alone; ``generator`` stays as it is, alike in all."""
     if world() == 1:
         return generator
-    seed = int(torch.randint(2**62, (1,), generator=generator))
-    return torch.Generator().manual_seed(seed + rank())
+    copy = torch.Generator()
+    copy.set_state(generator.get_state())
+    seed = int(torch.randint(2**62, (1,), generator=copy))
+    return copy.manual_seed(seed + rank())
 
 
 def agree(generator: torch.Generator) -> torch.Generator:

@@ -87,10 +87,8 @@ def train(
     """
     path = Path(folder) if folder is not None else None
     start = time.perf_counter()
-    with (
-        _environment(config),
-        distributed.processes(distributed.local_device(config.device, model)),
-    ):
+    distributed.join(distributed.local_device(config.device, model))
+    with _environment(config):
         run = Run(model, config, path)
         resumed_from = run.step
         first = distributed.rank() == 0

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ import torch
 from torch import nn
 
 from formwright.datasets.errors import CheckpointError, ConfigError, TrainingError
+from formwright.surrogate.checkpoints import load_tensors, save_tensors
 from formwright.surrogate.objectives.loss import Loss
-from formwright.surrogate.training import CHECKPOINT, LOG, TrainConfig, train
+from formwright.surrogate.training import CHECKPOINT, LOG, Precision, TrainConfig, train
 
 SCRIPT = """
 import sys, time
@@ -219,3 +221,90 @@ def test_the_schedule_warms_up_and_ends_at_the_floor():
 def test_meaningless_settings_are_refused(bad):
     with pytest.raises(ConfigError, match=next(iter(bad))):
         TrainConfig(**bad)
+
+
+def test_accumulated_gradients_are_those_of_one_larger_batch():
+    x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
+    weights = []
+    for parts in (1, 4):
+        drawn = iter([])
+
+        def step_loss(model, step, generator, parts=parts):
+            nonlocal drawn
+            chunk = next(drawn, None)
+            if chunk is None:
+                drawn = iter(x.chunk(parts))
+                chunk = next(drawn)
+            error = (model(chunk)[:, 0] - chunk.sum(1)).square().mean()
+            return Loss(error, {"mse": error})
+
+        model = linear()
+        result = train(model, step_loss, config(steps=20, accumulate=parts), progress=False)
+        weights.append((model.weight.detach(), result.history[-1]["mse"]))
+    assert torch.allclose(weights[0][0], weights[1][0], atol=1e-5)
+    assert weights[0][1] == pytest.approx(weights[1][1], rel=1e-3)
+
+
+def test_products_are_in_bfloat16_where_asked_and_weights_in_float32():
+    seen = []
+
+    def step_loss(model, step, generator):
+        x = torch.randn(8, 3, generator=generator)
+        y = model(x)
+        seen.append(y.dtype)
+        return Loss(y.float().square().mean(), {})
+
+    model = linear()
+    train(model, step_loss, config(steps=2, precision=Precision.BFLOAT16), progress=False)
+    train(model, step_loss, config(steps=2), progress=False)
+    assert seen == [torch.bfloat16] * 2 + [torch.float32] * 2
+    assert model.weight.dtype is torch.float32
+
+
+def test_what_follows_an_update_hears_how_far_the_run_is():
+    heard = []
+    train(linear(), regression, config(steps=4), progress=False, after_update=heard.append)
+    assert heard == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_settings_that_older_checkpoints_lack_count_as_defaults(tmp_path):
+    train(linear(), regression, config(steps=2), tmp_path, progress=False)
+    tensors, header = load_tensors(tmp_path / CHECKPOINT)
+    for name in ("accumulate", "precision", "device", "tensorboard"):
+        del header["config"][name]
+    save_tensors(tmp_path / CHECKPOINT, tensors, header)
+    assert train(linear(), regression, config(steps=2), tmp_path, progress=False).resumed_from == 2
+    with pytest.raises(CheckpointError, match="accumulate = 1 there, 2 asked"):
+        train(linear(), regression, config(steps=2, accumulate=2), tmp_path, progress=False)
+
+
+def test_tensorboard_is_asked_for_by_name_where_it_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ConfigError, match=r"pip install 'formwright\[tensorboard\]'"):
+        train(linear(), regression, config(steps=2, tensorboard=True), tmp_path, progress=False)
+
+
+def test_tensorboard_gets_every_figure(tmp_path, monkeypatch):
+    written = []
+
+    class SummaryWriter:
+        def __init__(self, folder, purge_step):
+            written.append(("open", Path(folder).name, purge_step))
+
+        def add_scalar(self, name, value, step):
+            written.append((name, step))
+
+        def add_text(self, name, text, step):
+            written.append((name, text))
+
+        def close(self):
+            written.append("closed")
+
+    fake = types.SimpleNamespace(SummaryWriter=SummaryWriter)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", fake)
+    asked = config(steps=20, tensorboard=True)
+    train(
+        linear(), regression, asked, tmp_path, progress=False, watch=lambda step: {"alarm": "low"}
+    )
+    assert written[0] == ("open", "tensorboard", 1) and written[-1] == "closed"
+    assert ("loss", 20) in written and ("alarm", "low") in written
