@@ -5,7 +5,7 @@ Every point goes its own way (own damping, own end), so a batch gives what a loo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Final
 
 import torch
@@ -26,30 +26,32 @@ from formwright.datasets.solvers.newton import Move, State
 from formwright.datasets.solvers.repair import repair
 from formwright.datasets.solvers.vortex_panels import Flow
 
-TAIL: Final = 3
 CYCLING: Final = 6
 SETTLED: Final = 1.0
 JUMPED: Final = 1e-2
 WILD: Final = 8.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
-    """Stations a side, Newton steps at most, tolerance on the largest relative change."""
-
-    stations: int
-    steps: int
-    tolerance: float
-
-
 def solve(
-    flow: Flow, conditions: Conditions, settings: Settings
+    flow: Flow,
+    conditions: Conditions,
+    share: Float[Tensor, " stations"],
+    *,
+    steps: int,
+    tolerance: float,
 ) -> tuple[State, Float[Tensor, " points"]]:
-    """Return the state of every point and the relative change that its last step asked for."""
-    share = interaction.shares(settings.stations, flow.nodes)
+    """Return the state of every point and the change that its last step asked for.
+
+    Args:
+        flow: Panels, one row a point.
+        conditions: Operating points.
+        share: Where the stations of the sides lie, of ``interaction.shares``.
+        steps: Newton steps at most.
+        tolerance: On the largest change, over the largest that one step may make.
+    """
     with torch.no_grad():
         state = start(flow, conditions, share)
-        state, change = _iterate(flow, conditions, state, share, settings)
+        state, change = _iterate(flow, conditions, state, share, steps, tolerance)
     inputs = (flow.nodes, conditions.alpha, conditions.reynolds, conditions.ncrit)
     if torch.is_grad_enabled() and any(t.requires_grad for t in inputs):
         state = _moved(state, newton.step(flow, conditions, state, share))
@@ -77,26 +79,27 @@ def start(flow: Flow, conditions: Conditions, share: Tensor) -> State:
         conditions.ncrit,
         start=boundary_layer.join(sides),
     )
-    free = torch.full((len(stop), 2), len(share) - TAIL, device=stop.device)
+    free = torch.full((len(stop), 2), len(share) - newton.TAIL, device=stop.device)
     return State(sides, wake, stop, free)
 
 
 def _iterate(
-    flow: Flow, conditions: Conditions, state: State, share: Tensor, settings: Settings
+    flow: Flow,
+    conditions: Conditions,
+    state: State,
+    share: Tensor,
+    steps: int,
+    tolerance: float,
 ) -> tuple[State, Tensor]:
-    """Step every point until it converges; those that do not are marched anew now and then."""
+    """Step every point until it converges; every other late step is halved, against cycles."""
     count = len(state.stop)
     change = torch.full((count,), torch.inf, dtype=share.dtype, device=share.device)
     active = torch.arange(count, device=share.device)
-    where, here, part, begin = flow, conditions, state, state
-    for k in range(settings.steps):
-        if k == settings.steps // 2:
-            part = _map(lambda t: t[active], begin)  # noqa: B023
-        size_of_step = 0.5 if k % (settings.steps // 2) >= CYCLING and k % 2 else 1.0
-        wild = WILD if k < settings.steps // 2 else 1e9
-        new, size = _advance(where, here, part, share, (size_of_step, wild))
-        state, change = _keep_best(state, change, active, (part, new), size, settings.tolerance)
-        going = (size > settings.tolerance).nonzero()[:, 0]
+    where, here, part = flow, conditions, state
+    for k in range(steps):
+        new, size = _advance(where, here, part, share, 0.5 if k >= CYCLING and k % 2 else 1.0)
+        state, change = _keep_best(state, change, active, (part, new), size, tolerance)
+        going = (size > tolerance).nonzero()[:, 0]
         if not len(going):
             break
         part = new
@@ -124,18 +127,14 @@ def _keep_best(
 
 
 def _advance(
-    flow: Flow,
-    conditions: Conditions,
-    state: State,
-    share: Tensor,
-    damping: tuple[float, float] = (1.0, WILD),
+    flow: Flow, conditions: Conditions, state: State, share: Tensor, damping: float = 1.0
 ) -> tuple[State, Tensor]:
     """Make one damped Newton step and put transition back in order; return its size too."""
     last = _transition_interval(flow, conditions, state, share)
     move = newton.step(flow, conditions, state, share)
     size = _size(state, move, last)
     moved = _moved(state, _limited(state, move, size, damping))
-    moved = moved._replace(trip=(last + 2).clamp_max(len(share) - TAIL))
+    moved = moved._replace(trip=(last + 2).clamp_max(len(share) - newton.TAIL))
     jump = (_transition_interval(flow, conditions, moved, share) - last).abs().amax(-1)
     unsettled = (size > SETTLED) | (jump > 1)
     size = torch.where(jump > 0, size.clamp_min(JUMPED), size)
@@ -147,7 +146,7 @@ def _advance(
             _map(lambda t: t[index], moved),
             share,
             last[index],
-            len(share) - TAIL,
+            len(share) - newton.TAIL,
         )
         moved = _placed(moved, part, index)
     return moved, size
@@ -206,9 +205,9 @@ def _size(state: State, move: Move, transition: Tensor) -> Tensor:
     return torch.maximum(*sizes).nan_to_num(torch.inf)
 
 
-def _limited(state: State, move: Move, size: Tensor, damping: tuple[float, float]) -> Move:
+def _limited(state: State, move: Move, size: Tensor, damping: float) -> Move:
     """Return the step shortened to what one step may do: as a whole, and what is wild by itself."""
-    weight = (damping[0] / size.clamp(1.0, damping[1])).nan_to_num(0.0)
+    weight = (damping / size.clamp(1.0, WILD)).nan_to_num(0.0)
 
     def limit(layer: Layer, change: Tensor, speed: Tensor) -> tuple[Tensor, Tensor]:
         w = weight.reshape(-1, *(1,) * (speed.ndim - 1))

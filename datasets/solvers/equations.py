@@ -86,7 +86,7 @@ def residuals(a: Station, b: Station, over: Interval) -> Tensor:
     """Return momentum, kinetic energy and lag residuals from a to b, stacked first."""
     d_speed = b.log_speed - a.log_speed
     bend = ((b.shape - 1.0) / (a.shape - 1.0)).log()
-    sharp = 5.0 if b.laminar is None else 1.0
+    sharp = 1.0 if b.laminar is None else 5.0
     weight = 1.0 - 0.5 * torch.exp(-bend.square() * (sharp / b.shape.square()))
     first, second = _mixed(a, over.fraction), _mixed(b, over.fraction)
     shape = 0.5 * (a.shape + b.shape)

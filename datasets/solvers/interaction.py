@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from formwright.datasets.solvers.spline import bracket, hermite, linear, slopes
+from formwright.datasets.solvers.spline import bracket, hermite, hermite_rows, linear, slopes
 from formwright.datasets.solvers.vortex_panels import Flow
 
-STATION_ANGLES: Final = (0.08, 0.85 * math.pi)
+LAST_ANGLE: Final = 0.85 * math.pi
 DEAD_AIR_LENGTH: Final = 2.5
 TINY: Final = 1e-12
 
@@ -61,9 +61,13 @@ class Answers(NamedTuple):
     stop: Float[Tensor, "points speeds"]
 
 
-def shares(stations: int, like: Tensor) -> Float[Tensor, " stations"]:
-    """Return the stations' share of the way from the stagnation point to the trailing edge."""
-    angle = torch.linspace(*STATION_ANGLES, stations + 1, dtype=like.dtype, device=like.device)
+def shares(stations: int, crowding: float, like: Tensor) -> Float[Tensor, " stations"]:
+    """Return the stations' share of the way from the stagnation point to the trailing edge.
+
+    They follow a cosine from the angle ``crowding`` (radians) on: the smaller, the denser the
+    stations are at the stagnation point.
+    """
+    angle = torch.linspace(crowding, LAST_ANGLE, stations + 1, dtype=like.dtype, device=like.device)
     cosine = angle.cos()
     return ((cosine[0] - cosine) / (cosine[0] - cosine[-1]))[1:]
 
@@ -190,11 +194,6 @@ def _hermite_rows(flow: Flow, stop: Tensor, share: Tensor) -> Float[Tensor, "poi
     """Return the matrix from node speeds to speeds at the stations and at the stagnation point."""
     arc, _ = station_arc(flow, stop, share)
     at = torch.cat([arc.flatten(1), stop[:, None]], -1)
-    count, n = at.shape[1], flow.arc.shape[1]
-    unit = torch.eye(n, dtype=at.dtype, device=at.device)
-    knots = flow.arc[:, None].expand(-1, n, -1)
-    slope = slopes(knots, unit.expand(len(at), n, n))
-    rows = hermite(knots, unit.expand_as(slope), slope, at[:, None].expand(-1, n, count))
-    sign = torch.ones(count, 1, dtype=at.dtype, device=at.device)
-    sign[count // 2 : -1] = -1.0
-    return rows.transpose(1, 2) * sign
+    sign = torch.ones(at.shape[1], 1, dtype=at.dtype, device=at.device)
+    sign[len(share) : -1] = -1.0
+    return hermite_rows(flow.arc, at) * sign

@@ -8,7 +8,7 @@ carries exact gradients (implicit function theorem).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,6 +24,9 @@ from formwright.datasets.solvers.closure import STAGNATION_SHAPE
 from formwright.datasets.solvers.equations import Amplification
 from formwright.datasets.solvers.interaction import Conditions
 from formwright.datasets.solvers.vortex_panels import Flow
+
+TAIL: Final = 3
+"""The last stations of a side are turbulent whatever N says; laminar ones would separate."""
 
 
 class State(NamedTuple):

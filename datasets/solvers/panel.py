@@ -16,7 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -25,13 +25,15 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from formwright.datasets.errors import ConditionError, SectionError
-from formwright.datasets.solvers import coupling, vortex_panels
+from formwright.datasets.solvers import coupling, interaction, vortex_panels
 from formwright.datasets.solvers.interaction import Conditions
 from formwright.datasets.solvers.readout import Readout, read_out
 from formwright.datasets.solvers.result import Result
+from formwright.datasets.solvers.vortex_panels import Flow
 
 VERSION: Final = "panel 1"
 LABELS: Final = ("cl", "cd", "cm", "xtr_top", "xtr_bottom")
+CROWDING: Final = (0.05, 0.08, 0.035)
 MAX_ALPHA_DEG: Final = 45.0
 MAX_MACH: Final = 0.6
 SEPARATION_LIMIT: Final = 0.75
@@ -59,7 +61,7 @@ def analyse(
     *,
     panels: int = 140,
     stations: int = 48,
-    steps: int = 32,
+    steps: int = 24,
     tolerance: float = 1e-5,
     chunk: int = 128,
 ) -> PanelSolution:
@@ -72,7 +74,7 @@ def analyse(
         ncrit: Critical amplification; 9 by default.
         mach: Free-stream Mach number; 0 by default.
         panels: Even number of panels on the contour. Good values: 100-200.
-        stations: Of the boundary layer on each side. Good values: 48-80.
+        stations: Of the boundary layer on each side. Good values: 48-64.
         steps: At most so many Newton steps.
         tolerance: On the last step, over the largest step allowed.
         chunk: Points solved at once.
@@ -84,21 +86,43 @@ def analyse(
     alpha, reynolds = alpha_deg.to(torch.float64), reynolds.to(torch.float64)
     ncrit = torch.full_like(alpha, 9.0) if ncrit is None else ncrit.to(torch.float64)
     mach = torch.zeros_like(alpha) if mach is None else mach.to(torch.float64)
-    settings = coupling.Settings(stations=stations, steps=steps, tolerance=tolerance)
     flow = vortex_panels.flow(vortex_panels.repanel(pos, panels))
     section = torch.arange(len(pos), device=pos.device).repeat_interleave(alpha.shape[1])
     conditions = Conditions(torch.deg2rad(alpha).flatten(), reynolds.flatten(), ncrit.flatten())
+    layouts = [interaction.shares(stations, crowding, pos) for crowding in CROWDING]
+    limits = {"steps": steps, "tolerance": tolerance}
     parts = []
     for index in torch.arange(alpha.numel(), device=pos.device).split(chunk):
         here, there = flow.take(section[index]), conditions.take(index)
-        state, change = coupling.solve(here, there, settings)
-        labels = read_out(here, there, mach.flatten()[index], state)
-        values = {f.name: getattr(labels, f.name) for f in fields(labels)}
-        converged = change < tolerance
-        parts.append(PanelSolution(**values, change=change, converged=converged))
-    names = [f.name for f in fields(PanelSolution)]
-    joined = {n: torch.cat([getattr(p, n) for p in parts]) for n in names}
-    return PanelSolution(**{n: t.unflatten(0, alpha.shape) for n, t in joined.items()})
+        parts.append(_attempts(here, there, mach.flatten()[index], layouts, limits))
+    return PanelSolution(
+        **{n: torch.cat([p[n] for p in parts]).unflatten(0, alpha.shape) for n in parts[0]}
+    )
+
+
+def _attempts(
+    flow: Flow, conditions: Conditions, mach: Tensor, layouts: list[Tensor], limits: dict[str, Any]
+) -> dict[str, Tensor]:
+    """Return what ``PanelSolution`` holds; points that fail are tried with the next layout."""
+    best = _attempt(flow, conditions, mach, layouts[0], limits)
+    for share in layouts[1:]:
+        index = (~best["converged"]).nonzero()[:, 0]
+        if not len(index):
+            break
+        again = _attempt(flow.take(index), conditions.take(index), mach[index], share, limits)
+        better = (again["change"] < best["change"][index]).nonzero()[:, 0]
+        index = index[better]
+        best = {n: t.index_copy(0, index, again[n][better]) for n, t in best.items()}
+    return best
+
+
+def _attempt(
+    flow: Flow, conditions: Conditions, mach: Tensor, share: Tensor, limits: dict[str, Any]
+) -> dict[str, Tensor]:
+    state, change = coupling.solve(flow, conditions, share, **limits)
+    labels = read_out(flow, conditions, mach, state, share)
+    values = {f.name: getattr(labels, f.name) for f in fields(labels)}
+    return {**values, "change": change, "converged": change < limits["tolerance"]}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,7 +131,7 @@ class Panel:
 
     Attributes:
         panels: Even number of panels on the contour. Good values: 100-200.
-        stations: Of the boundary layer on each side. Good values: 48-80.
+        stations: Of the boundary layer on each side. Good values: 48-64.
         steps: At most so many Newton steps.
         tolerance: On the last step, over the largest step allowed.
         separation_limit: Turbulent separation upstream of this x/c is refused.
@@ -116,7 +140,7 @@ class Panel:
 
     panels: int = 140
     stations: int = 48
-    steps: int = 32
+    steps: int = 24
     tolerance: float = 1e-5
     separation_limit: float = SEPARATION_LIMIT
     batch: int = 32

@@ -24,7 +24,7 @@ class Readout:
         cl: Lift coefficient.
         cd: Drag coefficient.
         cm: Moment coefficient about the quarter chord, nose up positive.
-        xtr_top: Transition on the upper surface, x/c; 1 where there is none.
+        xtr_top: Transition on the upper surface, x/c; 1 where only the trailing edge forces it.
         xtr_bottom: The same below.
         separation_top: Where the turbulent layer above separates, x/c; 1 where it does not.
         separation_bottom: The same below.
@@ -51,9 +51,10 @@ class Readout:
     friction: Float[Tensor, "*points 2 32"]
 
 
-def read_out(flow: Flow, conditions: Conditions, mach: Tensor, state: State) -> Readout:
+def read_out(
+    flow: Flow, conditions: Conditions, mach: Tensor, state: State, share: Tensor
+) -> Readout:
     """Return labels and fields, one row a point."""
-    share = interaction.shares(state.sides.shape.shape[-1], flow.nodes)
     flux = newton.fluxes(flow, state)
     speed = interaction.speeds(flow, conditions.alpha, state.stop, *flux, share).nodes
     pressure = karman_tsien(1.0 - speed.square(), mach[:, None])
@@ -129,6 +130,8 @@ def _events(
     friction = at.laminar.friction + rough * (at.turbulent.friction - at.laminar.friction)
     step = distance[..., 1:] - distance[..., :-1]
     laminar = distance[..., 0] + ((1.0 - fraction) * step).sum(-1)
+    whole = (fraction <= 0).sum(-1) >= fraction.shape[-1] + 1 - newton.TAIL
+    laminar = torch.where(whole, distance[..., -1], laminar)
     apart = (friction < 0) & (rough.cumsum(-1) > 6.0)
     first = apart.to(step.dtype).argmax(-1, keepdim=True)
     separated = distance.gather(-1, first)[..., 0]

@@ -96,3 +96,35 @@ def linear(knots: Tensor, values: Tensor, at: Tensor) -> Tensor:
     x1, x2 = knots.gather(-1, left), knots.gather(-1, left + 1)
     y1, y2 = values.gather(-1, left), values.gather(-1, left + 1)
     return y1 + (y2 - y1) * (at - x1) / (x2 - x1)
+
+
+def hermite_rows(knots: Tensor, at: Tensor) -> Tensor:
+    """Return the matrix (..., points, knots) by which ``hermite`` with ``slopes`` maps values."""
+    left = bracket(knots, at)
+    h = knots.gather(-1, left + 1) - knots.gather(-1, left)
+    t = (at - knots.gather(-1, left)) / h
+    smooth = t.square() * (3.0 - 2.0 * t)
+    rows = at.new_zeros(*at.shape, knots.shape[-1])
+    rows.scatter_add_(-1, left[..., None], (1.0 - smooth)[..., None])
+    rows.scatter_add_(-1, left[..., None] + 1, smooth[..., None])
+    start, weights = _slope_weights(knots)
+    factors = (t * (1.0 - t).square() * h, t.square() * (t - 1.0) * h)
+    three = torch.arange(3, device=at.device)
+    for index, factor in zip((left, left + 1), factors, strict=True):
+        gathered = weights.gather(-2, index[..., None].expand(*index.shape, 3))
+        rows.scatter_add_(-1, start[index][..., None] + three, factor[..., None] * gathered)
+    return rows
+
+
+def _slope_weights(knots: Tensor) -> tuple[Tensor, Tensor]:
+    """Return of each knot the first of the three knots its slope needs, and their weights."""
+    step = knots[..., 1:] - knots[..., :-1]
+    left, right = step[..., :-1], step[..., 1:]
+    before, after = right / (left * (left + right)), left / (right * (left + right))
+    inner = torch.stack([-before, before - after, after], -1)
+    zero = torch.zeros_like(step[..., 0])
+    first = torch.stack([-2.0 / step[..., 0], 2.0 / step[..., 0], zero], -1) - inner[..., 0, :]
+    last = torch.stack([zero, -2.0 / step[..., -1], 2.0 / step[..., -1]], -1) - inner[..., -1, :]
+    count = knots.shape[-1]
+    start = (torch.arange(count, device=knots.device) - 1).clamp(0, count - 3)
+    return start, torch.cat([first[..., None, :], inner, last[..., None, :]], -2)

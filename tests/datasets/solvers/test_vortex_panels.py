@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from formwright.datasets.airfoils import naca
 from formwright.datasets.solvers import interaction, vortex_panels
-from formwright.datasets.solvers.spline import CubicSpline, hermite, linear, slopes
+from formwright.datasets.solvers.spline import CubicSpline, hermite, hermite_rows, linear, slopes
 
 
 def karman_trefftz(points=400, centre=complex(-0.1, 0.1), angle_deg=15.0):
@@ -94,7 +94,7 @@ def test_jacobian_of_the_outer_flow_is_exact():
     generator = torch.Generator().manual_seed(0)
     flow = vortex_panels.flow(vortex_panels.repanel(naca("2412").pos[None], 80))
     alpha = torch.tensor([0.07], dtype=torch.float64)
-    share = interaction.shares(20, flow.nodes)
+    share = interaction.shares(20, 0.05, flow.nodes)
     stop = interaction.first_stagnation(flow, alpha)
     flux = 0.01 * torch.rand(1, 2, 20, generator=generator, dtype=torch.float64)
     wake = 0.01 * torch.rand(1, flow.wake_arc.shape[1], generator=generator, dtype=torch.float64)
@@ -123,6 +123,9 @@ def test_interpolations_reproduce_what_they_can(seed):
     wanted = 1.0 + 2.0 * at - 3.0 * at.square()
     found = hermite(knots, parabola, slopes(knots, parabola), at)
     assert torch.allclose(found, wanted, atol=1e-9, rtol=1e-9)
+    values = torch.rand(1, 12, generator=generator, dtype=torch.float64)
+    found = (hermite_rows(knots, at) @ values[..., None])[..., 0]
+    assert torch.allclose(found, hermite(knots, values, slopes(knots, values), at), atol=1e-9)
     assert torch.allclose(linear(knots, 2.0 * knots, at), 2.0 * at, atol=1e-12)
     spline = CubicSpline.natural(knots, torch.stack([knots, parabola], -1))
     assert torch.allclose(spline(at)[..., 0], at, atol=1e-9)
