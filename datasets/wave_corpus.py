@@ -23,7 +23,15 @@ from formwright.datasets.config import to_mapping
 from formwright.datasets.errors import ConfigError, CorpusError
 from formwright.datasets.fields import FieldRuns
 from formwright.datasets.spectral import Grid
-from formwright.datasets.waves import Burgers, Equation, Flow2D, KdV, KuramotoSivashinsky, simulate
+from formwright.datasets.waves import (
+    Burgers,
+    Equation,
+    Flow2D,
+    KdV,
+    KuramotoSivashinsky,
+    simulate,
+)
+from formwright.datasets.waves import equation as named
 from formwright.datasets.well_runs import WellRuns, open_runs
 from formwright.datasets.well_write import read_header, write_well
 
@@ -115,29 +123,37 @@ RECIPES: Final[Mapping[str, WaveCorpus]] = {
         parameters={"viscosity": (0.5, 2.0)},
         amplitude=(0.5, 0.5),
         length=64.0,
+        frames=64,
         interval=0.5,
-        substeps=5,
         spin_up=120,
+        keep_every=1,
     ),
     "kdv": WaveCorpus(
         equation=KdV(),
         parameters={"dispersion": (0.5, 2.0)},
         amplitude=(0.3, 1.0),
         length=32.0,
-        interval=0.1,
+        frames=64,
         substeps=10,
+        keep_every=1,
     ),
     "flow2d": WaveCorpus(
         equation=Flow2D(),
-        parameters={"viscosity": (2e-3, 0.05), "drag": (0.1, 0.1), "forcing": (1.0, 1.0)},
-        amplitude=(4.0, 4.0),
+        parameters={"viscosity": (0.01, 0.1), "drag": (0.1, 0.1), "forcing": (1.0, 1.0)},
+        amplitude=(3.0, 3.0),
         points=64,
-        frames=32,
-        interval=0.1,
-        substeps=5,
         runs=1024,
     ),
 }
+
+
+def recipe_of(equation: str) -> WaveCorpus:
+    """Return the shipped recipe of an equation.
+
+    Raises:
+        UnknownNameError: There is none of that name.
+    """
+    return RECIPES[named(equation).kind]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,7 @@ HELP: Final = """Generate and inspect corpora: cases, labels and their provenanc
 ```text
 formwright corpus polars --out corpora/polars --sections 5000
 formwright corpus flows --out corpora/flows --sections 4096
+formwright corpus waves --out corpora/burgers --equation burgers --runs 4096
 formwright corpus info corpora/polars
 ```
 """
@@ -115,6 +116,58 @@ def flows(
         for done in generate_flows(recipe, out):
             bar.update(task, completed=done)
     print(f"{recipe.sections:,} sections: {out}")
+
+
+@app.command
+def waves(
+    *,
+    out: Path,
+    equation: str,
+    runs: int | None = None,
+    seed: int | None = None,
+    split: Literal["train", "validation", "test"] | None = None,
+    config: Path | None = None,
+) -> None:
+    """Compute runs of an unsteady equation from random initial states, by a spectral solver.
+
+    ```text
+    formwright corpus waves --equation burgers --runs 4096 --out corpora/burgers
+    formwright corpus waves --equation flow2d --runs 256 --split test --out corpora/flow
+    ```
+
+    The files are HDF5 in The Well's layout; the parameters of each run are its labels. Run the same
+    command again to go on after a stop.
+
+    Args:
+        out: The corpus's folder.
+        equation: `burgers`, `kuramoto-sivashinsky`, `kdv` or `flow2d`.
+        runs: How many.
+        seed: Of everything random.
+        split: Runs of different splits are drawn apart.
+        config: TOML with any attribute of `WaveCorpus`; flags go before it.
+    """
+    from rich.progress import Progress
+
+    from formwright.datasets.config import from_mapping, read_toml, to_mapping
+    from formwright.datasets.wave_corpus import WaveCorpus, generate_waves, recipe_of
+    from formwright.datasets.well_write import read_header
+
+    values: dict[str, Any] = to_mapping(recipe_of(equation))
+    values |= {} if config is None else read_toml(config)
+    flags = {"runs": runs, "seed": seed, "split": split}
+    values |= {name: value for name, value in flags.items() if value is not None}
+    recipe = from_mapping(WaveCorpus, values, where=str(config or "the recipe"))
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("runs", total=recipe.runs)
+        for done in generate_waves(recipe, out):
+            bar.update(task, completed=done)
+    paths = sorted(out.glob(f"waves-{recipe.split}-*.hdf5"))
+    failures = [reason for path in paths for reason in read_header(path)["failures"]]
+    print(f"{recipe.runs - len(failures):,} runs: {out}")
+    for reason in failures[:5]:
+        print(f"left out: {reason}")
+    if len(failures) > 5:
+        print(f"left out: {len(failures) - 5:,} more; the files name them")
 
 
 @app.command
