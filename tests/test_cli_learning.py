@@ -129,6 +129,48 @@ def test_unlabeled_flows_pretrain_an_encoder(home: Path) -> None:
     assert main(["finetune", *arguments]) == 0
 
 
+@pytest.mark.parametrize("name", ["visreg", "simsiam", "masked", "denoise", "flow-predict"])
+def test_every_sort_of_objective_is_reached_by_name(name: str, home: Path, tmp_path: Path) -> None:
+    if not (home / "few").exists():
+        assert main(["corpus", "flows", "--out", str(home / "few"), "--sections", "8"]) == 0
+    (tmp_path / "few.toml").write_text(
+        'batch_cases = 4\nviews = [{kind = "incidence", count = 2}]\n'
+    )
+    arguments = ["--flows", str(home / "few"), "--out", str(tmp_path / "pre"), "--steps", "1"]
+    arguments += ["--config", str(tmp_path / "few.toml"), "--quiet", "--objective", name]
+    assert main(["pretrain", *arguments]) == 0
+    saved = json.loads((tmp_path / "pre" / "pretrain.json").read_text())["config"]
+    assert saved["views"] == [{"view": "Incidence", "kind": "incidence", "count": 2}]
+    assert name in json.dumps(saved["pretext"])
+
+
+def test_the_help_lists_every_objective(capsys: pytest.CaptureFixture[str]) -> None:
+    from formwright.surrogate.named import Kind, names
+
+    assert main(["pretrain", "--help"]) == 0
+    shown = capsys.readouterr().out
+    for name in {*names(Kind.SECTIONS), *names(Kind.RUNS)}:
+        assert name in shown
+
+
+def test_objectives_that_do_not_exist_and_double_questions_are_refused(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pretext.toml").write_text('[pretext]\nkind = "view-match"\n')
+    if not (home / "few").exists():
+        assert main(["corpus", "flows", "--out", str(home / "few"), "--sections", "8"]) == 0
+    given = ["pretrain", "--flows", str(home / "few"), "--out", str(tmp_path / "x")]
+    assert main([*given, "--objective", "visrag"]) == 2
+    assert "Did you mean 'visreg'" in capsys.readouterr().err
+    config = ["--config", str(tmp_path / "pretext.toml")]
+    assert main([*given, "--objective", "visreg", *config]) == 2
+    assert "not both" in capsys.readouterr().err
+    assert main(["pretrain", "--out", str(tmp_path / "x")]) == 2
+    assert "one of them" in capsys.readouterr().err
+    assert main(["pretrain", "--runs", str(home), "--out", str(tmp_path / "x")]) == 2
+    assert "--label viscosity" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["pretrain", "finetune"])
 def test_an_unknown_key_is_refused_with_a_suggestion(
     command: str, home: Path, capsys: pytest.CaptureFixture[str]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 import torch
 from torch import Tensor
@@ -50,10 +50,12 @@ class Repanel:
     the shape moves by less than 5e-5 chord where the old contour has 100 points a side.
 
     Attributes:
+        kind: Its name in a configuration file.
         fewest: Least points a side.
         most: Most points a side.
     """
 
+    kind: Literal["repanel"] = "repanel"
     fewest: int = 60
     most: int = 160
     joint: ClassVar[bool] = False
@@ -89,11 +91,13 @@ class ManufacturingNoise:
     transition labels are forbidden.
 
     Attributes:
+        kind: Its name in a configuration file.
         waviness: Root mean square of the waves, chords.
         roughness: Standard deviation of the white part, chords.
         waves: Gaussian bumps that a contour's waviness is made of.
     """
 
+    kind: Literal["manufacturing-noise"] = "manufacturing-noise"
     waviness: float = 2e-4
     roughness: float = 1e-5
     waves: int = 8
@@ -137,10 +141,12 @@ class PartialContour:
     arc lies on one side and ends before the nose, which the stations of encoders are counted from.
 
     Attributes:
+        kind: Its name in a configuration file.
         least: Least hidden fraction of the arc length of the side.
         most: Largest one.
     """
 
+    kind: Literal["partial-contour"] = "partial-contour"
     least: float = 0.2
     most: float = 0.6
     joint: ClassVar[bool] = False
@@ -176,9 +182,11 @@ class Mirror:
     (every pair of attributes ``*_top`` and ``*_bottom``), drag stays.
 
     Attributes:
+        kind: Its name in a configuration file.
         probability: Of each case to be mirrored.
     """
 
+    kind: Literal["mirror"] = "mirror"
     probability: float = 0.5
     joint: ClassVar[bool] = True
 
@@ -213,9 +221,11 @@ class Incidence:
     """The same section at others of its operating points, each with its own labels and fields.
 
     Attributes:
+        kind: Its name in a configuration file.
         count: Operating points kept of each case, drawn without replacement.
     """
 
+    kind: Literal["incidence"] = "incidence"
     count: int = 2
     joint: ClassVar[bool] = True
 

@@ -10,51 +10,82 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from formwright.surrogate.evaluate import Scores
+    from formwright.surrogate.pretexts import Pretext
+    from formwright.surrogate.pretrain import PretrainConfig
 
 T = TypeVar("T")
 
 
 def pretrain(
     *,
-    flows: Path,
     out: Path,
+    flows: Path | None = None,
+    runs: Path | None = None,
+    label: str | None = None,
+    objective: str | None = None,
     steps: int | None = None,
     seed: int | None = None,
     config: Path | None = None,
     quiet: bool = False,
 ) -> None:
-    """Pretrain an encoder on unlabeled sections and their flows.
+    """Pretrain an encoder without labels: on sections and their flows, or on unsteady runs.
 
     ```text
     formwright corpus flows --out corpora/flows --sections 4096
     formwright pretrain --flows corpora/flows --out runs/pretrained
     formwright finetune --corpus corpora/polars --pretrained runs/pretrained --out runs/mine
+
+    formwright corpus waves --equation burgers --runs 3000 --out corpora/burgers
+    formwright pretrain --runs corpora/burgers --label viscosity --objective visreg --out runs/b
+    torchrun --nproc-per-node 2 -m formwright pretrain --flows corpora/flows --out runs/two
     ```
 
+    Objectives. The view decides more than the objective does: try `vicreg` first, then views, then
+    the others.
+
+    | name | asks for | good for |
+    | --- | --- | --- |
+    | `vicreg` | two views alike, every dimension alive and of its own | the first to try |
+    | `barlow-twins` | dimensions that agree between views, not with each other | wide embeddings |
+    | `simclr` | the other view of a case among the batch | batches of 256 or more, no near copies |
+    | `siamese` | pairs close, all others a margin apart | a plain baseline; bounded repulsion |
+    | `lejepa` | two views alike, embeddings Gaussian | one weight to tune; small embeddings |
+    | `visreg` | the same, scale and shape apart | small or skewed corpora |
+    | `byol` | what a slow copy says of the other view | large corpora; may collapse on small |
+    | `simsiam` | the other view's embedding, held still | as `byol`, half the memory |
+    | `jepa` | the embedding of a later time or a hidden part | states and control, not constants |
+    | `masked` | the values of hidden arcs or patches | fields to be predicted point by point |
+    | `denoise` | the noise that was added | atoms, fields |
+    | `flow-predict` | the flow at the operating point (sections) | a cheap solver as a teacher |
+
     Run the same command again to go on after a stop. An alarm in the log says if the embedding
-    collapses.
+    collapses. `formwright evaluate-pretraining` measures whether any of it pays.
 
     Args:
-        flows: Folder of the unlabeled corpus.
         out: Folder for the weights, the log and the checkpoint.
+        flows: Folder of sections with flows (`formwright corpus flows`).
+        runs: Folder of unsteady runs (`formwright corpus waves`).
+        label: With `--runs`: what the encoder will serve; views that destroy it are refused.
+        objective: A name of the table, with the settings that suit the data; others in `--config`.
         steps: Steps of training.
         seed: Of everything random.
         config: TOML with any attribute of `PretrainConfig`; flags go before it.
         quiet: Show no progress bar.
     """
-    from formwright.surrogate.flow_corpus import read_flows
-    from formwright.surrogate.polar import PolarConfig
-    from formwright.surrogate.pretrain import PretrainConfig
+    from formwright.surrogate.named import pretext_of, sections_or_runs
     from formwright.surrogate.pretrain import pretrain as train
 
-    settings = settings_of(PretrainConfig, config, steps, seed)
+    values = pretraining_values(config, objective)
+    network, data, base, kind = sections_or_runs(flows, runs, label)
+    pretext = None if objective is None else pretext_of(objective, kind)
+    settings = pretraining_settings(base, values, steps, seed, pretext)
     seed_everything(settings.train.seed)
     result = train(
-        PolarConfig().network(),
-        read_flows(flows),
+        network(),
+        data,
         settings,
         out,
-        provenance={"flows": str(flows)},
+        provenance={kind.value: str(flows or runs)},
         progress=not quiet,
     )
     print(f"{result.steps} steps in {result.seconds:.0f} s: {out}")
@@ -181,6 +212,48 @@ def settings_of(kind: type[T], config: Path | None, steps: int | None, seed: int
     given = {name: value for name, value in flags.items() if value is not None}
     loop = {**to_mapping(kind()).get("train", {}), **values.get("train", {}), **given}
     return from_mapping(kind, {**values, "train": loop}, where=str(config or "the flags"))
+
+
+def pretraining_values(config: Path | None, objective: str | None) -> dict[str, Any]:
+    """Return what a file says of a pretraining.
+
+    Raises:
+        ConfigError: An unknown key, or the question is asked in the file and in a flag.
+    """
+    from formwright.datasets.config import from_mapping, read_toml
+    from formwright.datasets.errors import ConfigError
+    from formwright.surrogate.pretrain import PretrainConfig
+
+    values = {} if config is None else read_toml(config)
+    known = {name: value for name, value in values.items() if name != "views"}
+    from_mapping(PretrainConfig, known, where=str(config))
+    if objective is not None and "pretext" in values:
+        raise ConfigError("give --objective, or [pretext] in the file of --config, not both.")
+    return values
+
+
+def pretraining_settings(
+    base: PretrainConfig,
+    values: dict[str, Any],
+    steps: int | None,
+    seed: int | None,
+    pretext: Pretext | None,
+) -> PretrainConfig:
+    """Return settings: those of the data, over them the file, over it the flags."""
+    from dataclasses import replace
+
+    from formwright.datasets.config import from_mapping, to_mapping
+    from formwright.surrogate.named import views_of
+    from formwright.surrogate.pretrain import PretrainConfig
+
+    own = {name: value for name, value in values.items() if name != "views"}
+    flags = {"steps": steps, "seed": seed}
+    loop = {**to_mapping(base.train), **own.get("train", {})}
+    loop |= {name: value for name, value in flags.items() if value is not None}
+    read = from_mapping(PretrainConfig, {**own, "train": loop}, where="the configuration")
+    given = {name: getattr(read, name) for name in (*own, "train")}
+    given |= {"pretext": pretext} if pretext is not None else {}
+    return replace(base, views=views_of(base, values.get("views")), **given)
 
 
 def seed_everything(seed: int) -> None:
