@@ -78,9 +78,16 @@ def grid_values(batch: Data) -> Float[Tensor, "cases frames channels *space"]:
 def with_values(
     batch: Data, values: Float[Tensor, "cases frames channels *space"], **changed: Tensor
 ) -> Data:
-    """Return the batch with other fields, and other attributes where named."""
-    own = ("field", "grid", "batch", "ptr", "num_nodes")
-    rest = {k: v for k, v in batch.to_dict().items() if k not in own}
+    """Return the batch with other fields, and other attributes where named.
+
+    Attributes of cases stay; those of points do not, since the points are others.
+    """
+    own, cases = ("field", "grid", "batch", "ptr", "num_nodes"), len(batch.grid)
+    rest = {
+        k: v
+        for k, v in batch.to_dict().items()
+        if k not in own and isinstance(v, Tensor) and len(v) == cases
+    }
     return field_batch(values, **{**rest, **changed})
 
 

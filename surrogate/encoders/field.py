@@ -105,8 +105,9 @@ class FieldCNN(Encoder):
             x = stage(x)
             scales.append(x)
         flat = x.flatten(2)
-        deviation = flat.var(2, correction=0).add(SMALLEST).sqrt()
-        features = self.norm(torch.cat([flat.mean(2), deviation, size.log()], 1))
+        mean = flat.mean(2, keepdim=True)
+        deviation = (flat - mean).square().mean(2).add(SMALLEST).sqrt()
+        features = self.norm(torch.cat([mean.squeeze(2), deviation, size.log()], 1))
         per_case = self.read_out(features).unflatten(0, (cases, windows)).mean(1)
         return Embedding(per_case, self._points(scales, cases, space))
 
