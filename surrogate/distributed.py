@@ -21,6 +21,8 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, distributed, nn
 
+from formwright.datasets.errors import ObjectiveError
+
 
 def world() -> int:
     """Return how many processes share a batch."""
@@ -161,10 +163,19 @@ class BatchNorm(nn.BatchNorm1d):
     """
 
     def forward(self, input: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
-        """Normalise the columns."""
+        """Normalise the columns.
+
+        Raises:
+            ObjectiveError: The batch holds one row: there are no statistics.
+        """
+        n = len(input) * world()
+        if self.training and n < 2:
+            raise ObjectiveError(
+                f"batch normalisation needs statistics over the batch, and the batch holds {n} "
+                "case: take at least 2, better 64 or more; a last, smaller batch can be dropped."
+            )
         if world() == 1 or not self.training:
             return super().forward(input)
-        n = len(input) * world()
         mean = total(input.sum(0)) / n
         centred = input - mean
         variance = total(centred.square().sum(0)) / n

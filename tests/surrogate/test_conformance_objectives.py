@@ -17,7 +17,7 @@ from formwright.datasets.errors import (
     ObjectiveError,
     ViewError,
 )
-from formwright.datasets.fields import FieldRuns, grid_values, with_values
+from formwright.datasets.fields import FieldRuns
 from formwright.surrogate import pretrain as module
 from formwright.surrogate.checkpoints import load_weights
 from formwright.surrogate.denoising import Denoising
@@ -42,6 +42,8 @@ from formwright.surrogate.pretexts import FlowMatch, FlowPredict, MaskedPredicti
 from formwright.surrogate.pretrain import ENCODER, PretrainConfig, pretrain
 from formwright.surrogate.training import TrainConfig
 from formwright.surrogate.views.contour import Incidence, ManufacturingNoise, PartialContour
+from formwright.surrogate.views.field_symmetries import Parity
+from formwright.surrogate.views.fields import Amplitude, TimeLag
 from formwright.surrogate.views.keeps import Keeps
 
 TWO_VIEWS = [
@@ -58,24 +60,6 @@ TWO_VIEWS = [
 ]
 SHARED_JEPA = TWO_VIEWS[-1]
 CASES = 24
-
-
-class Window:
-    """Some frames of a run, from a random one on."""
-
-    joint = False
-    keeps = {"viscosity": Keeps.EXACT}
-
-    def __init__(self, frames: int) -> None:
-        self.frames = frames
-
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
-        values = grid_values(case)
-        last = values.shape[1] - self.frames
-        first = torch.randint(last + 1, (len(values),), generator=generator)
-        rows = first[:, None] + torch.arange(self.frames)
-        cut = values[torch.arange(len(values))[:, None], rows]
-        return with_values(case, cut, start=case.start + first * case.interval)
 
 
 class Jitter:
@@ -185,7 +169,7 @@ KINDS = {
     "fields in 1-D": (
         lambda: field_network(1),
         lambda: runs(16),
-        (Window(2),),
+        (TimeLag(frames=2), Parity()),
         ("viscosity",),
         [
             ViewMatch(objective=VICReg(), projector=8, variance=Variance.WITHIN, times=4),
@@ -201,7 +185,7 @@ KINDS = {
     "fields in 2-D": (
         lambda: field_network(2),
         lambda: runs(8, 8),
-        (Window(2),),
+        (TimeLag(equation="flow2d", frames=2),),
         ("viscosity",),
         [
             MaskedPrediction(hiding=Patches(side=4)),
@@ -297,8 +281,8 @@ def test_it_trains_reaches_the_encoder_and_resumes(kind, pretext, tmp_path, monk
 def test_bad_input_is_a_named_error(kind, tmp_path):
     data = KINDS[kind][1]
     if kind != "contours":
-        few = settings(kind, ViewMatch(projector=0), batch_cases=1)
-        with pytest.raises(ObjectiveError, match="the batch holds 1 case"):
+        few = settings(kind, ViewMatch(projector=8), batch_cases=1)
+        with pytest.raises(ObjectiveError, match="batch holds 1 case"):
             pretrain(network(kind), data(), few, progress=False)
     with pytest.raises(ViewError, match="does not say what it does to 'price'"):
         pretrain(network(kind), data(), settings(kind, ViewMatch(), labels=("price",)))
@@ -315,20 +299,32 @@ def test_a_forbidden_view_names_itself_and_the_label():
         pretrain(network("contours"), flows(), asked, progress=False)
 
 
+def test_runs_without_pairs_in_time_and_false_symmetries_are_refused():
+    kind = "fields in 1-D"
+    asked = settings(kind, ViewMatch(), views=(TimeLag(frames=6),))
+    with pytest.raises(ViewError, match="no pairs in time"):
+        pretrain(network(kind), runs(16), asked, progress=False)
+    asked = settings(kind, ViewMatch(), views=(TimeLag(frames=2), Amplitude()))
+    with pytest.raises(ViewError, match="Amplitude is forbidden for 'viscosity'"):
+        pretrain(network(kind), runs(16), asked, progress=False)
+
+
 def test_nan_in_a_field_is_refused_where_it_enters_and_where_it_is_compared():
     values = runs(16).values
     values[3, 0, 0, 5] = math.nan
     with pytest.raises(CorpusError, match="not finite"):
         FieldRuns(values=values, spacing=(0.1,), interval=1.0, start=0.0, labels={}, names=("u",))
 
-    class Poison(Window):
+    class Poison:
+        joint, keeps = False, {"viscosity": Keeps.EXACT}
+
         def __call__(self, case, generator):
-            cut = super().__call__(case, generator)
+            cut = TimeLag(frames=2)(case, generator)
             cut.field[5] = math.nan
             return cut
 
-    asked = settings("fields in 1-D", ViewMatch(projector=0), views=(Poison(2),))
-    with pytest.raises(ObjectiveError, match=r"not finite in row\(s\) \[0\]"):
+    asked = settings("fields in 1-D", ViewMatch(projector=0), views=(Poison(),))
+    with pytest.raises(ObjectiveError, match=r"not finite in row\(s\) \[0"):
         pretrain(network("fields in 1-D"), runs(16), asked, progress=False)
 
 
