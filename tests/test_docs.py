@@ -12,6 +12,10 @@ from formwright.datasets.config import from_mapping, read_toml
 from formwright.datasets.polars import PolarCorpus
 from formwright.design.specs import ConstraintKind
 from formwright.design.study import read_study
+from formwright.surrogate.matching import ViewMatch
+from formwright.surrogate.named import Kind, names
+from formwright.surrogate.objectives.visreg import VISReg
+from formwright.surrogate.pretrain import PretrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -81,3 +85,16 @@ def test_python_in_the_pages_compiles_and_imports_what_exists(page: str) -> None
             if line.startswith(("import formwright", "from formwright")):
                 exec(line, {})
     assert sys.modules["formwright"]
+
+
+def test_the_example_pretraining_can_be_read(tmp_path: Path) -> None:
+    (block,) = blocks("pretraining.md", "toml")
+    (tmp_path / "pretrain.toml").write_text(block)
+    config = from_mapping(PretrainConfig, read_toml(tmp_path / "pretrain.toml"))
+    assert config.pretext == ViewMatch(objective=VISReg(weight=0.6), projector=64)
+
+
+def test_every_objective_is_described() -> None:
+    text = (ROOT / "docs" / "pretraining.md").read_text(encoding="utf-8")
+    for name in {*names(Kind.RUNS), *names(Kind.SECTIONS)} - {"flow-predict"}:
+        assert f"| `{name}` |" in text
