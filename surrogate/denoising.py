@@ -112,7 +112,7 @@ class DenoisingNetworks(nn.Module):
             value = value.detach().requires_grad_()
         noisy = Data.from_dict({**a.to_dict(), self.pretext.attribute: value})
         said = self._slope(noisy, a, value) if self.pretext.gradient else self._read(noisy, a)
-        return compare(self.pretext.objective, said, noise.flatten(1).to(said), generator)
+        return compare(self.pretext.objective, said.to(noise), noise.flatten(1), generator)
 
     def embedding(self, batch: Data) -> Float[Tensor, "rows width"]:
         """Return what is watched for collapse."""

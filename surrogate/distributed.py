@@ -176,12 +176,13 @@ class BatchNorm(nn.BatchNorm1d):
             )
         if world() == 1 or not self.training:
             return super().forward(input)
-        mean = total(input.sum(0)) / n
-        centred = input - mean
+        z = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
+        mean = total(z.sum(0)) / n
+        centred = z - mean
         variance = total(centred.square().sum(0)) / n
         self._remember(mean.detach(), variance.detach() * n / (n - 1))
         y = centred * (variance + self.eps).rsqrt()
-        return y if self.weight is None else y * self.weight + self.bias
+        return (y if self.weight is None else y * self.weight + self.bias).to(input)
 
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
         """Move the running statistics that evaluation uses."""

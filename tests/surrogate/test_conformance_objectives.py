@@ -40,7 +40,7 @@ from formwright.surrogate.objectives.vicreg import VICReg
 from formwright.surrogate.objectives.visreg import VISReg
 from formwright.surrogate.pretexts import FlowMatch, FlowPredict, MaskedPrediction, ViewMatch
 from formwright.surrogate.pretrain import ENCODER, PretrainConfig, pretrain
-from formwright.surrogate.training import TrainConfig
+from formwright.surrogate.training import Precision, TrainConfig
 from formwright.surrogate.views.contour import Incidence, ManufacturingNoise, PartialContour
 from formwright.surrogate.views.field_symmetries import Parity
 from formwright.surrogate.views.fields import Amplitude, TimeLag
@@ -275,6 +275,17 @@ def test_it_trains_reaches_the_encoder_and_resumes(kind, pretext, tmp_path, monk
     for name, value in whole.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
     load_weights(encoder_of(network(kind)), tmp_path / ENCODER)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_trains_with_products_in_bfloat16(kind):
+    data = KINDS[kind][1]()
+    loop = TrainConfig(steps=1, log_every_steps=1, threads=1, precision=Precision.BFLOAT16)
+    for pretext in pretexts(kind):
+        trained = network(kind)
+        result = pretrain(trained, data, settings(kind, pretext, train=loop), progress=False)
+        assert math.isfinite(result.history[-1]["loss"]), pretext
+        assert all(p.dtype is torch.float32 for p in trained.parameters())
 
 
 @pytest.mark.parametrize("kind", KINDS)
