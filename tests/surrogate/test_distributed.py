@@ -62,11 +62,11 @@ for name, objective in (("vicreg", VICReg()), ("byol", BYOL())):
     config = PretrainConfig(
         labels=(), views=(Shift(),), batch_cases=16,
         pretext=ViewMatch(objective=objective, projector=8, predictor=8),
-        train=TrainConfig(steps=12, warmup_steps=2, log_every_steps=1, threads=1),
+        train=TrainConfig(steps=6, warmup_steps=2, log_every_steps=1, threads=1),
     )
     pretrain(network, Table(), config, folder / name, progress=False)
     resumed = pretrain(network, Table(), config, folder / name, progress=False)
-    assert resumed.resumed_from == 12
+    assert resumed.resumed_from == 6
 """
 
 
@@ -75,7 +75,7 @@ def launch(folder: Path, *launcher: str) -> None:
     (folder / "script.py").write_text(SCRIPT)
     command = [sys.executable, *launcher, str(folder / "script.py"), str(folder), "99"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -94,11 +94,11 @@ def test_a_pretraining_in_two_processes_is_that_in_one(tmp_path):
         weights, logs = [], []
         for folder in (tmp_path / "one" / name, tmp_path / "two" / name):
             tensors, header = load_tensors(folder / "checkpoint.safetensors")
-            assert header["step"] == 12
+            assert header["step"] == 6
             weights.append(tensors)
             lines = (folder / "log.jsonl").read_text().splitlines()
             logs.append([json.loads(line)["loss"] for line in lines])
-        assert len(logs[1]) == 12, "one process writes the log"
+        assert len(logs[1]) == 6, "one process writes the log"
         assert logs[0] == pytest.approx(logs[1], rel=1e-4)
         # a bias before batch normalisation has no gradient, and AdamW no reason to hold it still
         for key, value in weights[0].items():
