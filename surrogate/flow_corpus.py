@@ -1,8 +1,8 @@
 """An unlabeled corpus: drawn sections and what the embedded solver finds around them.
 
-Few Newton steps are enough here: a pretext asks what the flow looks like and takes no label of
-the solver. Parts of some sections each are written one by one; a run that was killed goes on with
-the parts that are missing.
+Points that the solver does not converge on are replaced by others of the same section that it
+does. Parts of some sections each are written one by one; a run that was killed goes on with the
+parts that are missing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from formwright.datasets import cst
@@ -28,6 +28,8 @@ from formwright.surrogate.flows import Flows, join, load_flows
 
 PART: Final = 64
 SMALLEST_THETA: Final = 1e-7
+LEAST_POINTS: Final = 2
+ANSWERS: Final = ("cl", "cd", "cm", "xtr_top", "xtr_bottom")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,8 +58,8 @@ class FlowCorpus:
     reynolds: tuple[float, float] = (5e4, 1e7)
     ncrit: tuple[float, float] = (3.0, 13.0)
     panels: int = 80
-    stations: int = 32
-    steps: int = 12
+    stations: int = 40
+    steps: int = 20
     points_per_side: int = 100
 
 
@@ -121,14 +123,33 @@ def _part(recipe: FlowCorpus, indices: range) -> Flows:
             stations=recipe.stations,
             steps=recipe.steps,
         )
-    fields = _fields(solution)
-    finite = torch.stack([torch.isfinite(f).flatten(1).all(1) for f in fields.values()]).all(0)
-    rows = finite.nonzero()[:, 0]
+    tensors = {**_fields(solution), **_answers(solution)}
+    finite = [
+        torch.isfinite(value).reshape(*value.shape[:2], -1).all(-1) for value in tensors.values()
+    ]
+    good = solution.converged & torch.stack(finite).all(0)
+    rows, points = _stand_ins(good)
     return Flows(
         pos=pos[rows],
-        conditions={k: v[rows] for k, v in conditions.items()},
-        fields={k: v[rows] for k, v in fields.items()},
+        conditions={k: v[rows[:, None], points] for k, v in conditions.items()},
+        fields={k: tensors[k][rows[:, None], points] for k in tensors if k not in ANSWERS},
+        answers={k: tensors[k][rows[:, None], points] for k in ANSWERS},
     )
+
+
+def _stand_ins(
+    good: Bool[Tensor, "sections conditions"],
+) -> tuple[Int[Tensor, " kept"], Int[Tensor, "kept conditions"]]:
+    """Return the sections with two good points or more, and good points of theirs.
+
+    Good points stand for themselves; a bad one is replaced by one of the good ones in turn.
+    """
+    rows = (good.sum(1) >= LEAST_POINTS).nonzero()[:, 0]
+    points = torch.arange(good.shape[1]).expand(len(rows), -1).clone()
+    for place, row in enumerate(good[rows]):
+        bad, fine = (~row).nonzero()[:, 0], row.nonzero()[:, 0]
+        points[place, bad] = fine[torch.arange(len(bad)) % len(fine)]
+    return rows, points
 
 
 def _conditions(recipe: FlowCorpus, rng: np.random.Generator) -> Float[np.ndarray, "3 conditions"]:
@@ -148,3 +169,8 @@ def _fields(solution: PanelSolution) -> dict[str, Float[Tensor, "sections condit
     for name, value in layers.items():
         fields |= {f"{name}_top": value[:, :, 0], f"{name}_bottom": value[:, :, 1]}
     return {name: value.float() for name, value in fields.items()}
+
+
+def _answers(solution: PanelSolution) -> dict[str, Float[Tensor, "sections conditions"]]:
+    """Return what the solver makes of the flow as a whole."""
+    return {name: getattr(solution, name).float() for name in ANSWERS}

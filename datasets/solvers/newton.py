@@ -25,8 +25,8 @@ from formwright.datasets.solvers.equations import Amplification
 from formwright.datasets.solvers.interaction import Conditions
 from formwright.datasets.solvers.vortex_panels import Flow
 
-TAIL: Final = 3
-"""The last stations of a side are turbulent whatever N says; laminar ones would separate."""
+TAIL: Final = 1
+"""The last stations of a side are turbulent whatever N says: the wake that follows is."""
 
 
 class State(NamedTuple):

@@ -33,7 +33,8 @@ from formwright.datasets.solvers.vortex_panels import Flow
 
 VERSION: Final = "panel 1"
 LABELS: Final = ("cl", "cd", "cm", "xtr_top", "xtr_bottom")
-CROWDING: Final = (0.05, 0.08, 0.035)
+LAYOUTS: Final = ((1.0, 0.05), (0.86, 0.05), (1.0, 0.08), (0.86, 0.035))
+"""Share of ``stations``, and how they crowd at the stagnation point, in the order tried."""
 MAX_ALPHA_DEG: Final = 45.0
 MAX_MACH: Final = 0.6
 SEPARATION_LIMIT: Final = 0.75
@@ -60,7 +61,7 @@ def analyse(
     mach: Float[Tensor, "sections conditions"] | None = None,
     *,
     panels: int = 140,
-    stations: int = 48,
+    stations: int = 56,
     steps: int = 24,
     tolerance: float = 1e-5,
     chunk: int = 128,
@@ -89,7 +90,7 @@ def analyse(
     flow = vortex_panels.flow(vortex_panels.repanel(pos, panels))
     section = torch.arange(len(pos), device=pos.device).repeat_interleave(alpha.shape[1])
     conditions = Conditions(torch.deg2rad(alpha).flatten(), reynolds.flatten(), ncrit.flatten())
-    layouts = [interaction.shares(stations, crowding, pos) for crowding in CROWDING]
+    layouts = [interaction.shares(round(s * stations), crowding, pos) for s, crowding in LAYOUTS]
     limits = {"steps": steps, "tolerance": tolerance}
     parts = []
     for index in torch.arange(alpha.numel(), device=pos.device).split(chunk):
@@ -139,7 +140,7 @@ class Panel:
     """
 
     panels: int = 140
-    stations: int = 48
+    stations: int = 56
     steps: int = 24
     tolerance: float = 1e-5
     separation_limit: float = SEPARATION_LIMIT

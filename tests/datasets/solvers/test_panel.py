@@ -38,6 +38,8 @@ XFOIL = (
     ("0012", 1e6, 0.0, (0.0, 0.00533, 0.0, 0.6868, 0.6868)),
     ("0012", 1e6, 3.0, (0.2980, 0.00628, 0.0098, 0.3731, 0.9235)),
     ("2412", 1e6, -2.0, (0.0247, 0.00645, -0.0558, 0.7917, 0.3080)),
+    ("2412", 1e6, 3.0, (0.5691, 0.00638, -0.0505, 0.4680, 0.9762)),
+    ("2412", 1e6, 4.0, (0.7118, 0.00715, -0.0572, 0.3927, 0.9918)),
     ("2412", 3e6, -2.0, (0.0162, 0.00567, -0.0535, 0.6633, 0.1948)),
     ("2412", 3e6, 1.0, (0.3255, 0.00514, -0.0473, 0.4815, 0.5593)),
 )
@@ -56,9 +58,8 @@ def test_labels_are_near_xfoils(name, reynolds, alpha, expected):
 
 
 def test_a_sweep_converges(cambered):
-    """XFoil has CL .3085 and .7118 at the two last; with a laminar lower side it lifts more."""
     assert cambered.converged.all()
-    assert cambered.cl[0].tolist() == pytest.approx([0.0247, 0.3085, 0.7118], abs=0.06)
+    assert cambered.cl[0].tolist() == pytest.approx([0.0247, 0.3085, 0.7118], abs=0.025)
     assert cambered.cd[0].log().tolist() == pytest.approx(
         [math.log(cd) for cd in (0.00645, 0.00539, 0.00715)], abs=0.06
     )
@@ -100,7 +101,7 @@ def test_panelling_of_the_input_hardly_matters(cambered):
 
 def test_panels_converge():
     pos = naca("2412").pos[None]
-    coarse, middle, fine = (ask(pos, (3.0,), panels=n) for n in (80, 140, 240))
+    coarse, middle, fine = (ask(pos, (1.0,), panels=n) for n in (80, 140, 240))
     assert float((fine.cl - middle.cl).abs()) < float((middle.cl - coarse.cl).abs()) + 1e-4
     assert float((fine.cl - middle.cl).abs()) < 4e-3
     assert float((fine.cd / middle.cd).log().abs()) < 0.01
