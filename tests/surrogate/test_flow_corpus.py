@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -80,7 +82,7 @@ def test_a_stopped_run_goes_on_to_the_same_flows(tmp_path):
 
 def test_another_recipe_is_refused(tmp_path):
     list(generate_flows(RECIPE, tmp_path))
-    other = FlowCorpus(sections=5, conditions=4, panels=40, stations=24, steps=12)
+    other = dataclasses.replace(RECIPE, conditions=4, points_per_side=80)
     with pytest.raises(CorpusError, match="conditions, points_per_side differ"):
         next(generate_flows(other, tmp_path))
 
