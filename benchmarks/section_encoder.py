@@ -1,9 +1,9 @@
 """Which encoder of a section: a perceptron on the ring of heights, or a 1-D CNN along it?
 
-``python benchmarks/section_encoder.py --train runs/polars-train --validation runs/polars-val``
+``python benchmarks/section_encoder.py --train runs/polars-train``
 
-Both are trained from scratch with the trunk of the shipped surrogate, for the same number of
-steps, at the better of two learning rates, with three seeds, and judged on the validation
+Both are trained from scratch with a trunk of half the shipped surrogate's width, for the same
+number of steps, at the better of two learning rates, with three seeds, and judged on the validation
 families: the choice is part of the tuning, so the test families are not looked at. Every finished
 training is a line of ``results.jsonl`` in ``--out``; a killed run goes on.
 """
@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from _common import Benchmark, save
+from _common import ROOT, Benchmark, save
 from train_airfoil_polar import plausible
 
 from formwright.datasets.polar_data import read_polars
@@ -41,6 +41,7 @@ ENCODERS: Final[Mapping[str, Callable[[], SectionEncoder]]] = {
 }
 RATES: Final = (2e-3, 4e-3)
 SEEDS: Final = (0, 1, 2)
+TRUNK: Final = (96, 3)
 JUDGED: Final = {"CL": 0, "ln CD": 1, "CM": 2}
 
 
@@ -56,7 +57,7 @@ def trained(
     torch.manual_seed(seed)
     encoder = ENCODERS[name]()
     encoder.standardise(points.rings)
-    surrogate = PolarSurrogate(network=Conditioned(encoder))
+    surrogate = PolarSurrogate(network=Conditioned(encoder, *TRUNK))
     loop = TrainConfig(
         steps=steps,
         learning_rate=rate,
@@ -103,8 +104,10 @@ def main() -> None:
     """Train what has not been trained, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--train", type=Path, nargs="+", default=[Path("runs/polars-train")])
-    parser.add_argument("--validation", type=Path, default=Path("runs/polars-val"))
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument(
+        "--validation", type=Path, default=ROOT / "benchmarks" / "data" / "polars-validation"
+    )
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--out", type=Path, default=Path("runs/section-encoder"))
     options = parser.parse_args()
     torch.set_num_threads(1)
