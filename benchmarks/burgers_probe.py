@@ -19,22 +19,11 @@ from typing import Any, Final
 import numpy as np
 import torch
 from _common import ROOT, Benchmark, save
-from _probe import (
-    Log,
-    Split,
-    draw,
-    error,
-    features,
-    interval,
-    probe,
-    train_regressor,
-)
+from _probe import draw, interval, probe
 from _probe_floors import energy_balance, gaussian_process, hand_features, raw
+from _probe_runs import LABEL_SEEDS, PRETRAIN_SEEDS, STARTS, TRAIN_SEEDS, Experiment, Plan
 
-from formwright.datasets.fields import FieldRuns
-from formwright.datasets.wave_corpus import RECIPES, WaveCorpus, generate_waves, open_waves
-from formwright.surrogate.checkpoints import load_weights
-from formwright.surrogate.encoders.field import FieldCNN
+from formwright.datasets.wave_corpus import RECIPES
 from formwright.surrogate.objectives.barlow import BarlowTwins
 from formwright.surrogate.objectives.byol import BYOL
 from formwright.surrogate.objectives.jepa import JEPA
@@ -45,22 +34,11 @@ from formwright.surrogate.objectives.simsiam import SimSiam
 from formwright.surrogate.objectives.vicreg import VICReg
 from formwright.surrogate.objectives.visreg import VISReg
 from formwright.surrogate.pretexts import ViewMatch
-from formwright.surrogate.pretrain import NETWORK, PretrainConfig, pretrain
-from formwright.surrogate.training import TrainConfig
 from formwright.surrogate.views.field_symmetries import Galilean, Parity, Shift
 from formwright.surrogate.views.fields import Amplitude, TimeLag, Window
 
-LABEL: Final = "viscosity"
 SIZES: Final = (16, 64, 256)
-LABEL_SEEDS: Final = range(10)
-PRETRAIN_SEEDS: Final = (0, 1, 2)
 BARS: Final = {"16": 0.041, "64": 0.018, "256": 0.009}
-RECIPE: Final = replace(RECIPES["burgers"], seed=11)
-RUNS: Final = {"train": 4096, "validation": 512, "test": 1024}
-SETTINGS: Final = ((1e-3, 300), (3e-3, 300), (3e-3, 900))
-TRAIN_SEEDS: Final = range(5)
-STEPS: Final = 900
-STARTS: Final = ("from scratch", "scratch, all windows", "fine-tuned")
 LAG: Final = (TimeLag(), Shift())
 TRUE: Final = (*LAG, Parity())
 MATCH: Final = ViewMatch(objective=VICReg(), projector=16)
@@ -81,143 +59,45 @@ RECIPES_: Final[dict[str, tuple[ViewMatch, tuple[Any, ...]]]] = {
     "SimSiam, time-lag + parity": (replace(WIDE, objective=SimSiam()), TRUE),
     "JEPA, time-lag + parity": (replace(MATCH, objective=JEPA(), projector=0), TRUE),
 }
+PLAN: Final = Plan(
+    label="viscosity",
+    corpus=replace(RECIPES["burgers"], seed=11),
+    runs={"train": 4096, "validation": 512, "test": 1024},
+    sizes=SIZES,
+    recipes=RECIPES_,
+    best=BEST,
+    augment=TRUE[1:],
+    waiting=TimeLag(),
+    steps=900,
+)
 
 
-class Experiment:
-    """Data, encoders on disk, and what has been worked out so far."""
+def floors(experiment: Experiment) -> dict[str, Any]:
+    """Return the errors of what needs no network."""
+    known, asked = experiment.parts["train"], experiment.parts["test"]
+    y, truth = known.y.double(), asked.y.double()
 
-    def __init__(self, out: Path) -> None:
-        """Make or read the data."""
-        self.out, self.log, self.seconds = out, Log(out / "results.jsonl"), {}
-        start = time.perf_counter()
-        self.runs = {split: self._runs(split, count) for split, count in RUNS.items()}
-        self.seconds["data"] = time.perf_counter() - start
-        y = {split: runs.labels[LABEL].log() for split, runs in self.runs.items()}
-        mean, std = y["train"].mean(), y["train"].std()
-        self.scale = (float(mean), float(std))
-        self.parts = {
-            split: Split(self._windows(runs, split), ((y[split] - mean) / std).float())
-            for split, runs in self.runs.items()
-        }
+    def pca() -> Any:
+        return probe(raw(known), known.y, raw(asked), asked.y, SIZES, LABEL_SEEDS)
 
-    def _runs(self, split: str, count: int) -> FieldRuns:
-        recipe: WaveCorpus = replace(RECIPE, split=split, runs=count)
-        for _ in generate_waves(recipe, self.out / "data"):
-            pass
-        return open_waves(self.out / "data", split).read()
-
-    def _windows(self, runs: FieldRuns, split: str) -> FieldRuns:
-        """Return one window of each run, at a random time."""
-        generator = torch.Generator().manual_seed(100 + list(RUNS).index(split))
-        case = Window()(runs.batch(torch.arange(len(runs))), generator)
-        values = case.field.reshape(len(runs), -1, *case.field.shape[1:]).permute(0, 2, 3, 1)
-        return replace(runs, values=values.contiguous(), failures=())
-
-    @property
-    def begun(self) -> set[str]:
-        """Return start, size and seed of the trainings judged on the test split."""
-        keys = [key.split("|") for key in self.log.done if key.endswith("|test")]
-        return {"|".join(key[:3]) for key in keys}
-
-    def encoder(self, seed: int) -> FieldCNN:
-        """Return a random encoder."""
-        torch.manual_seed(1000 + seed)
-        encoder = FieldCNN(point_channels=0)
-        encoder.standardise(self.runs["train"].batch(torch.arange(512)))
-        return encoder
-
-    def pretrained(self, name: str, seed: int, steps: int = STEPS) -> FieldCNN:
-        """Return an encoder pretrained by a recipe, from disk if it was before."""
-        pretext, views = RECIPES_[name]
-        false = any(isinstance(view, Amplitude) for view in views)
-        config = PretrainConfig(
-            labels=() if false else (LABEL,),
-            pretext=pretext,
-            views=views,
-            batch_cases=128,
-            train=TrainConfig(steps=steps, learning_rate=4e-3, warmup_steps=20, seed=seed),
-        )
-        encoder = self.encoder(seed)
-        folder = self.out / f"{''.join(c if c.isalnum() else '-' for c in name)}-{steps}-{seed}"
-        if (folder / NETWORK).exists():
-            load_weights(encoder, folder / NETWORK)
-        else:
-            pretrain(encoder, self.runs["train"], config, folder, progress=False)
-        return encoder
-
-    def frozen(self, name: str | None, seed: int, split: str, steps: int = STEPS) -> Any:
-        """Return the errors of probes of an encoder, by size; None for a random one."""
-
-        def work() -> Any:
-            encoder = self.encoder(seed) if name is None else self.pretrained(name, seed, steps)
-            known, asked = (features(encoder, self.parts[part]) for part in ("train", split))
-            y, truth = self.parts["train"].y, self.parts[split].y
-            return probe(known, y, asked, truth, SIZES, LABEL_SEEDS)
-
-        key = f"frozen|{name}|{steps if name else 0}|{seed}|{split}"
-        return self.log.once(key, work)
-
-    def trained(self, start: str, size: int, seed: int, setting: int, split: str) -> float:
-        """Train from labels and return the error; ``start`` is scratch, lagged or pretrained."""
-
-        def work() -> float:
-            rate, steps = SETTINGS[setting]
-            tuned = start == "fine-tuned"
-            encoder = self.pretrained(BEST, seed % 3) if tuned else self.encoder(seed)
-            lagged = start == "scratch, all windows"
-            part = Split(self.runs["train"], self.parts["train"].y) if lagged else None
-            loop = TrainConfig(
-                steps=steps, learning_rate=rate, warmup_steps=20, weight_decay=1e-2, seed=seed
-            )
-            model = train_regressor(
-                encoder,
-                part or self.parts["train"],
-                draw(len(self.parts["train"].y), size, seed),
-                loop,
-                TRUE if lagged else TRUE[1:],
-            )
-            return error(model, self.parts[split])
-
-        return self.log.once(f"{start}|{size}|{seed}|{setting}|{split}", work)
-
-    def curve(self, start: str, seeds: range) -> dict[str, list[float]]:
-        """Tune on the validation split at each size, then return the test errors."""
-        found = {}
+    def hand() -> Any:
+        a, b = hand_features(known), hand_features(asked)
+        mean, std = a.mean(0), a.std(0)
+        a, b, found = (a - mean) / std, (b - mean) / std, {}
         for size in SIZES:
-            tried = [
-                np.mean([self.trained(start, size, 100 + s, i, "validation") for s in range(2)])
-                for i in range(len(SETTINGS))
-            ]
-            best = int(np.argmin(tried))
-            found[str(size)] = [self.trained(start, size, s, best, "test") for s in seeds]
+            rows = [draw(len(y), size, seed) for seed in LABEL_SEEDS]
+            guesses = [gaussian_process(a[r], y[r], b) for r in rows]
+            found[str(size)] = [float((g - truth).square().mean()) for g in guesses]
         return found
 
-    def floors(self) -> dict[str, Any]:
-        """Return the errors of what needs no network."""
-        known, asked = self.parts["train"], self.parts["test"]
-        y, truth = known.y.double(), asked.y.double()
-
-        def pca() -> Any:
-            return probe(raw(known), known.y, raw(asked), asked.y, SIZES, LABEL_SEEDS)
-
-        def hand() -> Any:
-            a, b = hand_features(known), hand_features(asked)
-            mean, std = a.mean(0), a.std(0)
-            a, b, found = (a - mean) / std, (b - mean) / std, {}
-            for size in SIZES:
-                rows = [draw(len(y), size, seed) for seed in LABEL_SEEDS]
-                guesses = [gaussian_process(a[r], y[r], b) for r in rows]
-                found[str(size)] = [float((g - truth).square().mean()) for g in guesses]
-            return found
-
-        mean, std = self.scale
-        physics = float((((energy_balance(asked).log() - mean) / std) - truth).square().mean())
-        return {
-            "mean": dict.fromkeys(map(str, SIZES), [float(truth.var(correction=0))] * 2),
-            "PCA + ridge": self.log.once("floor|pca", pca),
-            "spectrum + Gaussian process": self.log.once("floor|hand", hand),
-            "energy balance (knows the equation)": dict.fromkeys(map(str, SIZES), [physics] * 2),
-        }
+    mean, std = experiment.scale
+    physics = float((((energy_balance(asked).log() - mean) / std) - truth).square().mean())
+    return {
+        "mean": dict.fromkeys(map(str, SIZES), [float(truth.var(correction=0))] * 2),
+        "PCA + ridge": experiment.log.once("floor|pca", pca),
+        "spectrum + Gaussian process": experiment.log.once("floor|hand", hand),
+        "energy balance (knows the equation)": dict.fromkeys(map(str, SIZES), [physics] * 2),
+    }
 
 
 def summary(errors: dict[str, list[float]]) -> dict[str, float]:
@@ -231,7 +111,7 @@ def report(experiment: Experiment, partial: bool = False) -> None:
     frozen = {
         name: [experiment.frozen(name, seed, "test") for seed in seeds]
         for name, seeds in wanted.items()
-        if not partial or f"frozen|{name}|{STEPS}|{seeds[-1]}|test" in experiment.log.done
+        if not partial or f"frozen|{name}|{PLAN.steps}|{seeds[-1]}|test" in experiment.log.done
     }
     frozen["random encoder"] = [experiment.frozen(None, seed, "test") for seed in PRETRAIN_SEEDS]
     pooled = {
@@ -244,7 +124,7 @@ def report(experiment: Experiment, partial: bool = False) -> None:
         for name in STARTS
         if not partial or f"{name}|{SIZES[-1]}|{TRAIN_SEEDS[-1]}" in experiment.begun
     }
-    curves = {**trained, **pooled, **experiment.floors()}
+    curves = {**trained, **pooled, **floors(experiment)}
     gains = {
         f"{name}, {size} labels": interval(
             [ours - other for ours, other in zip(best[size], values, strict=False)]
@@ -326,7 +206,7 @@ def main() -> None:
     parser.add_argument("--only", help=f"do this part alone: {', '.join(STARTS)} or a recipe")
     options = parser.parse_args()
     torch.set_flush_denormal(True)
-    experiment = Experiment(Path(options.out))
+    experiment = Experiment(PLAN, Path(options.out))
     if options.only in STARTS:
         experiment.curve(options.only, TRAIN_SEEDS)
     elif options.only:
@@ -334,7 +214,7 @@ def main() -> None:
             experiment.frozen(options.only, seed, "test")
     if options.only:
         return
-    fresh = f"frozen|{BEST}|{STEPS}|0|validation" not in experiment.log.done
+    fresh = f"frozen|{BEST}|{PLAN.steps}|0|validation" not in experiment.log.done
     start = time.perf_counter()
     experiment.frozen(BEST, 0, "validation")
     experiment.seconds["pretraining and probes"] = time.perf_counter() - start

@@ -1,0 +1,174 @@
+"""Runs of an unsteady equation, encoders pretrained on them, and curves of error against labels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from _probe import Log, Split, draw, error, features, probe, train_regressor
+
+from formwright.datasets.fields import FieldRuns, grid_values
+from formwright.datasets.wave_corpus import WaveCorpus, generate_waves, open_waves
+from formwright.surrogate.checkpoints import load_weights
+from formwright.surrogate.encoders.field import FieldCNN
+from formwright.surrogate.pretexts import ViewMatch
+from formwright.surrogate.pretrain import NETWORK, PretrainConfig, pretrain
+from formwright.surrogate.training import TrainConfig
+from formwright.surrogate.views.fields import Amplitude, Window
+
+STARTS: Final = ("from scratch", "scratch, all windows", "fine-tuned")
+LABEL_SEEDS: Final = range(10)
+TRAIN_SEEDS: Final = range(5)
+PRETRAIN_SEEDS: Final = (0, 1, 2)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What is compared.
+
+    Attributes:
+        label: Its logarithm, standardised, is predicted.
+        corpus: Recipe of the runs.
+        runs: How many of each split.
+        sizes: Numbers of labels.
+        network: Arguments of the encoder.
+        recipes: Pretext and views by name.
+        best: The recipe that was chosen on the validation split.
+        augment: Views that networks trained from labels see, beside other windows.
+        waiting: Cuts another window of a labelled run.
+        steps: Of pretraining.
+        batch: Runs a step of pretraining.
+        settings: Learning rate and steps that networks trained from labels may choose from.
+    """
+
+    label: str
+    corpus: WaveCorpus
+    runs: Mapping[str, int]
+    sizes: tuple[int, ...]
+    network: Mapping[str, Any] = field(default_factory=dict)
+    recipes: Mapping[str, tuple[ViewMatch, tuple[Any, ...]]]
+    best: str
+    augment: tuple[Any, ...]
+    waiting: Any
+    steps: int
+    batch: int = 128
+    settings: tuple[tuple[float, int], ...] = ((1e-3, 300), (3e-3, 300), (3e-3, 900))
+
+
+class Experiment:
+    """Data, encoders on disk, and what has been worked out so far."""
+
+    def __init__(self, plan: Plan, out: Path) -> None:
+        """Make or read the data."""
+        self.plan = plan
+        self.out, self.log, self.seconds = out, Log(out / "results.jsonl"), {}
+        start = time.perf_counter()
+        self.runs = {split: self._runs(split, count) for split, count in plan.runs.items()}
+        self.seconds["data"] = time.perf_counter() - start
+        y = {split: runs.labels[plan.label].log() for split, runs in self.runs.items()}
+        mean, std = y["train"].mean(), y["train"].std()
+        self.scale = (float(mean), float(std))
+        self.parts = {
+            split: Split(self._windows(runs, split), ((y[split] - mean) / std).float())
+            for split, runs in self.runs.items()
+        }
+
+    def _runs(self, split: str, count: int) -> FieldRuns:
+        recipe = replace(self.plan.corpus, split=split, runs=count)
+        for _ in generate_waves(recipe, self.out / "data"):
+            pass
+        return open_waves(self.out / "data", split).read()
+
+    def _windows(self, runs: FieldRuns, split: str) -> FieldRuns:
+        """Return one window of each run, at a random time."""
+        generator = torch.Generator().manual_seed(100 + list(self.plan.runs).index(split))
+        case = Window(frames=self.plan.waiting.frames)(
+            runs.batch(torch.arange(len(runs))), generator
+        )
+        return replace(runs, values=grid_values(case).contiguous(), failures=())
+
+    @property
+    def begun(self) -> set[str]:
+        """Return start, size and seed of the trainings judged on the test split."""
+        keys = [key.split("|") for key in self.log.done if key.endswith("|test")]
+        return {"|".join(key[:3]) for key in keys}
+
+    def encoder(self, seed: int) -> FieldCNN:
+        """Return a random encoder."""
+        torch.manual_seed(1000 + seed)
+        encoder = FieldCNN(point_channels=0, **self.plan.network)
+        encoder.standardise(self.runs["train"].batch(torch.arange(512)))
+        return encoder
+
+    def pretrained(self, name: str, seed: int, steps: int | None = None) -> FieldCNN:
+        """Return an encoder pretrained by a recipe, from disk if it was before."""
+        steps = steps or self.plan.steps
+        pretext, views = self.plan.recipes[name]
+        false = any(isinstance(view, Amplitude) for view in views)
+        config = PretrainConfig(
+            labels=() if false else (self.plan.label,),
+            pretext=pretext,
+            views=views,
+            batch_cases=self.plan.batch,
+            train=TrainConfig(steps=steps, learning_rate=4e-3, warmup_steps=20, seed=seed),
+        )
+        encoder = self.encoder(seed)
+        folder = self.out / f"{''.join(c if c.isalnum() else '-' for c in name)}-{steps}-{seed}"
+        if (folder / NETWORK).exists():
+            load_weights(encoder, folder / NETWORK)
+        else:
+            pretrain(encoder, self.runs["train"], config, folder, progress=False)
+        return encoder
+
+    def frozen(self, name: str | None, seed: int, split: str, steps: int | None = None) -> Any:
+        """Return the errors of probes of an encoder, by size; None for a random one."""
+        steps = steps or self.plan.steps
+
+        def work() -> Any:
+            encoder = self.encoder(seed) if name is None else self.pretrained(name, seed, steps)
+            known, asked = (features(encoder, self.parts[part]) for part in ("train", split))
+            y, truth = self.parts["train"].y, self.parts[split].y
+            return probe(known, y, asked, truth, self.plan.sizes, LABEL_SEEDS)
+
+        key = f"frozen|{name}|{steps if name else 0}|{seed}|{split}"
+        return self.log.once(key, work)
+
+    def trained(self, start: str, size: int, seed: int, setting: int, split: str) -> float:
+        """Train from labels and return the error; ``start`` is scratch, lagged or pretrained."""
+
+        def work() -> float:
+            rate, steps = self.plan.settings[setting]
+            tuned = start == "fine-tuned"
+            encoder = self.pretrained(self.plan.best, seed % 3) if tuned else self.encoder(seed)
+            lagged = start == "scratch, all windows"
+            part = Split(self.runs["train"], self.parts["train"].y) if lagged else None
+            loop = TrainConfig(
+                steps=steps, learning_rate=rate, warmup_steps=20, weight_decay=1e-2, seed=seed
+            )
+            model = train_regressor(
+                encoder,
+                part or self.parts["train"],
+                draw(len(self.parts["train"].y), size, seed),
+                loop,
+                (self.plan.waiting, *self.plan.augment) if lagged else self.plan.augment,
+            )
+            return error(model, self.parts[split])
+
+        return self.log.once(f"{start}|{size}|{seed}|{setting}|{split}", work)
+
+    def curve(self, start: str, seeds: range) -> dict[str, list[float]]:
+        """Tune on the validation split at each size, then return the test errors."""
+        found = {}
+        for size in self.plan.sizes:
+            tried = [
+                np.mean([self.trained(start, size, 100 + s, i, "validation") for s in range(2)])
+                for i in range(len(self.plan.settings))
+            ]
+            best = int(np.argmin(tried))
+            found[str(size)] = [self.trained(start, size, s, best, "test") for s in seeds]
+        return found
