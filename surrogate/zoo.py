@@ -13,13 +13,21 @@ from typing import Any, Final
 
 from formwright.datasets.config import from_mapping, to_mapping
 from formwright.datasets.errors import CheckpointError, UnknownNameError, did_you_mean
-from formwright.surrogate.checkpoints import load_state, load_tensors, save_weights
+from formwright.surrogate.checkpoints import (
+    load_state,
+    load_tensors,
+    load_weights,
+    save_weights,
+)
+from formwright.surrogate.encoders.conditioned import Conditioned
 from formwright.surrogate.polar import PolarConfig, PolarSurrogate
 
 FOLDER: Final = Path(__file__).parent / "weights"
 FILE: Final = "surrogate.safetensors"
 KIND: Final = "polar"
 SHIPPED: Final = ("airfoil-polar",)
+NETWORK_KIND: Final = "network"
+PRETRAINED: Final = ("airfoil-encoder",)
 
 
 def load(name: str | os.PathLike[str]) -> PolarSurrogate:
@@ -43,6 +51,45 @@ def load(name: str | os.PathLike[str]) -> PolarSurrogate:
             f"{did_you_mean(str(name), SHIPPED)} Shipped: {', '.join(SHIPPED)}."
         )
     return _read(path)
+
+
+def load_network(name: str | os.PathLike[str]) -> Conditioned:
+    """Load a shipped pretrained network by its name, or that of a folder that ``pretrain`` wrote.
+
+    It is to be fine-tuned: ``PolarSurrogate(network=load_network("airfoil-encoder"))``.
+
+    Raises:
+        UnknownNameError: There is neither.
+        CheckpointError: The file holds something else, or another architecture.
+    """
+    if name in PRETRAINED:
+        tensors, header = load_tensors(FOLDER / f"{name}.safetensors")
+        network = from_mapping(PolarConfig, header["config"]).network()
+        load_state(network, tensors, str(name))
+        return network
+    from formwright.surrogate.pretrain import NETWORK
+
+    path = Path(name)
+    path = path / NETWORK if path.is_dir() else path
+    if not path.is_file():
+        raise UnknownNameError(
+            f"no pretrained network is called {str(name)!r}, and there is no such folder with a "
+            f"{NETWORK}.{did_you_mean(str(name), PRETRAINED)} Shipped: {', '.join(PRETRAINED)}."
+        )
+    network = PolarConfig().network()
+    load_weights(network, path)
+    return network
+
+
+def save_network(
+    network: Conditioned,
+    config: PolarConfig,
+    path: str | os.PathLike[str],
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a pretrained network with its architecture and provenance as one file, atomically."""
+    header = {"kind": NETWORK_KIND, "config": to_mapping(config)}
+    save_weights(network, path, {**header, "provenance": dict(provenance or {})})
 
 
 def save(

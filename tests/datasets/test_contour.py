@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from formwright.datasets import cst, naca
 from formwright.datasets.contour import first_crossing, normalise, order, validate
-from formwright.datasets.nose import with_nose
 from formwright.datasets.errors import SectionError
+from formwright.datasets.nose import with_nose
 
 POS = torch.from_numpy(with_nose(naca.coordinates("4412", points_per_side=40).numpy()))
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from formwright.datasets import cst, geometry
 from formwright.datasets.contour import normalise
-from formwright.datasets.nose import with_nose
 from formwright.datasets.dat import decode, parse_dat, read_dat, write_dat
 from formwright.datasets.errors import FormwrightError, SectionError, StorageError
+from formwright.datasets.nose import with_nose
 from formwright.datasets.section import Section
 
 VECTOR = torch.tensor([-0.12] * 6 + [0.2] * 6 + [0.02, 0.004], dtype=torch.float64)

@@ -95,7 +95,7 @@ def finetune(
     *,
     corpus: list[Path],
     out: Path,
-    pretrained: Path | None = None,
+    pretrained: str | None = None,
     start: str | None = None,
     steps: int | None = None,
     seed: int | None = None,
@@ -116,7 +116,7 @@ def finetune(
     Args:
         corpus: Folder of a corpus of polars; may be given several times.
         out: Folder for the surrogate, the log and the checkpoint.
-        pretrained: Folder that `pretrain` wrote.
+        pretrained: `airfoil-encoder`, which is shipped, or a folder that `pretrain` wrote.
         start: A surrogate to go on from: a shipped one, or a folder.
         steps: Steps of training.
         seed: Of everything random.
@@ -181,7 +181,7 @@ def evaluate(
         write_json(out, to_mapping(scores))
 
 
-def first_surrogate(pretrained: Path | None, start: str | None) -> Any:
+def first_surrogate(pretrained: str | None, start: str | None) -> Any:
     """Return what fine-tuning begins with.
 
     Raises:
@@ -189,18 +189,14 @@ def first_surrogate(pretrained: Path | None, start: str | None) -> Any:
     """
     from formwright import load
     from formwright.datasets.errors import ConfigError
-    from formwright.surrogate.checkpoints import load_weights
     from formwright.surrogate.polar import PolarSurrogate
-    from formwright.surrogate.pretrain import NETWORK
+    from formwright.surrogate.zoo import load_network
 
     if pretrained is not None and start is not None:
         raise ConfigError("give --pretrained or --start, not both: each is where training begins.")
     if start is not None:
         return load(start).requires_grad_(True).train()
-    surrogate = PolarSurrogate()
-    if pretrained is not None:
-        load_weights(surrogate.network, pretrained / NETWORK)
-    return surrogate
+    return PolarSurrogate(network=load_network(pretrained) if pretrained is not None else None)
 
 
 def settings_of(kind: type[T], config: Path | None, steps: int | None, seed: int | None) -> T:
