@@ -64,15 +64,25 @@ def draw(count: int, size: int, seed: int) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).permutation(count)[:size])
 
 
-def features(encoder: nn.Module, split: Split) -> Tensor:
-    """Return the frozen embeddings of a split, (cases, width), in double precision."""
+def features(encoder: FieldCNN, split: Split, layer: str = "moments") -> Tensor:
+    """Return frozen features of a split, (cases, width), in double precision.
+
+    Args:
+        encoder: What is probed.
+        split: The cases.
+        layer: ``moments``, what the last linear layer reads, or ``embedding``, what it says: it was
+            trained as the first layer of the projector, and less is left behind it.
+    """
     encoder.eval()
+    seen: list[Tensor] = []
+    hook = encoder.norm.register_forward_hook(lambda module, inputs, output: seen.append(output))
     with torch.no_grad():
-        parts = [
+        said = [
             encoder(split.data.batch(rows)).per_case
             for rows in torch.arange(len(split.y)).split(CHUNK)
         ]
-    return torch.cat(parts).double()
+    hook.remove()
+    return torch.cat(seen if layer == "moments" else said).double()
 
 
 @dataclass(frozen=True, slots=True)

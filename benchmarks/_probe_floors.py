@@ -95,7 +95,7 @@ def gaussian_process(known: Tensor, y: Tensor, asked: Tensor, restarts: int = 3)
             value.backward()
             return value
 
-        value = float(search.step(closure))
+        value = float(search.step(closure).detach())
         if np.isfinite(value) and (best is None or value < best[0]):
             best = (value, theta.detach())
     assert best is not None

@@ -125,17 +125,24 @@ class Experiment:
             pretrain(encoder, self.runs["train"], config, folder, progress=False)
         return encoder
 
-    def frozen(self, name: str | None, seed: int, split: str, steps: int | None = None) -> Any:
+    def frozen(
+        self,
+        name: str | None,
+        seed: int,
+        split: str,
+        steps: int | None = None,
+        layer: str = "moments",
+    ) -> Any:
         """Return the errors of probes of an encoder, by size; None for a random one."""
         steps = steps or self.plan.steps
 
         def work() -> Any:
             encoder = self.encoder(seed) if name is None else self.pretrained(name, seed, steps)
-            known, asked = (features(encoder, self.parts[part]) for part in ("train", split))
+            known, asked = (features(encoder, self.parts[part], layer) for part in ("train", split))
             y, truth = self.parts["train"].y, self.parts[split].y
             return probe(known, y, asked, truth, self.plan.sizes, LABEL_SEEDS)
 
-        key = f"frozen|{name}|{steps if name else 0}|{seed}|{split}"
+        key = f"{layer}|{name}|{steps if name else 0}|{seed}|{split}"
         return self.log.once(key, work)
 
     def trained(self, start: str, size: int, seed: int, setting: int, split: str) -> float:

@@ -111,9 +111,14 @@ def report(experiment: Experiment, partial: bool = False) -> None:
     frozen = {
         name: [experiment.frozen(name, seed, "test") for seed in seeds]
         for name, seeds in wanted.items()
-        if not partial or f"frozen|{name}|{PLAN.steps}|{seeds[-1]}|test" in experiment.log.done
+        if name == BEST
+        or not partial
+        or f"moments|{name}|{PLAN.steps}|{seeds[-1]}|test" in experiment.log.done
     }
     frozen["random encoder"] = [experiment.frozen(None, seed, "test") for seed in PRETRAIN_SEEDS]
+    frozen["ours, probed one layer later"] = [
+        experiment.frozen(BEST, seed, "test", layer="embedding") for seed in PRETRAIN_SEEDS
+    ]
     pooled = {
         name: {str(n): np.mean([run[str(n)] for run in runs], 0).tolist() for n in SIZES}
         for name, runs in frozen.items()
@@ -136,9 +141,9 @@ def report(experiment: Experiment, partial: bool = False) -> None:
     shown = "; ".join(f"{k}: {a:+.4f} to {b:+.4f}" for k, (a, b) in gains.items())
     record = Benchmark(
         name="burgers-probe",
-        claim="A frozen encoder pretrained on unlabeled runs of Burgers' equation by VICReg with "
-        "time-lag, shift and parity gives the viscosity from 16, 64 and 256 labels with less error "
-        "than the same network trained from the labels.",
+        claim="Frozen features of an encoder pretrained on unlabeled runs of Burgers' equation "
+        "(VICReg; time-lag, shift, parity) give the viscosity from few labels by a linear probe: "
+        "below the same network trained and tuned on the labels at 16, level at 64 and 256.",
         value=summary(best),
         unit="mean squared error of the log viscosity, of variance 1, by number of labels",
         better="lower",
@@ -149,15 +154,18 @@ def report(experiment: Experiment, partial: bool = False) -> None:
         split=f"runs drawn apart: {kept['train']} unlabeled, {kept['test']} test",
         notes=f"{len(PRETRAIN_SEEDS)} pretraining seeds x {len(LABEL_SEEDS)} label sets (trained "
         f"networks: {len(TRAIN_SEEDS)}; other recipes: 1 x {len(LABEL_SEEDS)}). Ours minus theirs, "
-        f"95 %: {shown}. {timing(experiment)}",
+        f"95 %: {shown}. The layer that is probed was chosen on the validation "
+        f"split. {timing(experiment)}",
     )
     save(record)
     draw_figure({BEST: best, **curves}, ROOT / "docs" / "figures" / "burgers_probe.svg")
 
 
 def timing(experiment: Experiment) -> str:
-    """Return what the headline cost."""
-    times = experiment.log.done.get("seconds", experiment.seconds)
+    """Return what the headline cost, where this folder has seen all of it in one go."""
+    times = experiment.log.done.get("seconds")
+    if times is None:
+        return ""
     return "Wall time of the headline: " + ", ".join(f"{k} {v:.0f} s" for k, v in times.items())
 
 
@@ -214,7 +222,7 @@ def main() -> None:
             experiment.frozen(options.only, seed, "test")
     if options.only:
         return
-    fresh = f"frozen|{BEST}|{PLAN.steps}|0|validation" not in experiment.log.done
+    fresh = f"moments|{BEST}|{PLAN.steps}|0|validation" not in experiment.log.done
     start = time.perf_counter()
     experiment.frozen(BEST, 0, "validation")
     experiment.seconds["pretraining and probes"] = time.perf_counter() - start
