@@ -154,8 +154,8 @@ def report(experiment: Experiment, partial: bool = False) -> None:
         split=f"runs drawn apart: {kept['train']} unlabeled, {kept['test']} test",
         notes=f"{len(PRETRAIN_SEEDS)} pretraining seeds x {len(LABEL_SEEDS)} label sets (trained "
         f"networks: {len(TRAIN_SEEDS)}; other recipes: 1 x {len(LABEL_SEEDS)}). Ours minus theirs, "
-        f"95 %: {shown}. The test split was opened twice: the first run probed one layer later (its "
-        "row is above), the layer of the headline was taken after it; validation had preferred it. "
+        f"95 %: {shown}. The test split was opened twice: the first run probed one layer later "
+        "(its row is above), the layer of the headline was taken after it; validation had preferred it. "
         f"{timing(experiment)}",
     )
     save(record)
