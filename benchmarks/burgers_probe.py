@@ -155,7 +155,7 @@ def report(experiment: Experiment, partial: bool = False) -> None:
         notes=f"{len(PRETRAIN_SEEDS)} pretraining seeds x {len(LABEL_SEEDS)} label sets (trained "
         f"networks: {len(TRAIN_SEEDS)}; other recipes: 1 x {len(LABEL_SEEDS)}). Ours minus theirs, "
         f"95 %: {shown}. The test split was opened twice: the first run probed one layer later "
-        "(its row is above), the layer of the headline was taken after it; validation had preferred it. "
+        "(its row is above), the layer of the headline was taken after it, as validation had it. "
         f"{timing(experiment)}",
     )
     save(record)
