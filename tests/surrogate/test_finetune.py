@@ -10,7 +10,7 @@ import torch
 from formwright.datasets.errors import CheckpointError, UnknownNameError
 from formwright.datasets.polar_data import Polars
 from formwright.surrogate import zoo
-from formwright.surrogate.checkpoints import save_tensors
+from formwright.surrogate.checkpoints import load_tensors, save_tensors, save_weights
 from formwright.surrogate.finetune import (
     FinetuneConfig,
     calibrate,
@@ -21,6 +21,7 @@ from formwright.surrogate.finetune import (
     residuals,
 )
 from formwright.surrogate.polar import LABELS, PolarConfig, PolarSurrogate
+from formwright.surrogate.pretrain import NETWORK
 from formwright.surrogate.training import TrainConfig
 
 CONFIG = PolarConfig(encoder_hidden=(32,), embedding=8, hidden=24, layers=1)
@@ -208,3 +209,27 @@ def test_names_and_files_that_do_not_fit_are_refused(tmp_path):
     save_tensors(tmp_path / zoo.FILE, {"a": torch.zeros(1)}, {"kind": "flows"})
     with pytest.raises(CheckpointError, match="flows"):
         zoo.load(tmp_path)
+
+
+def test_the_shipped_network_begins_a_fine_tuning_and_folders_do_too(tmp_path):
+    network = zoo.load_network("airfoil-encoder")
+    surrogate = PolarSurrogate(network=network)
+    points = labelled(surrogate, polars(30))
+    settings = dataclasses.replace(config(3), linear_first=True)
+    result = finetune(surrogate, points, settings, progress=False)
+    assert np.isfinite(result.history[-1]["loss"])
+    save_weights(zoo.load_network("airfoil-encoder"), tmp_path / NETWORK)
+    again, shipped = zoo.load_network(tmp_path), zoo.load_network("airfoil-encoder")
+    batch, _ = points.batch(torch.arange(4))
+    assert torch.equal(again(batch), shipped(batch))
+    with pytest.raises(UnknownNameError, match="Did you mean 'airfoil-encoder'"):
+        zoo.load_network("airfoil-encodr")
+
+
+def test_a_network_survives_the_disk(tmp_path):
+    torch.manual_seed(3)
+    network = CONFIG.network()
+    zoo.save_network(network, CONFIG, tmp_path / "network.safetensors", {"flows": 3})
+    tensors, header = load_tensors(tmp_path / "network.safetensors")
+    assert header["provenance"] == {"flows": 3} and header["kind"] == zoo.NETWORK_KIND
+    assert all(torch.equal(value, network.state_dict()[name]) for name, value in tensors.items())
