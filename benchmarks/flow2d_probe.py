@@ -111,12 +111,15 @@ def report(experiment: Experiment) -> None:
         for size in map(str, SIZES)
     }
     shown = "; ".join(f"{k}: {a:+.4f} to {b:+.4f}" for k, (a, b) in gains.items())
+    below = [n for n in map(str, SIZES) if np.mean(best[n]) < np.mean(scratch[n])]
+    verdict = f"below it at {', '.join(below)} labels" if below else "above it at every size"
+    times = np.mean(same["64"]) / np.mean(best["64"])
     save(
         Benchmark(
             name="flow2d-probe",
-            claim="Waiting is the view that pays: a frozen encoder pretrained on unlabeled runs of "
-            "a forced 2-D flow gives the viscosity better than one pretrained on shifts of one "
-            "window; beside it the same network trained from the labels.",
+            claim="Viscosity of a forced 2-D flow, frozen probe: pretrained by waiting the error "
+            f"is {times:.0f} times below that of shifts of one window (64 labels); against the "
+            f"same network trained and tuned on the labels it is {verdict}.",
             value={size: float(np.mean(values)) for size, values in best.items()},
             unit="mean squared error of the log viscosity, of variance 1, by number of labels",
             better="lower",

@@ -327,12 +327,15 @@ def report(
         }
         for name in (names[0], "from scratch")
     }
-    gains = ", ".join(f"{-100 * np.mean(g):+.0f} % at {n}" for n, g in gain.items())
+    gains = ", ".join(
+        f"{-100 * m:+.0f} % [{-100 * (m + h):+.0f}, {-100 * (m - h):+.0f}] at {int(n):,}"
+        for n, (m, h) in ends.items()
+    )
     save(
         Benchmark(
             name="polar-label-efficiency",
-            claim=f"The network {names[0]} has an error of few-label polars changed by {gains} "
-            "labelled sections against the same one from scratch, equally tuned.",
+            claim=f"Error of few-label polars, {names[0]} against the same network from scratch, "
+            f"equally tuned: {gains} labelled sections.",
             value={n: float(np.mean(v)) for n, v in ours.items()},
             unit="mean over CL, ln CD, CM of (mean abs. error / that of the mean predictor)",
             better="lower",

@@ -23,16 +23,21 @@ SECTIONS, POINTS = 1000, 100
 PEER = "NeuralFoil 0.3.3 xlarge"
 
 
-def seconds(function: Callable[[], object], repeats: int, inner: int = 1) -> float:
-    """Return the median time of a call, after a warm-up."""
-    function()
-    times = []
+def laps(*functions: Callable[[], object], repeats: int, inner: int = 1) -> list[float]:
+    """Return the median time of a call of each function, taken in turns after a warm-up.
+
+    A machine that slows down for a while slows all of them down.
+    """
+    times: list[list[float]] = [[] for _ in functions]
+    for function in functions:
+        function()
     for _ in range(repeats):
-        start = time.perf_counter()
-        for _ in range(inner):
-            function()
-        times.append((time.perf_counter() - start) / inner)
-    return statistics.median(times)
+        for function, found in zip(functions, times, strict=True):
+            start = time.perf_counter()
+            for _ in range(inner):
+                function()
+            found.append((time.perf_counter() - start) / inner)
+    return [statistics.median(found) for found in times]
 
 
 def kulfan(vector: np.ndarray) -> dict[str, np.ndarray]:
@@ -77,8 +82,8 @@ def throughput(surrogate: PolarSurrogate, vectors, alpha, reynolds) -> None:
             joined, alpha=alpha.ravel(), Re=reynolds.ravel(), model_size="xlarge"
         )
 
-    peer = min(seconds(section_by_section, 2), seconds(all_at_once, 2))
-    mine = seconds(ours, 5)
+    mine, *peers = laps(ours, section_by_section, all_at_once, repeats=5)
+    peer = min(peers)
     count = alpha.size
     save(
         Benchmark(
@@ -110,7 +115,7 @@ def latency(surrogate: PolarSurrogate, vectors) -> None:
             fit, alpha=3.0, Re=1e6, model_size="xlarge"
         )
 
-    mine, peer = seconds(ours, 15, 20), seconds(theirs, 15, 20)
+    mine, peer = laps(ours, theirs, repeats=60, inner=20)
     save(
         Benchmark(
             name="polar-latency",
@@ -143,7 +148,7 @@ def gradient(surrogate: PolarSurrogate, vectors) -> None:
         w = parameters.clone().requires_grad_()
         return torch.autograd.grad(lift_to_drag(w), w)
 
-    once, both = seconds(forward, 15, 20), seconds(with_gradient, 15, 20)
+    once, both = laps(forward, with_gradient, repeats=40, inner=20)
     save(
         Benchmark(
             name="polar-gradient",

@@ -52,6 +52,8 @@ def refusals(conditions: Mapping[str, Float[np.ndarray, " points"]]) -> dict[int
     found: dict[int, str] = {}
     for name, values in conditions.items():
         limit = LIMITS[name]
+        if len(values) and values.min() > limit.lowest and values.max() < limit.highest:
+            continue
         fine = (values > limit.lowest) & (values < limit.highest)
         for index in np.flatnonzero(~fine).tolist():
             found.setdefault(index, f"{name} = {values[index]:g}: {limit.advice}")

@@ -82,10 +82,11 @@ def coordinates(
 
 
 @cache
-def _station_matrices(n: int, stations: int) -> tuple[Tensor, Tensor]:
-    """Return the matrices of ``design_matrices`` at the stations of ``surface.stations_y``."""
+def _station_matrix(n: int, stations: int) -> Tensor:
+    """Return the matrix from CST vectors to heights at the stations of ``surface.stations_y``."""
     angle = torch.pi * (torch.arange(stations, dtype=torch.float64) + 0.5) / stations
-    return design_matrices(0.5 * (1.0 - angle.cos()), n)
+    upper, lower = design_matrices(0.5 * (1.0 - angle.cos()), n)
+    return torch.cat([upper.flip(0), lower]).T.contiguous()
 
 
 def rings(
@@ -103,17 +104,16 @@ def rings(
     Raises:
         SectionError: A vector that is not finite, or whose sides cross.
     """
-    upper, lower = _station_matrices(weights_per_side(parameters), stations)
-    above, below = parameters @ upper.T, parameters @ lower.T
-    bad = ~((above >= below).all(-1) & parameters.isfinite().all(-1))
-    if bad.any():
-        row = int(bad.nonzero()[0, 0])
+    ring = parameters @ _station_matrix(weights_per_side(parameters), stations)
+    thickness = ring[:, :stations].flip(-1) - ring[:, stations:]
+    if not bool(thickness.detach().min() >= 0.0):
+        row = int((~(thickness >= 0.0).all(-1)).nonzero()[0, 0])
         raise SectionError(
             f"CST vector {row} ({parameters[row].tolist()}) is no section: it is not finite or its "
             "upper side lies below its lower one somewhere. The order is n lower weights, n upper "
             "weights, leading-edge weight, trailing-edge thickness."
         )
-    return torch.cat([above.flip(-1), below], -1)
+    return ring
 
 
 def fit(

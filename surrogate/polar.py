@@ -32,6 +32,7 @@ _NORMAL_QUANTILE: Final = 1.6448536
 _CENTRE: Final = (0.0, -4.1, 0.0, 0.5, 0.5)
 _SCALE: Final = (0.7, 0.8, 0.05, 0.38, 0.38)
 _ROWS_AT_ONCE: Final = 1024
+_COLUMNS: Final = (*LABELS, *(f"{label}_std" for label in LABELS))
 _CONDITIONS: Final = ("alpha_deg", "reynolds", "ncrit")
 
 
@@ -100,8 +101,9 @@ class PolarSurrogate(Surrogate):
     def means(self, vector: Float[Tensor, "points width"]) -> Float[Tensor, "points labels"]:
         """Read the labels, on the scale of training, from the trunk's vectors."""
         own, twin = vector.chunk(2, -1)
-        turns, keeps = self.turns(0.5 * (own - twin)), self.keeps(0.5 * (own + twin))
-        return torch.cat([turns[:, :1], keeps, turns[:, 1:], self.side(own), self.side(twin)], -1)
+        cl, cm = self.turns(0.5 * (own - twin)).split(1, -1)
+        cd = self.keeps(0.5 * (own + twin))
+        return torch.cat([cl, cd, cm, self.side(own), self.side(twin)], -1)
 
     def log_spreads(self, vector: Float[Tensor, "points width"]) -> Float[Tensor, "points labels"]:
         """Read the logarithm of the expected error of ``means``."""
@@ -170,10 +172,10 @@ class PolarSurrogate(Surrogate):
         """
         listed = [sections] if _is_one(sections) else list(sections)  # pyright: ignore
         conditions = _broadcast(len(listed), alpha_deg, reynolds, ncrit)
-        shape = conditions[0].shape
+        shape = conditions.shape[1:]
         rows = np.repeat(np.arange(len(listed)), shape[1])
-        flat = (c.reshape(-1) for c in conditions)
-        answer = self.predict_rows(listed, rows, *flat, spread=False)  # pyright: ignore
+        alpha, speed, criterion = conditions.reshape(3, -1)
+        answer = self.predict_rows(listed, rows, alpha, speed, criterion, spread=False)  # pyright: ignore
         return {label: answer[label].reshape(shape) for label in LABELS}
 
     def predict_rows(
@@ -205,21 +207,13 @@ class PolarSurrogate(Surrogate):
         index = torch.as_tensor(section_index)
         turned_alpha = alpha_deg + turned[section_index]
         arrays = (turned_alpha, reynolds, ncrit)
-        points = [torch.from_numpy(np.array(c, dtype=np.float32)) for c in arrays]
+        points = torch.from_numpy(np.array(arrays, dtype=np.float32))
         with torch.inference_mode():
             cases = self.network.cases(Data(rings=ring))
-            parts = [
-                self._chunk(
-                    cases,
-                    index[i : i + _ROWS_AT_ONCE],
-                    *(p[i : i + _ROWS_AT_ONCE] for p in points),
-                    spread=spread,
-                )
-                for i in range(0, len(index), _ROWS_AT_ONCE)
-            ]
-        table = torch.cat(parts).numpy() if parts else np.zeros((0, 2 * len(LABELS)))
-        names = [*LABELS, *(f"{label}_std" for label in LABELS)][: table.shape[1]]
-        return dict(zip(names, table.T, strict=True))
+            chunks = zip(*(c.split(_ROWS_AT_ONCE) for c in (index, *points)), strict=True)
+            parts = [self._chunk(cases, *chunk, spread=spread) for chunk in chunks]
+        table = torch.cat(parts).numpy()
+        return dict(zip(_COLUMNS if spread else LABELS, table.T, strict=True))
 
     def _chunk(self, cases: Tensor, index: Tensor, *points: Tensor, spread: bool) -> Tensor:
         """Return means, and perhaps standard deviations, of some rows: (rows, 5 or 10)."""
@@ -237,15 +231,16 @@ class PolarSurrogate(Surrogate):
         """Warn of conditions that the training data does not reach."""
         for name, values in conditions.items():
             low, high = self.training_range[name]
+            if not len(values) or (low <= values.min() and values.max() <= high):
+                continue
             outside = int(np.count_nonzero((values < low) | (values > high)))
-            if outside:
-                warnings.warn(
-                    f"{name}: {outside} of {np.size(values)} points lie outside the training range "
-                    f"{low:g} .. {high:g} (seen {np.min(values):g} .. {np.max(values):g}); their "
-                    "predictions are extrapolations.",
-                    OutOfRangeWarning,
-                    stacklevel=4,
-                )
+            warnings.warn(
+                f"{name}: {outside} of {np.size(values)} points lie outside the training range "
+                f"{low:g} .. {high:g} (seen {np.min(values):g} .. {np.max(values):g}); their "
+                "predictions are extrapolations.",
+                OutOfRangeWarning,
+                stacklevel=4,
+            )
 
 
 DEFAULT_RANGE: Final[Mapping[str, tuple[float, float]]] = {
@@ -290,11 +285,15 @@ def read_rings(
             turned[i] = loaded.placement.rotation_deg
     for rows in vectors.values():
         stack = np.stack([np.asarray(sections[i], dtype=np.float64) for i in rows])
-        ring[rows] = cst.rings(torch.from_numpy(stack), stations)
-    for group in read_contours([np.asarray(sections[i]) for i in points]):
-        rows = [points[row] for row in group.rows]
-        ring[rows] = stations_y(group.pos, stations)
-        turned[rows] = group.rotation_deg
+        heights = cst.rings(torch.from_numpy(stack), stations)
+        if len(rows) == len(sections):
+            return heights, turned
+        ring[rows] = heights
+    if points:
+        for group in read_contours([np.asarray(sections[i]) for i in points]):
+            rows = [points[row] for row in group.rows]
+            ring[rows] = stations_y(group.pos, stations)
+            turned[rows] = group.rotation_deg
     return ring, turned
 
 
@@ -305,8 +304,8 @@ def _is_one(sections: Any) -> bool:
     return isinstance(sections, str | Section) or hasattr(sections, "__fspath__")
 
 
-def _broadcast(n: int, *conditions: Numbers) -> list[np.ndarray]:
-    """Return the conditions as (n, M) arrays.
+def _broadcast(n: int, *conditions: Numbers) -> Float[np.ndarray, "conditions n m"]:
+    """Return the conditions as (n, M) arrays, one after the other.
 
     Raises:
         ConditionError: Their shapes do not broadcast to (n, M).
@@ -322,4 +321,7 @@ def _broadcast(n: int, *conditions: Numbers) -> list[np.ndarray]:
             f"conditions of shapes {shapes} do not broadcast to ({n}, M) for {n} sections: give "
             "(M,) for all sections, (N, 1) for one a section, or (N, M)."
         )
-    return [np.broadcast_to(a, shape) for a in arrays]
+    filled = np.empty((len(arrays), *shape))
+    for row, array in zip(filled, arrays, strict=True):
+        row[...] = array
+    return filled

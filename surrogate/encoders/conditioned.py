@@ -19,7 +19,6 @@ from torch_geometric.data import Data
 
 from formwright.surrogate.encoders.encoder import Encoder
 
-Twins = tuple[Tensor, Tensor]
 EVEN_FEATURES: Final = 4
 ODD_FEATURES: Final = 2
 
@@ -31,10 +30,10 @@ def condition_features(
 ) -> tuple[Float[Tensor, "points 4"], Float[Tensor, "points 2"]]:
     """Return what the mirror leaves alone, and what it turns round, each of order one."""
     alpha = torch.deg2rad(alpha_deg)
+    sine, cosine = alpha.sin(), alpha.cos()
     speed = (reynolds.log() - 13.5) / 1.5
-    even = [40.0 * (1.0 - alpha.cos()) - 0.5, speed, speed**2 - 1.0, (ncrit - 8.0) / 3.0]
-    odd = [6.0 * alpha.sin(), 3.0 * (2.0 * alpha).sin()]
-    return torch.stack(even, -1), torch.stack(odd, -1)
+    even = [39.5 - 40.0 * cosine, speed, speed.square() - 1.0, (ncrit - 8.0) / 3.0]
+    return torch.stack(even, -1), torch.stack([6.0 * sine, 6.0 * sine * cosine], -1)
 
 
 class TwinLinear(nn.Module):
@@ -45,12 +44,13 @@ class TwinLinear(nn.Module):
         super().__init__()
         self.even = nn.Linear(width_in, width_out)
         self.odd = nn.Linear(width_in, width_out, bias=False)
+        self.signs = nn.Buffer(torch.tensor([0.5, -0.5])[:, None, None], persistent=False)
 
-    def forward(self, own: Tensor, twin: Tensor) -> Twins:
+    def forward(self, twins: Float[Tensor, "2 rows width"]) -> Float[Tensor, "2 rows out"]:
         """Map both twins."""
+        own, twin = twins.unbind()
         even = torch.addmm(self.even.bias, own + twin, self.even.weight.T, alpha=0.5)
-        odd = (own - twin) @ self.odd.weight.T
-        return torch.add(even, odd, alpha=0.5), torch.sub(even, odd, alpha=0.5)
+        return torch.addcmul(even, (own - twin) @ self.odd.weight.T, self.signs)
 
 
 class Conditioned(nn.Module):
@@ -76,9 +76,10 @@ class Conditioned(nn.Module):
 
     def cases(self, batch: Data) -> Float[Tensor, "cases width"]:
         """Return what the trunk needs to know of each section."""
-        own, twin = self.encoder(batch).per_case.chunk(2, -1)
-        both = torch.stack([torch.cat([own, twin], -1), torch.cat([twin, own], -1)])
-        return torch.cat(tuple(self.of_case(both)), -1)
+        own = self.encoder(batch).per_case
+        twin = own.roll(self.encoder.width // 2, -1)
+        weight, bias = self.of_case.weight, self.of_case.bias
+        return torch.cat([functional.linear(image, weight, bias) for image in (own, twin)], -1)
 
     def points(
         self,
@@ -90,15 +91,13 @@ class Conditioned(nn.Module):
     ) -> Float[Tensor, "points width"]:
         """Return the vector of every operating point, given those of the sections."""
         even, odd = condition_features(alpha_deg, reynolds, ncrit)
-        even_part = functional.linear(even.to(cases), self.of_point.weight[:, :EVEN_FEATURES])
-        odd_part = functional.linear(odd.to(cases), self.of_point.weight[:, EVEN_FEATURES:])
-        own, twin = cases[case_of_point].chunk(2, -1)
-        own = functional.silu(own + even_part + odd_part)
-        twin = functional.silu(twin + even_part - odd_part)
+        of_even, of_odd = self.of_point.weight.split((EVEN_FEATURES, ODD_FEATURES), 1)
+        even_part, odd_part = even.to(cases) @ of_even.T, odd.to(cases) @ of_odd.T
+        twins = cases.index_select(0, case_of_point).unflatten(1, (2, -1)).transpose(0, 1)
+        x = functional.silu(twins + torch.stack([even_part + odd_part, even_part - odd_part]))
         for layer in self.layers:
-            step, twin_step = layer(own, twin)
-            own, twin = own + functional.silu(step), twin + functional.silu(twin_step)
-        return torch.cat([own, twin], -1)
+            x = x + functional.silu(layer(x))
+        return torch.cat(x.unbind(), -1)
 
     def forward(self, batch: Data) -> Float[Tensor, "points width"]:
         """Return the vector of every operating point of a batch."""
