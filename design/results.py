@@ -108,9 +108,7 @@ def rank(setup: Setup, found: Round) -> tuple[int, bool, float]:
     return missed, broken, float(evaluation.objective[0])
 
 
-def sentence(
-    objective: Mapping[str, Any], verification: Verification, before: Verification
-) -> str:
+def sentence(objective: Mapping[str, Any], verification: Verification, before: Verification) -> str:
     """Return the outcome in one sentence, from the verdicts on the design and on the start."""
     start, best, kind = objective["start"], objective["best"], objective["kind"]
     converged, reached = (
