@@ -23,8 +23,8 @@ RECIPE = FlowCorpus(
 )
 
 
-@pytest.fixture(autouse=True)
-def simple_sections(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def simple_sections():
     """Sections without the database, whose CST fits take time, in parts of two."""
 
     def draw(recipe, split, index, rng):
@@ -32,14 +32,23 @@ def simple_sections(monkeypatch):
         vector[17] = 0.002
         return Drawn(name=str(index), vector=vector, parents=("a",), blend=(1.0,), noise=True)
 
-    monkeypatch.setattr(flow_corpus, "draw_section", draw)
-    monkeypatch.setattr(flow_corpus, "PART", 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flow_corpus, "draw_section", draw)
+        patch.setattr(flow_corpus, "PART", 2)
+        yield
 
 
-def test_flows_are_finite_and_complete(tmp_path):
-    assert list(generate_flows(RECIPE, tmp_path)) == [2, 4, 5]
-    flows = read_flows(tmp_path)
-    assert 2 <= len(flows) <= 5 and len(read_flows(tmp_path, 2)) == 2
+@pytest.fixture(scope="module")
+def whole(simple_sections, tmp_path_factory):
+    """Return a finished corpus."""
+    folder = tmp_path_factory.mktemp("flows")
+    assert list(generate_flows(RECIPE, folder)) == [2, 4, 5]
+    return folder
+
+
+def test_flows_are_finite_and_complete(whole):
+    flows = read_flows(whole)
+    assert 2 <= len(flows) <= 5 and len(read_flows(whole, 2)) == 2
     assert set(flows.fields) == {
         f"{name}_{side}" for name in ("cp", "ln_theta", "shape") for side in ("top", "bottom")
     }
@@ -58,9 +67,8 @@ def test_points_without_convergence_are_stood_in_for():
     assert points.tolist() == [[0, 1, 2], [1, 1, 2], [0, 0, 2]]
 
 
-def test_answers_belong_to_the_conditions_and_fields_beside_them(tmp_path):
-    list(generate_flows(RECIPE, tmp_path))
-    flows = read_flows(tmp_path)
+def test_answers_belong_to_the_conditions_and_fields_beside_them(whole):
+    flows = read_flows(whole)
     lift = (flows.fields["cp_bottom"] - flows.fields["cp_top"]).mean(-1).flatten()
     cl, alpha = flows.answers["cl"].flatten(), flows.conditions["alpha_deg"].flatten()
     assert torch.corrcoef(torch.stack([lift, cl]))[0, 1] > 0.95
@@ -68,9 +76,8 @@ def test_answers_belong_to_the_conditions_and_fields_beside_them(tmp_path):
     assert (flows.answers["cd"] > 1e-3).all()
 
 
-def test_a_stopped_run_goes_on_to_the_same_flows(tmp_path):
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    list(generate_flows(RECIPE, whole))
+def test_a_stopped_run_goes_on_to_the_same_flows(whole, tmp_path):
+    stopped = tmp_path / "stopped"
     next(iter(generate_flows(RECIPE, stopped)))
     assert len(list(stopped.iterdir())) == 1
     before = (stopped / "flows-000000.safetensors").stat().st_mtime_ns
@@ -80,11 +87,10 @@ def test_a_stopped_run_goes_on_to_the_same_flows(tmp_path):
     assert torch.equal(a.pos, b.pos) and torch.equal(a.fields["shape_top"], b.fields["shape_top"])
 
 
-def test_another_recipe_is_refused(tmp_path):
-    list(generate_flows(RECIPE, tmp_path))
+def test_another_recipe_is_refused(whole):
     other = dataclasses.replace(RECIPE, conditions=4, points_per_side=80)
     with pytest.raises(CorpusError, match="conditions, points_per_side differ"):
-        next(generate_flows(other, tmp_path))
+        next(generate_flows(other, whole))
 
 
 def test_an_empty_folder_is_refused(tmp_path):
