@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from formwright.datasets.errors import MissingSolverError
 from formwright.design.verify import Solver
+
+PANEL_STEP_DEG: Final = 0.5
 
 
 class SolverName(StrEnum):
@@ -25,11 +28,14 @@ class Chosen:
         name: Which one.
         solver: Ready to solve.
         why: One sentence for the report.
+        least_step_deg: Sweeps are asked no finer than this: XFoil needs near neighbours to
+            converge, the embedded solver takes every point by itself.
     """
 
     name: SolverName
     solver: Solver
     why: str
+    least_step_deg: float = 0.0
 
 
 def choose(name: SolverName = SolverName.AUTO) -> Chosen:
@@ -43,7 +49,8 @@ def choose(name: SolverName = SolverName.AUTO) -> Chosen:
 
     xfoil = XFoil(retries=1)
     if name is SolverName.PANEL:
-        return Chosen(name, Panel(), "the study asks for the embedded panel method.")
+        why = "the study asks for the embedded panel method."
+        return Chosen(name, Panel(), why, PANEL_STEP_DEG)
     if xfoil.available():
         asked = "the study asks for XFoil." if name is SolverName.XFOIL else "XFoil is installed."
         return Chosen(SolverName.XFOIL, xfoil, asked)
@@ -52,6 +59,5 @@ def choose(name: SolverName = SolverName.AUTO) -> Chosen:
             "the study asks for XFoil, whose program 'xfoil' is not on the PATH. Install it "
             '(Debian and Ubuntu: apt-get install xfoil), or set solver = "auto" or "panel".'
         )
-    return Chosen(
-        SolverName.PANEL, Panel(), "XFoil is not installed, so the embedded panel method verified."
-    )
+    why = "XFoil is not installed, so the embedded panel method verified."
+    return Chosen(SolverName.PANEL, Panel(), why, PANEL_STEP_DEG)
