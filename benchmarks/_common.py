@@ -58,6 +58,11 @@ class Benchmark:
     notes: str = ""
 
 
+def tell(key: str, value: Any) -> None:
+    """Print what a long run has just worked out."""
+    print(key, value, flush=True)
+
+
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a benchmark may use."""
     found = {"python": platform.python_version()}

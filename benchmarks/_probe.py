@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from formwright.surrogate import label_curves
 from formwright.surrogate.encoders.field import FieldCNN
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.training import TrainConfig, train
@@ -38,25 +37,6 @@ class Split:
     def whole(self) -> Data:
         """Return all cases as one batch."""
         return self.data.batch(torch.arange(len(self.y)))
-
-
-class Log:
-    """Values that are worked out once and kept in a file, so that a killed run goes on."""
-
-    def __init__(self, path: Path) -> None:
-        """Read what is there."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text().splitlines() if path.exists() else []
-        self.path, self.done = path, {r["key"]: r["value"] for r in map(json.loads, lines)}
-
-    def once(self, key: str, work: Callable[[], Any]) -> Any:
-        """Return the value of ``key``, worked out now if it was not before."""
-        if key not in self.done:
-            self.done[key] = work()
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write(json.dumps({"key": key, "value": self.done[key]}) + "\n")
-            print(key, self.done[key], flush=True)
-        return self.done[key]
 
 
 def draw(count: int, size: int, seed: int) -> Tensor:
@@ -198,9 +178,5 @@ def error(model: nn.Module, split: Split) -> float:
 
 
 def interval(values: Sequence[float]) -> list[float]:
-    """Return the 95 % interval of the mean (Student)."""
-    from scipy.stats import t
-
-    n, mean = len(values), float(np.mean(values))
-    half = float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
-    return [mean - half, mean + half]
+    """Return the ends of the 95 % interval of the mean."""
+    return list(label_curves.interval(list(values))[1:])

@@ -10,9 +10,11 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from _probe import Log, Split, draw, error, features, probe, train_regressor
+from _common import tell
+from _probe import Split, draw, error, features, probe, train_regressor
 
 from formwright.datasets.fields import FieldRuns, grid_values
+from formwright.datasets.ledger import Ledger
 from formwright.datasets.wave_corpus import WaveCorpus, generate_waves, open_waves
 from formwright.surrogate.checkpoints import load_weights
 from formwright.surrogate.encoders.field import FieldCNN
@@ -66,7 +68,7 @@ class Experiment:
     def __init__(self, plan: Plan, out: Path) -> None:
         """Make or read the data."""
         self.plan = plan
-        self.out, self.log, self.seconds = out, Log(out / "results.jsonl"), {}
+        self.out, self.log, self.seconds = out, Ledger(out / "results.jsonl", tell), {}
         start = time.perf_counter()
         self.runs = {split: self._runs(split, count) for split, count in plan.runs.items()}
         self.seconds["data"] = time.perf_counter() - start

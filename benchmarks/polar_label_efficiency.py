@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
-from _common import ROOT, Benchmark, save
+from _common import ROOT, Benchmark, save, tell
 from _label_data import JUDGED, Part, load_parts, relative, score
 from _label_floors import (
     frozen_features,
@@ -30,11 +30,13 @@ from _label_floors import (
     train_hand_mlp,
 )
 
+from formwright.datasets.ledger import Ledger
 from formwright.surrogate.checkpoints import load_weights
 from formwright.surrogate.encoders.conditioned import Conditioned
 from formwright.surrogate.finetune import FinetuneConfig, finetune, residuals
 from formwright.surrogate.flow_corpus import FlowCorpus, generate_flows, read_flows
 from formwright.surrogate.flows import Flows
+from formwright.surrogate.label_curves import interval
 from formwright.surrogate.objectives.barlow import BarlowTwins
 from formwright.surrogate.objectives.sigreg import LeJEPA
 from formwright.surrogate.objectives.simclr import SimCLR
@@ -117,18 +119,7 @@ class Experiment:
         self.flows: Flows = read_flows(options.flows, options.unlabeled)
         paths = [Path(path) for path in options.labels]
         self.parts = load_parts(paths, PolarSurrogate(ARCHITECTURE))
-        self.log = self.out / "results.jsonl"
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        self.done: dict[str, Any] = {r["key"]: r["value"] for r in map(json.loads, lines)}
-
-    def once(self, key: str, work: Callable[[], Any]) -> Any:
-        """Return the value of ``key``, worked out now if it was not before."""
-        if key not in self.done:
-            self.done[key] = work()
-            with open(self.log, "a", encoding="utf-8") as log:
-                log.write(json.dumps({"key": key, "value": self.done[key]}) + "\n")
-            print(key, self.done[key], flush=True)
-        return self.done[key]
+        self.once = Ledger(self.out / "results.jsonl", tell).once
 
     def network(self, recipe: str | None, seed: int, steps: int | None = None) -> Conditioned:
         """Return a network: pretrained by a recipe (from disk if it was before), or random."""
@@ -256,14 +247,6 @@ def summary(curves: dict[str, Any], floor: dict[str, float]) -> dict[str, list[f
     return {k: [relative(e, floor) for e in v["errors"]] for k, v in curves.items()}
 
 
-def half_width(values: list[float]) -> float:
-    """Return half the 95 % interval of the mean (Student, five seeds)."""
-    from scipy.stats import t
-
-    n = len(values)
-    return float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
-
-
 def main() -> None:
     """Run what has not run yet, and write JSON and figure."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -318,7 +301,7 @@ def report(
     gain = {
         n: [1 - a / b for a, b in zip(ours[n], scratch[n], strict=True)] for n in map(str, SIZES)
     }
-    ends = {n: (float(np.mean(g)), half_width(g)) for n, g in gain.items()}
+    ends = {n: interval(g) for n, g in gain.items()}
     sections = {k: len(part) for k, part in experiment.parts.items()}
     physical = {
         name: {
@@ -328,8 +311,8 @@ def report(
         for name in (names[0], "from scratch")
     }
     gains = ", ".join(
-        f"{-100 * m:+.0f} % [{-100 * (m + h):+.0f}, {-100 * (m - h):+.0f}] at {int(n):,}"
-        for n, (m, h) in ends.items()
+        f"{-100 * mean:+.0f} % [{-100 * high:+.0f}, {-100 * low:+.0f}] at {int(n):,}"
+        for n, (mean, low, high) in ends.items()
     )
     save(
         Benchmark(
@@ -342,7 +325,7 @@ def report(
             peers={
                 name: {n: float(np.mean(v)) for n, v in curves[name].items()} for name in names[1:]
             },
-            interval={f"gain at {n}": [m - h, m + h] for n, (m, h) in ends.items()},
+            interval={f"gain at {n}": [low, high] for n, (_, low, high) in ends.items()},
             seeds=SEEDS,
             split=f"by family; sections: {sections}; {len(experiment.flows)} unlabeled sections of "
             "the training families",
@@ -371,8 +354,8 @@ def draw(curves: dict[str, Any]) -> None:
 
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for place, (name, values) in enumerate(curves.items()):
-        mean = [float(np.mean(values[str(n)])) for n in SIZES]
-        bars = [half_width(values[str(n)]) for n in SIZES]
+        mean, low, high = zip(*(interval(values[str(n)]) for n in SIZES), strict=True)
+        bars = np.subtract(high, mean)
         style = "o-" if place < 2 else "s--"
         shift = np.array(SIZES) * (1 + 0.02 * (place - 2))
         axes.errorbar(

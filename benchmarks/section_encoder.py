@@ -11,7 +11,6 @@ training is a line of ``results.jsonl`` in ``--out``; a killed run goes on.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,9 +18,10 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from _common import ROOT, Benchmark, save
+from _common import ROOT, Benchmark, save, tell
 from train_airfoil_polar import plausible
 
+from formwright.datasets.ledger import Ledger
 from formwright.datasets.polar_data import read_polars
 from formwright.surrogate.encoders.conditioned import Conditioned
 from formwright.surrogate.encoders.section import ContourCNN, ContourMLP, SectionEncoder
@@ -81,25 +81,6 @@ def trained(
     }
 
 
-class Log:
-    """Results on disk by key, so that a killed run goes on."""
-
-    def __init__(self, path: Path) -> None:
-        """Read what is there."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        self.path, self.done = path, {r["key"]: r["value"] for r in map(json.loads, lines)}
-
-    def once(self, key: str, work: Callable[[], dict[str, float]]) -> dict[str, float]:
-        """Return the value of ``key``, worked out now if it was not before."""
-        if key not in self.done:
-            self.done[key] = work()
-            with open(self.path, "a", encoding="utf-8") as log:
-                log.write(json.dumps({"key": key, "value": self.done[key]}) + "\n")
-            print(key, self.done[key], flush=True)
-        return self.done[key]
-
-
 def main() -> None:
     """Train what has not been trained, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -115,7 +96,7 @@ def main() -> None:
     plain = PolarSurrogate()
     points = labelled(plain, plausible(read_polars(options.train, split="train")))
     validation = labelled(plain, plausible(read_polars([options.validation])))
-    log = Log(options.out / "results.jsonl")
+    log = Ledger(options.out / "results.jsonl", tell)
 
     def errors(name: str, rate: float, seed: int) -> dict[str, float]:
         key = f"{name}|{rate}|{seed}|{options.steps}"

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from formwright.datasets.blends import SPLITS
-from formwright.datasets.config import to_mapping
+from formwright.datasets.config import check_recipe, to_mapping
 from formwright.datasets.errors import ConfigError, CorpusError
 from formwright.datasets.fields import FieldRuns
 from formwright.datasets.spectral import Grid
@@ -296,7 +296,7 @@ def generate_waves(recipe: WaveCorpus, folder: str | os.PathLike[str]) -> Iterat
         stop = min(start + PART, recipe.runs)
         asked = to_mapping(recipe) | {"runs": stop - start}
         if path.exists():
-            _check_recipe(path, asked)
+            check_recipe(path, read_header(path).get("recipe", {}), asked)
         else:
             header = {"kind": "waves", "format_version": FORMAT_VERSION, "recipe": asked}
             part = solve_part(recipe, range(start, stop))
@@ -317,14 +317,3 @@ def open_waves(folder: str | os.PathLike[str], split: str = "train") -> WellRuns
             f"corpus waves --out {folder} --split {split}`."
         )
     return open_runs(paths)
-
-
-def _check_recipe(path: Path, asked: dict[str, object]) -> None:
-    """Refuse a part that another recipe made."""
-    found = read_header(path).get("recipe", {})
-    changed = [k for k in asked if found.get(k) != asked[k]]
-    if changed:
-        raise CorpusError(
-            f"{str(path)!r} was made by another recipe ({', '.join(changed)} differ): choose "
-            "another folder, or ask for the recipe that is there."
-        )

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from formwright.datasets import cst
 from formwright.datasets.blends import SPLITS, Blending, draw_section
-from formwright.datasets.config import to_mapping
+from formwright.datasets.config import check_recipe, to_mapping
 from formwright.datasets.errors import CorpusError
 from formwright.datasets.solvers.panel import PanelSolution, analyse
 from formwright.surrogate.checkpoints import load_header
@@ -75,7 +75,7 @@ def generate_flows(recipe: FlowCorpus, folder: str | os.PathLike[str]) -> Iterat
         stop = min(start + PART, recipe.sections)
         asked = {"recipe": to_mapping(recipe) | {"sections": stop - start}}
         if path.exists():
-            _check_recipe(path, asked["recipe"])
+            check_recipe(path, load_header(path).get("recipe", {}), asked["recipe"])
         else:
             _part(recipe, range(start, stop)).save(path, asked)
         yield stop
@@ -92,17 +92,6 @@ def read_flows(folder: str | os.PathLike[str], sections: int | None = None) -> F
         raise CorpusError(f"{str(folder)!r} holds no flows; make them with generate_flows first.")
     flows = join([load_flows(path) for path in paths])
     return flows if sections is None else flows.select(torch.arange(min(sections, len(flows))))
-
-
-def _check_recipe(path: Path, asked: dict[str, object]) -> None:
-    """Refuse a part that another recipe made."""
-    found = load_header(path).get("recipe", {})
-    changed = [k for k in asked if found.get(k) != asked[k]]
-    if changed:
-        raise CorpusError(
-            f"{str(path)!r} was made by another recipe ({', '.join(changed)} differ): choose "
-            "another folder, or ask for the recipe that is there."
-        )
 
 
 def _part(recipe: FlowCorpus, indices: range) -> Flows:

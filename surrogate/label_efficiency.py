@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from formwright.datasets.errors import ConfigError
+from formwright.datasets.ledger import Ledger
 from formwright.surrogate.checkpoints import load_weights
 from formwright.surrogate.label_curves import (
     COMPONENTS,
@@ -202,16 +203,13 @@ class _Bench:
     task: Task
     config: EvaluationConfig
     folder: Path
-    done: dict[str, Any] = field(default_factory=dict)
+    ledger: Ledger = field(init=False)
     rows: dict[str, Rows] = field(default_factory=dict)
     centre: float = 0.0
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / RESULTS
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        self.done = {line["key"]: line["value"] for line in map(json.loads, lines)}
+        self.ledger = Ledger(self.folder / RESULTS)
         label = self._all(self.task.parts["train"], self.task.target)
         self.centre, self.scale = float(label.mean()), float(label.std())
 
@@ -243,11 +241,7 @@ class _Bench:
         """Return what is on disk under ``key``, worked out now if it is not."""
         budget = [self.config.batch_cases, self.config.pretraining_steps]
         name = json.dumps([self.task.corpus, self.task.label, *budget, *key])
-        if name not in self.done:
-            self.done[name] = work(*arguments)
-            with open(self.folder / RESULTS, "a", encoding="utf-8") as log:
-                log.write(json.dumps({"key": name, "value": self.done[name]}) + "\n")
-        return self.done[name]
+        return self.ledger.once(name, lambda: work(*arguments))
 
     def _deep(
         self, recipe: str | None, size: int, seed: int, setting: tuple[float, int], split: str

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_text
+from formwright.datasets.ledger import read_lines
 
 BOARD: Final = "tensorboard"
 
@@ -50,7 +51,7 @@ class TrainingLog:
     def __enter__(self) -> TrainingLog:
         """Open the file and the bar."""
         if self._path is not None:
-            self.history = [r for r in _read(self._path) if r["step"] <= self._done]
+            self.history = [r for r in read_lines(self._path) if r["step"] <= self._done]
             write_text(self._path, "".join(json.dumps(r) + "\n" for r in self.history))
             self._file = open(self._path, "a", encoding="utf-8")
         if self._progress:
@@ -110,11 +111,3 @@ def write_scalars(writer: Any, step: int, figures: dict[str, Any]) -> None:
             writer.add_text(name, value, step)
         else:
             writer.add_scalar(name, value, step)
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of a log; a last line cut short by a kill is left out."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    return [json.loads(line) for line in lines]

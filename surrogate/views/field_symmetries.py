@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -187,18 +187,14 @@ class Rescale:
     def __call__(self, case: Data, generator: torch.Generator) -> Data:
         """Return the batch, each case in a unit of its own."""
         values = grid_values(case)
-        low, high = math.log(self.least), math.log(self.most)
-        u = torch.rand(len(values), generator=generator, dtype=torch.float64)
-        a = torch.exp(low + (high - low) * u).to(values)
+        a = factors(values, self.least, self.most, generator)
         labels = {
             name: case[name] * a.to(case[name]) ** power
             for name, power in self.POWERS.items()
             if name in case
         }
         times = {"interval": case.interval / a, "start": case.start / a}
-        return with_values(
-            case, values * a.reshape(-1, *[1] * (values.dim() - 1)), **times, **labels
-        )
+        return with_values(case, values * each_case(a, values), **times, **labels)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -227,7 +223,7 @@ class QuarterTurn:
         turns = torch.randint(0, 4, (len(values),), generator=generator).to(values.device)
         turned = values
         for count in range(1, 4):
-            chosen = (turns == count).reshape(-1, 1, 1, 1, 1)
+            chosen = each_case(turns == count, values)
             turned = torch.where(chosen, backwards_turn(values, count), turned)
         return with_values(case, turned)
 
@@ -285,6 +281,20 @@ class ShiftReflect:
         return _some(case, values, changed, self.probability, generator)
 
 
+def factors(
+    values: Tensor, least: float, most: float, generator: torch.Generator
+) -> Float[Tensor, " cases"]:
+    """Return a log-uniform number for each case of a field."""
+    low, high = math.log(least), math.log(most)
+    u = torch.rand(len(values), generator=generator, dtype=torch.float64)
+    return torch.exp(low + (high - low) * u).to(values)
+
+
+def each_case(x: Shaped[Tensor, " cases"], values: Tensor) -> Tensor:
+    """Return one value a case in a shape that goes with the field ``values``."""
+    return x.reshape(-1, *[1] * (values.dim() - 1))
+
+
 def backwards(values: Tensor, *axes: int) -> Tensor:
     """Return the field with point i at the place of point -i, along some axes; point 0 stays."""
     return values.flip(axes).roll([1] * len(axes), axes)
@@ -337,6 +347,4 @@ def _some(
 ) -> Data:
     """Return the batch with some of its cases changed."""
     chosen = (torch.rand(len(values), generator=generator) < share).to(values.device)
-    return with_values(
-        case, torch.where(chosen.reshape(-1, *[1] * (values.dim() - 1)), changed, values)
-    )
+    return with_values(case, torch.where(each_case(chosen, values), changed, values))

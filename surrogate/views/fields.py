@@ -19,7 +19,7 @@ from torch_geometric.data import Data
 
 from formwright.datasets.errors import CorpusError, ViewError
 from formwright.datasets.fields import FieldRuns, grid_values, with_values
-from formwright.surrogate.views.field_symmetries import promise
+from formwright.surrogate.views.field_symmetries import each_case, factors, promise
 from formwright.surrogate.views.keeps import Keeps
 
 
@@ -119,10 +119,8 @@ class Amplitude:
     def __call__(self, case: Data, generator: torch.Generator) -> Data:
         """Return the batch, each case times a number of its own."""
         values = grid_values(case)
-        low, high = math.log(self.least), math.log(self.most)
-        u = torch.rand(len(values), generator=generator, dtype=torch.float64)
-        factor = torch.exp(low + (high - low) * u).to(values)
-        return with_values(case, values * factor.reshape(-1, *[1] * (values.dim() - 1)))
+        factor = factors(values, self.least, self.most, generator)
+        return with_values(case, values * each_case(factor, values))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
