@@ -14,6 +14,14 @@ class SectionError(FormwrightError, ValueError):
     """A section that is not one: open, self-crossing, too few points, not finite."""
 
 
+class StructureError(FormwrightError, ValueError):
+    """Atoms that are no structure: an unknown element, overlapping atoms, no cell, no vacuum."""
+
+
+class ReactionError(FormwrightError, ValueError):
+    """Energies against different references, or a reaction that does not balance."""
+
+
 class ConditionError(FormwrightError, ValueError):
     """An operating condition without physical meaning, e.g. a negative Reynolds number."""
 
