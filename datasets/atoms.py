@@ -236,7 +236,7 @@ def neighbours(
 
 def with_neighbours(batch: Data, cutoff: float) -> Data:
     """Return the batch with ``edge_index`` and ``edge_shift``, found case by case."""
-    pos, cell = batch.pos.detach().cpu().numpy(), batch.cell.detach().cpu().numpy()
+    pos, cell = batch["pos"].detach().cpu().numpy(), batch.cell.detach().cpu().numpy()
     pbc, bounds = batch.pbc.cpu().numpy(), batch.ptr.tolist()
     found = [
         neighbours(pos[a:b].astype(np.float64), cell[i].astype(np.float64), pbc[i], cutoff)
@@ -244,7 +244,7 @@ def with_neighbours(batch: Data, cutoff: float) -> Data:
     ]
     edges = np.concatenate([e + a for (e, _), a in zip(found, bounds, strict=False)], 1)
     shifts = np.concatenate([shift for _, shift in found])
-    device = batch.pos.device
+    device = batch["pos"].device
     return Data.from_dict(
         {
             **batch.to_dict(),
