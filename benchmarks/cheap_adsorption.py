@@ -1,9 +1,9 @@
 """Unlabeled slabs, and what a cheap potential says of them: the pretraining corpus of atoms.
 
-Every alloy of the training pairs, every adsorbate, every site of the ideal slab: first those of the
-table, then the others in random order. CHGNet 0.3.0 gives the energy of slab and adsorbate minus
-that of the bare slab, in eV an atom of CHGNet's own reference (no DFT label is looked at). Shards of
-1,000 go to ``runs/cheap-adsorption``; killed, the same command goes on.
+Every alloy of the training pairs, every adsorbate, every site of the ideal slab: first those of
+the table, then the others in random order. CHGNet 0.3.0 gives the energy of slab and adsorbate
+minus that of the bare slab, in eV; no DFT label is looked at. Shards of 1,000 go to
+``runs/cheap-adsorption``; killed, the same command goes on.
 
     python benchmarks/cheap_adsorption.py --count 60000     (about 35 minutes of one core)
 """
@@ -28,7 +28,7 @@ SHARD = 1000
 
 
 def enumerated(seed: int = 0) -> list[mamun.Row]:
-    """Return all rows of the training pairs: those of the table first, then the others, shuffled."""
+    """Return all rows of the training pairs: those of the table, then the others, shuffled."""
     generator = np.random.default_rng(seed)
     known, _ = mamun.labelled("train")
     known = [known[i] for i in generator.permutation(len(known))]

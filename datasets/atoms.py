@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from torch import Tensor
 from torch_geometric.data import Data
 
 from formwright.datasets.cases import Quantity
@@ -206,6 +207,11 @@ def structures_of(batch: Data) -> list[Structure]:
         )
         for i, (a, b) in enumerate(zip(bounds, bounds[1:], strict=False))
     ]
+
+
+def case_of(batch: Data) -> Int[Tensor, " atoms"]:
+    """Return the case that each atom belongs to."""
+    return batch["batch"]
 
 
 def moved(batch: Data, **changed: Any) -> Data:

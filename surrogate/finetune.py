@@ -17,12 +17,14 @@ from typing import Final
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch_geometric.data import Data
 
 from formwright.datasets.polar_data import Polars
 from formwright.datasets.surface import stations_y
+from formwright.surrogate.conformal import conformal_factor
+from formwright.surrogate.least_squares import LeastSquares
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.polar import LABELS, LEVEL, PolarSurrogate
 from formwright.surrogate.training import TrainConfig, TrainResult, train
@@ -182,41 +184,6 @@ def fit_heads(surrogate: PolarSurrogate, points: LabelledPoints, ridge: float = 
         head.solve(ridge)
 
 
-class LeastSquares:
-    """Ridge regression for a linear layer, from batches."""
-
-    def __init__(self, layer: nn.Linear) -> None:
-        """Begin with nothing seen."""
-        self.layer, width = layer, layer.in_features + 1
-        self.gram = torch.zeros(width, width, dtype=torch.float64)
-        self.moment = torch.zeros(width, layer.out_features, dtype=torch.float64)
-
-    def add(
-        self, features: Float[Tensor, "rows width"], targets: Float[Tensor, "rows out"]
-    ) -> None:
-        """See some rows; those whose target is not finite are left out."""
-        known = targets.isfinite().all(-1)
-        x, y = features[known].double(), targets[known].double()
-        x = torch.cat([x, torch.ones_like(x[:, :1])], -1)
-        self.gram += x.T @ x
-        self.moment += x.T @ y
-
-    def solve(self, ridge: float) -> None:
-        """Set the layer; if no row had a target it stays as it is."""
-        rows, width = float(self.gram[-1, -1]), self.layer.in_features
-        if rows == 0:
-            return
-        used = width if self.layer.bias is None else width + 1
-        gram, moment = self.gram[:used, :used], self.moment[:used]
-        penalty = ridge * gram.diagonal()[:width].mean() * torch.eye(used, dtype=torch.float64)
-        penalty[width:] = 0.0
-        weights = torch.linalg.solve(gram + penalty, moment).T
-        with torch.no_grad():
-            self.layer.weight.copy_(weights[:, :width])
-            if self.layer.bias is not None:
-                self.layer.bias.copy_(weights[:, width])
-
-
 def _vectors(surrogate: PolarSurrogate, points: LabelledPoints) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the trunk's vectors of all points, and their rows, some sections at a time."""
     for sections in torch.arange(len(points)).split(256):
@@ -232,11 +199,8 @@ def calibrate(surrogate: PolarSurrogate, points: LabelledPoints, level: float = 
     """
     with torch.no_grad():
         residual, expected = residuals(surrogate, points)
-        score = residual / expected
         for i in range(len(LABELS)):
-            known = score[:, i][score[:, i].isfinite()]
-            rank = min(len(known), int(np.ceil((len(known) + 1) * level)))
-            surrogate.calibration[i] = known.sort().values[rank - 1]
+            surrogate.calibration[i] = conformal_factor(residual[:, i], expected[:, i], level)
 
 
 def residuals(

@@ -28,7 +28,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from formwright.datasets.atoms import ADSORBATE, with_neighbours
+from formwright.datasets.atoms import case_of, with_neighbours
 from formwright.datasets.elements import COUNT, properties
 from formwright.surrogate.encoders.encoder import Embedding, Encoder
 
@@ -49,13 +49,13 @@ class Layout:
     size: int
     slot: Int[Tensor, " atoms"]
 
-    def pad(self, values: Float[Tensor, "atoms *rest"]) -> Float[Tensor, "cases size *rest"]:
+    def pad(self, values: Float[Tensor, "atoms ..."]) -> Float[Tensor, "cases size ..."]:
         """Return values of atoms in the padded array, zero elsewhere."""
         rest = values.shape[1:]
         flat = values.new_zeros(self.cases * self.size, *rest).index_copy(0, self.slot, values)
         return flat.unflatten(0, (self.cases, self.size))
 
-    def take(self, padded: Float[Tensor, "cases size *rest"]) -> Float[Tensor, "atoms *rest"]:
+    def take(self, padded: Float[Tensor, "cases size ..."]) -> Float[Tensor, "atoms ..."]:
         """Return the values of the atoms."""
         return padded.flatten(0, 1)[self.slot]
 
@@ -64,8 +64,9 @@ def layout(batch: Data) -> Layout:
     """Return the padded layout of a batch."""
     counts = batch.ptr.diff()
     size = int(counts.max())
-    place = torch.arange(len(batch.z), device=batch.ptr.device) - batch.ptr[batch.batch]
-    return Layout(len(counts), size, batch.batch * size + place)
+    case = case_of(batch)
+    place = torch.arange(len(case), device=case.device) - batch.ptr[case]
+    return Layout(len(counts), size, case * size + place)
 
 
 class AtomGNN(Encoder):
@@ -137,8 +138,8 @@ class AtomGNN(Encoder):
         """
         where = layout(batch) if where is None else where
         batch = batch if "edge_index" in batch else with_neighbours(batch, self.cutoff)
-        sender, receiver = batch.edge_index
-        pos, case = batch["pos"], batch.batch[receiver]
+        sender, receiver = batch["edge_index"]
+        pos, case = batch["pos"], case_of(batch)[receiver]
         shift = (batch.edge_shift.to(pos)[:, None] @ batch.cell.to(pos)[case]).squeeze(1)
         apart = pos[sender] + shift - pos[receiver]
         distance = apart.square().sum(-1).add(_TINY**2).sqrt()
@@ -196,7 +197,7 @@ class _Layer(nn.Module):
 
 def _means(scalars: Float[Tensor, "atoms channels"], batch: Data) -> Float[Tensor, "cases width"]:
     """Return means over the adsorbate's atoms, over the surface and over all others."""
-    group = batch.batch * 3 + batch.tags
+    group = case_of(batch) * 3 + batch.tags
     sums = scalars.new_zeros(3 * (len(batch.ptr) - 1), scalars.shape[1])
     counts = torch.bincount(group, minlength=len(sums)).clamp_min(1)
     means = sums.index_add(0, group, scalars) / counts[:, None]

@@ -1,0 +1,158 @@
+"""The surrogate of adsorption energies: slab and adsorbate -> energy in eV, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from formwright.datasets.atoms import ADSORBATE, E_ADS, Structure, case_of, collate
+from formwright.datasets.elements import COUNT
+from formwright.surrogate.encoders.atoms import AtomGNN
+from formwright.surrogate.model import Prediction, Surrogate
+
+LEVEL: Final = 0.9
+LABEL: Final = E_ADS.name
+_NORMAL_QUANTILE: Final = 1.6448536
+_AT_ONCE: Final = 64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdsorptionConfig:
+    """The architecture, saved beside the weights.
+
+    Attributes:
+        channels: Scalars, and vectors, of an atom.
+        layers: Rounds of messages.
+        cutoff: Angstrom.
+        radial: Functions of the distance.
+        embedding: Length of the vector of a case.
+        hidden: Width of the head.
+        levels: Levels of theory or data sets, each with references of its own; a case says which
+            by its attribute ``level``, and without one it is the first.
+    """
+
+    channels: int = 64
+    layers: int = 3
+    cutoff: float = 6.0
+    radial: int = 8
+    embedding: int = 128
+    hidden: int = 128
+    levels: tuple[str, ...] = ("QE BEEF-vdW",)
+
+    def network(self) -> AtomGNN:
+        """Return the encoder, untrained."""
+        return AtomGNN(
+            channels=self.channels,
+            layers=self.layers,
+            cutoff=self.cutoff,
+            radial=self.radial,
+            embedding=self.embedding,
+        )
+
+
+class AdsorptionSurrogate(Surrogate):
+    """Encoder and heads; a stand-in for a DFT relaxation from the ideal structure.
+
+    The energy is a reference for each atom of the adsorbate, by level of theory, plus what the
+    network says. It is differentiable in positions, cell and mixtures of elements, twice.
+
+    Attributes:
+        config: The architecture.
+        encoder: Of the atoms.
+        trained_on: Whether an element was in the training data, (95,).
+        training_range: Empty: a case of atoms has no conditions.
+    """
+
+    labels = (E_ADS,)
+
+    def __init__(
+        self, config: AdsorptionConfig | None = None, encoder: AtomGNN | None = None
+    ) -> None:
+        """Build an untrained surrogate, on a given (pretrained) encoder or a new one."""
+        super().__init__()
+        self.config = config or AdsorptionConfig()
+        self.training_range = {}
+        self.encoder = encoder or self.config.network()
+        hidden = self.config.hidden
+        self.trunk = nn.Sequential(
+            nn.SiLU(), nn.Linear(self.encoder.width, hidden), nn.SiLU(), nn.LayerNorm(hidden)
+        )
+        self.mean = nn.Linear(hidden, 1)
+        self.spread = nn.Linear(hidden, 1)
+        self.references = nn.Buffer(torch.zeros(len(self.config.levels), COUNT))
+        self.base = nn.Buffer(torch.zeros(len(self.config.levels)))
+        self.scale = nn.Buffer(torch.ones(()))
+        self.calibration = nn.Buffer(torch.ones(()))
+        self.trained_on = nn.Buffer(torch.zeros(COUNT, dtype=torch.bool))
+
+    def offsets(self, batch: Data) -> Float[Tensor, " cases"]:
+        """Return the references of the adsorbate's atoms, eV."""
+        cases = len(batch.ptr) - 1
+        level = batch.level if "level" in batch else batch.ptr.new_zeros(cases)
+        return self.base[level] + (self.references[level] * composition(batch).to(self.base)).sum(1)
+
+    def vectors(self, batch: Data) -> Float[Tensor, "cases hidden"]:
+        """Return what the heads read."""
+        return self.trunk(self.encoder(batch).per_case)
+
+    def forward(self, batch: Data, *, fields: bool = False) -> Prediction:
+        """Predict the adsorption energy of every case of a batch, differentiably."""
+        hidden = self.vectors(batch)
+        mean = self.offsets(batch) + self.scale * self.mean(hidden)[:, 0]
+        half = self.scale * self.calibration * self.spread(hidden)[:, 0].exp()
+        return Prediction(
+            mean={LABEL: mean},
+            std={LABEL: half / _NORMAL_QUANTILE},
+            lower={LABEL: mean - half},
+            upper={LABEL: mean + half},
+            level=LEVEL,
+            fields={},
+        )
+
+    def unknown(self, batch: Data) -> Bool[Tensor, " cases"]:
+        """Return which cases hold an element that the training data had not."""
+        strange = ~self.trained_on[batch.z]
+        return torch.zeros(len(batch.ptr) - 1, dtype=torch.bool).index_put(
+            (case_of(batch)[strange],), torch.tensor(True)
+        )
+
+    def predict(self, structures: Sequence[Structure]) -> dict[str, np.ndarray]:
+        """Predict structures as they are: nothing is relaxed.
+
+        Args:
+            structures: Slabs with an adsorbate (tag 2).
+
+        Returns:
+            ``e_ads_ev`` and its ``_std``, ``_lower`` and ``_upper`` at the level 0.9, eV, and
+            ``unknown_elements``, whether a case holds an element outside of the training data:
+            such a number is a guess. Each (structures,).
+        """
+        order = np.argsort([len(one) for one in structures], kind="stable")
+        columns = [f"{LABEL}{part}" for part in ("", "_std", "_lower", "_upper")]
+        table = {name: np.zeros(len(structures)) for name in columns}
+        table["unknown_elements"] = np.zeros(len(structures), bool)
+        for first in range(0, len(order), _AT_ONCE):
+            index = order[first : first + _AT_ONCE]
+            batch = collate([structures[i] for i in index])
+            with torch.inference_mode():
+                said = self(batch)
+                parts = (said.mean, said.std, said.lower, said.upper)
+                for name, part in zip(columns, parts, strict=True):
+                    table[name][index] = part[LABEL].numpy()
+                table["unknown_elements"][index] = self.unknown(batch).numpy()
+        return table
+
+
+def composition(batch: Data) -> Float[Tensor, "cases elements"]:
+    """Return how many atoms of each element the adsorbate of each case has."""
+    chosen = batch.tags == ADSORBATE
+    counts = torch.zeros(len(batch.ptr) - 1, COUNT, device=batch.z.device)
+    place = (case_of(batch)[chosen], batch.z[chosen])
+    return counts.index_put(place, counts.new_ones(()), accumulate=True)

@@ -1,0 +1,172 @@
+"""Fine-tuning on adsorption energies: from a (pretrained) encoder and labels to a surrogate.
+
+First the references of the adsorbate's atoms are fitted, by level of theory, then the heads on the
+encoder as it is (Kumar et al. 2022, arXiv 2202.10054), then everything. The head of the expected
+error learns from the residuals without touching the trunk, and validation cases turn it into
+intervals (``conformal``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+from torch_geometric.data import Data
+
+from formwright.surrogate.adsorption import LABEL, LEVEL, AdsorptionSurrogate, composition
+from formwright.surrogate.atom_cases import AtomCases
+from formwright.surrogate.conformal import conformal_factor
+from formwright.surrogate.least_squares import LeastSquares
+from formwright.surrogate.objectives.loss import Loss
+from formwright.surrogate.training import TrainConfig, TrainResult, train
+
+_AT_ONCE: Final = 128
+_LEAST_RESIDUAL: Final = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdsorptionFinetuneConfig:
+    """How to fine-tune.
+
+    Attributes:
+        batch_cases: Cases a step.
+        huber: Where the loss turns from square to straight, in units of the labels' deviation.
+        linear_first: Whether the heads are fitted before the first step.
+        ridge: Of that fit, relative to the mean square of the features.
+        train: The loop.
+    """
+
+    batch_cases: int = 32
+    huber: float = 0.1
+    linear_first: bool = True
+    ridge: float = 1e-2
+    train: TrainConfig = field(
+        default_factory=lambda: TrainConfig(
+            steps=8000, learning_rate=2e-3, weight_decay=1e-3, ema_decay=0.999, clip_norm=5.0
+        )
+    )
+
+
+def finetune_adsorption(
+    surrogate: AdsorptionSurrogate,
+    cases: AtomCases,
+    config: AdsorptionFinetuneConfig,
+    folder: str | os.PathLike[str] | None = None,
+    *,
+    progress: bool = True,
+) -> TrainResult:
+    """Train ``surrogate`` in place on cases with ``e_ads_ev`` and, where levels differ, ``level``.
+
+    Args:
+        surrogate: Untrained, pretrained or already trained.
+        cases: The training split.
+        config: How.
+        folder: Where log and checkpoint go; a checkpoint found there is gone on from.
+        progress: Show a bar where standard error is a terminal.
+
+    Raises:
+        TrainingError: The loss is not finite.
+    """
+    fit_references(surrogate, cases)
+    if config.linear_first:
+        fit_mean(surrogate, cases, config.ridge)
+    result = train(surrogate, _Step(cases, config), config.train, folder, progress)
+    if result.averaged is not None:
+        surrogate.load_state_dict(result.averaged.state_dict())
+    surrogate.eval()
+    return result
+
+
+def fit_references(surrogate: AdsorptionSurrogate, cases: AtomCases, ridge: float = 1e-3) -> None:
+    """Set base and references of each level that has labels, the scale, and the known elements."""
+    parts = [cases.batch(rows) for rows in torch.arange(len(cases)).split(1024)]
+    count = torch.cat([composition(part) for part in parts]).double()
+    label = torch.cat([part[LABEL] for part in parts]).double()
+    level = torch.cat([_levels(part) for part in parts])
+    residual = label.clone()
+    for k in level.unique().tolist():
+        own = level == k
+        x = torch.cat([count[own], torch.ones(int(own.sum()), 1).double()], 1)
+        penalty = ridge * len(x) * torch.eye(x.shape[1]).double()
+        penalty[-1, -1] = 0.0
+        weights = torch.linalg.solve(
+            x.T @ x + penalty + 1e-9 * torch.eye(len(penalty)), x.T @ label[own]
+        )
+        surrogate.references[k] = weights[:-1].to(surrogate.references)
+        surrogate.base[k] = weights[-1].to(surrogate.base)
+        residual[own] -= x @ weights
+    surrogate.scale.fill_(float(residual.std().clamp_min(1e-3)))
+    for part in parts:
+        surrogate.trained_on[part.z] = True
+
+
+def fit_mean(surrogate: AdsorptionSurrogate, cases: AtomCases, ridge: float) -> None:
+    """Set the head of the mean to the ridge regression on the trunk as it is."""
+    fit = LeastSquares(surrogate.mean)
+    for batch in _parts(cases):
+        with torch.no_grad():
+            fit.add(surrogate.vectors(batch), _target(surrogate, batch)[:, None])
+    fit.solve(ridge)
+
+
+def calibrate_adsorption(
+    surrogate: AdsorptionSurrogate, cases: AtomCases, level: float = LEVEL
+) -> None:
+    """Set the intervals so that a share ``level`` of these (validation) cases lies inside."""
+    residual, expected = [], []
+    for batch in _parts(cases):
+        with torch.no_grad():
+            hidden = surrogate.vectors(batch)
+            residual.append(surrogate.mean(hidden)[:, 0] - _target(surrogate, batch))
+            expected.append(surrogate.spread(hidden)[:, 0].exp())
+    factor = conformal_factor(torch.cat(residual), torch.cat(expected), level)
+    surrogate.calibration.copy_(factor)
+
+
+def mean_absolute_error(surrogate: AdsorptionSurrogate, cases: AtomCases) -> float:
+    """Return the mean absolute error over labelled cases, eV."""
+    errors = []
+    for batch in _parts(cases):
+        with torch.no_grad():
+            errors.append((surrogate(batch)[LABEL] - batch[LABEL]).abs())
+    return float(torch.cat(errors).mean())
+
+
+def _parts(cases: AtomCases) -> Iterator[Data]:
+    """Yield all cases, some at a time."""
+    return (cases.batch(rows) for rows in torch.arange(len(cases)).split(_AT_ONCE))
+
+
+def _levels(batch: Data) -> Tensor:
+    """Return the level of each case."""
+    return batch.level if "level" in batch else batch.ptr.new_zeros(len(batch.ptr) - 1)
+
+
+def _target(surrogate: AdsorptionSurrogate, batch: Data) -> Float[Tensor, " cases"]:
+    """Return the labels on the scale of training."""
+    return (batch[LABEL] - surrogate.offsets(batch)) / surrogate.scale
+
+
+class _Step:
+    """The loss of one step: ``(model, step, generator) -> Loss``."""
+
+    def __init__(self, cases: AtomCases, config: AdsorptionFinetuneConfig) -> None:
+        self.cases, self.config = cases, config
+
+    def __call__(self, model: AdsorptionSurrogate, step: int, generator: torch.Generator) -> Loss:
+        """Draw cases and compare predictions with labels."""
+        rows = torch.randint(len(self.cases), (self.config.batch_cases,), generator=generator)
+        batch = self.cases.batch(rows)
+        hidden, target = model.vectors(batch), _target(model, batch)
+        mean = model.mean(hidden)[:, 0]
+        error = functional.smooth_l1_loss(mean, target, beta=self.config.huber)
+        residual = (mean - target).detach().abs().clamp_min(_LEAST_RESIDUAL)
+        log_spread = model.spread(hidden.detach())[:, 0].clamp(-9.0, 3.0)
+        spread = 0.1 * (residual * (-log_spread).exp() + log_spread).mean()
+        return Loss(error + spread, {"e_ads": error, "spread": spread})
