@@ -65,6 +65,7 @@ class Potential:
             for one in structures
         ]
         found = self.model.predict_structure(made, task="e", batch_size=32)
+        found = [found] if isinstance(found, dict) else found
         return np.array([float(f["e"]) * len(s) for f, s in zip(found, structures, strict=True)])
 
     def binding(self, rows: Sequence[mamun.Row]) -> np.ndarray:

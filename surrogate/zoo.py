@@ -1,4 +1,4 @@
-"""Shipped surrogates by name, and surrogates read from a folder.
+"""Shipped surrogates and pretrained networks by name, and those read from a folder.
 
 A surrogate on disk is one safetensors file: weights, and in its header the kind, the architecture
 and the training range.
@@ -7,99 +7,129 @@ and the training range.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, overload
+
+from torch import nn
 
 from formwright.datasets.config import from_mapping, to_mapping
 from formwright.datasets.errors import CheckpointError, UnknownNameError, did_you_mean
-from formwright.surrogate.checkpoints import (
-    load_state,
-    load_tensors,
-    load_weights,
-    save_weights,
-)
+from formwright.surrogate.adsorption import AdsorptionConfig, AdsorptionSurrogate
+from formwright.surrogate.checkpoints import load_state, load_tensors, save_weights
+from formwright.surrogate.encoders.atoms import AtomGNN
 from formwright.surrogate.encoders.conditioned import Conditioned
 from formwright.surrogate.polar import PolarConfig, PolarSurrogate
 
 FOLDER: Final = Path(__file__).parent / "weights"
 FILE: Final = "surrogate.safetensors"
-KIND: Final = "polar"
-SHIPPED: Final = ("airfoil-polar",)
+SHIPPED: Final = ("airfoil-polar", "adsorption-mamun")
 NETWORK_KIND: Final = "network"
-PRETRAINED: Final = ("airfoil-encoder",)
+PRETRAINED: Final = ("airfoil-encoder", "atoms")
 
 
-def load(name: str | os.PathLike[str]) -> PolarSurrogate:
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of surrogate: its class, its architecture, and the network that is pretrained."""
+
+    config: type[PolarConfig] | type[AdsorptionConfig]
+    build: Callable[[Any, Mapping[str, tuple[float, float]]], Any]
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "polar": Kind(PolarConfig, lambda config, ranges: PolarSurrogate(config, ranges)),
+    "adsorption": Kind(AdsorptionConfig, lambda config, _: AdsorptionSurrogate(config)),
+}
+
+
+@overload
+def load(name: Literal["airfoil-polar"]) -> PolarSurrogate: ...
+@overload
+def load(name: Literal["adsorption-mamun"]) -> AdsorptionSurrogate: ...
+@overload
+def load(name: str | os.PathLike[str]) -> Any: ...
+def load(name: str | os.PathLike[str]) -> Any:
     """Load a shipped surrogate by its name, or one from a folder or file, ready for use.
 
-    Its parameters are frozen: gradients go to shapes and conditions. To train it further, call
-    ``requires_grad_(True)``.
+    Its parameters are frozen: gradients go to shapes, conditions, positions and compositions. To
+    train it further, call ``requires_grad_(True)``.
 
     Raises:
         UnknownNameError: There is neither a shipped surrogate nor a file of that name.
         CheckpointError: The file holds something else, or is of a newer version.
     """
-    if name in SHIPPED:
-        return _read(FOLDER / f"{name}.safetensors")
-    path = Path(name)
-    if path.is_dir():
-        path = path / FILE
-    if not path.is_file():
-        raise UnknownNameError(
-            f"no surrogate is called {str(name)!r}, and there is no such folder with a {FILE}."
-            f"{did_you_mean(str(name), SHIPPED)} Shipped: {', '.join(SHIPPED)}."
+    path = _find(name, "surrogate", SHIPPED, FILE)
+    tensors, header = load_tensors(path)
+    kind = KINDS.get(header.get("kind", ""))
+    if kind is None:
+        raise CheckpointError(
+            f"{str(path)!r} holds {header.get('kind', 'other weights')!r}, not a surrogate "
+            f"({', '.join(KINDS)}): give a file that fine-tuning wrote."
         )
-    return _read(path)
+    ranges = {key: (low, high) for key, (low, high) in header["training_range"].items()}
+    surrogate = kind.build(from_mapping(kind.config, header["config"]), ranges)
+    load_state(surrogate, tensors, str(path))
+    return surrogate.eval().requires_grad_(False)
 
 
-def load_network(name: str | os.PathLike[str]) -> Conditioned:
+@overload
+def load_network(name: Literal["airfoil-encoder"]) -> Conditioned: ...
+@overload
+def load_network(name: Literal["atoms"]) -> AtomGNN: ...
+@overload
+def load_network(name: str | os.PathLike[str], config: AdsorptionConfig) -> AtomGNN: ...
+@overload
+def load_network(
+    name: str | os.PathLike[str], config: PolarConfig | None = None
+) -> Conditioned: ...
+def load_network(
+    name: str | os.PathLike[str], config: PolarConfig | AdsorptionConfig | None = None
+) -> Any:
     """Load a shipped pretrained network by its name, or that of a folder that ``pretrain`` wrote.
 
-    It is to be fine-tuned: ``PolarSurrogate(network=load_network("airfoil-encoder"))``.
+    It is to be fine-tuned: ``PolarSurrogate(network=load_network("airfoil-encoder"))``,
+    ``AdsorptionSurrogate(encoder=load_network("atoms"))``.
+
+    Args:
+        name: Of the network, a folder or a file.
+        config: Architecture of a file that does not name its own; that of polars by default.
 
     Raises:
         UnknownNameError: There is neither.
         CheckpointError: The file holds something else, or another architecture.
     """
-    if name in PRETRAINED:
-        tensors, header = load_tensors(FOLDER / f"{name}.safetensors")
-        network = from_mapping(PolarConfig, header["config"]).network()
-        load_state(network, tensors, str(name))
-        return network
     from formwright.surrogate.pretrain import NETWORK
 
-    path = Path(name)
-    path = path / NETWORK if path.is_dir() else path
-    if not path.is_file():
-        raise UnknownNameError(
-            f"no pretrained network is called {str(name)!r}, and there is no such folder with a "
-            f"{NETWORK}.{did_you_mean(str(name), PRETRAINED)} Shipped: {', '.join(PRETRAINED)}."
-        )
-    network = PolarConfig().network()
-    load_weights(network, path)
+    path = _find(name, "pretrained network", PRETRAINED, NETWORK)
+    tensors, header = load_tensors(path)
+    if header.get("kind") == NETWORK_KIND:
+        kind = KINDS[header.get("of", "polar")]
+        config = from_mapping(kind.config, header["config"])
+    network = (config or PolarConfig()).network()
+    load_state(network, tensors, str(path))
     return network
 
 
 def save_network(
-    network: Conditioned,
-    config: PolarConfig,
+    network: nn.Module,
+    config: PolarConfig | AdsorptionConfig,
     path: str | os.PathLike[str],
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a pretrained network with its architecture and provenance as one file, atomically."""
-    header = {"kind": NETWORK_KIND, "config": to_mapping(config)}
+    header = {"kind": NETWORK_KIND, "of": _kind_of(config), "config": to_mapping(config)}
     save_weights(network, path, {**header, "provenance": dict(provenance or {})})
 
 
 def save(
-    surrogate: PolarSurrogate,
+    surrogate: PolarSurrogate | AdsorptionSurrogate,
     path: str | os.PathLike[str],
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a surrogate with its architecture, range and provenance as one file, atomically."""
     header = {
-        "kind": KIND,
+        "kind": _kind_of(surrogate.config),
         "config": to_mapping(surrogate.config),
         "training_range": {k: list(v) for k, v in surrogate.training_range.items()},
         "provenance": dict(provenance or {}),
@@ -107,15 +137,24 @@ def save(
     save_weights(surrogate, path, header)
 
 
-def _read(path: Path) -> PolarSurrogate:
-    """Return the surrogate in a file."""
-    tensors, header = load_tensors(path)
-    if header.get("kind") != KIND:
-        raise CheckpointError(
-            f"{str(path)!r} holds {header.get('kind', 'other weights')!r}, not a surrogate of "
-            "polars: give a file that `finetune` wrote."
+def _kind_of(config: PolarConfig | AdsorptionConfig) -> str:
+    """Return the kind of surrogate that an architecture belongs to."""
+    return next(name for name, kind in KINDS.items() if isinstance(config, kind.config))
+
+
+def _find(name: str | os.PathLike[str], what: str, shipped: tuple[str, ...], file: str) -> Path:
+    """Return the file of a shipped name, of a folder, or the file itself.
+
+    Raises:
+        UnknownNameError: There is none.
+    """
+    if name in shipped:
+        return FOLDER / f"{name}.safetensors"
+    path = Path(name)
+    path = path / file if path.is_dir() else path
+    if not path.is_file():
+        raise UnknownNameError(
+            f"no {what} is called {str(name)!r}, and there is no such folder with a {file}."
+            f"{did_you_mean(str(name), shipped)} Shipped: {', '.join(shipped)}."
         )
-    ranges = {name: (low, high) for name, (low, high) in header["training_range"].items()}
-    surrogate = PolarSurrogate(from_mapping(PolarConfig, header["config"]), ranges)
-    load_state(surrogate, tensors, str(path))
-    return surrogate.eval().requires_grad_(False)
+    return path

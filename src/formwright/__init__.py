@@ -8,15 +8,22 @@ solver. Submodules hold everything: ``formwright.datasets``, ``formwright.surrog
 from __future__ import annotations
 
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 if TYPE_CHECKING:
+    from formwright.surrogate.adsorption import AdsorptionSurrogate
     from formwright.surrogate.polar import PolarSurrogate
 
 __version__ = metadata.version("formwright")
 
 
-def load(name: str) -> PolarSurrogate:
+@overload
+def load(name: Literal["airfoil-polar"]) -> PolarSurrogate: ...
+@overload
+def load(name: Literal["adsorption-mamun"]) -> AdsorptionSurrogate: ...
+@overload
+def load(name: str) -> Any: ...
+def load(name: str) -> Any:
     """Load a surrogate: the name of a shipped one, or a folder that ``finetune`` wrote.
 
     Args:
