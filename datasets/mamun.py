@@ -159,7 +159,8 @@ def lattice(alloy: Alloy) -> tuple[float, float]:
         raise UnknownNameError(
             f"no prototype is called {alloy.prototype!r}.{close} Known: {', '.join(PROTOTYPES)}."
         )
-    found = lattices().get(Alloy("L10", *alloy.pair) if alloy.prototype == "L10" else alloy)
+    other = Alloy(alloy.prototype, alloy.b, alloy.a)
+    found = lattices().get(alloy) or (lattices().get(other) if other.prototype == "L10" else None)
     if found is None:
         raise StructureError(
             f"no lattice constants are known for {alloy.name} ({alloy.prototype}); an A1 metal has "
