@@ -126,7 +126,7 @@ def _terminations(
         about = slab.site_properties
         upright = _upright(slab.cart_coords, np.array(slab.lattice.matrix))
         for pos, cell in (upright, _turned_over(*upright)):
-            one = structure(list(slab.atomic_numbers), pos, cell, (True, True, False))
+            one = structure(np.array(slab.atomic_numbers), pos, cell, (True, True, False))
             yield one, _levels(one, np.array(about["reach"]), np.array(about["neighbours"]))
 
 
