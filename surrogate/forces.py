@@ -9,7 +9,7 @@ over the atoms r and the cell vectors h, so one backward pass gives forces and s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -59,5 +59,15 @@ def respond(surrogate: AdsorptionSurrogate, batch: Data) -> Response:
         volume = torch.linalg.det(cell).abs()
         stress = 0.5 * (strained + strained.mT) / volume[:, None, None]
     return Response(
-        energy=energy.detach().double(), forces=-slope, stress=stress, prediction=prediction
+        energy=energy.detach().double(),
+        forces=-slope,
+        stress=stress,
+        prediction=_detached(prediction),
     )
+
+
+def _detached(said: Prediction) -> Prediction:
+    """Return a prediction without its graph."""
+    parts = {name: getattr(said, name) for name in ("mean", "std", "lower", "upper")}
+    plain = {name: {k: v.detach() for k, v in part.items()} for name, part in parts.items()}
+    return replace(said, **plain)
