@@ -1,7 +1,7 @@
 """Shipped surrogates and pretrained networks by name, and those read from a folder.
 
-A surrogate on disk is one safetensors file: weights, and in its header the kind, the architecture
-and the training range.
+A surrogate on disk is one safetensors file: weights, and in its header the kind, the architecture,
+the training range, and the answers to reference cases, which ``load`` asks again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, overload
 
 from torch import nn
+from torch_geometric.data import Data
 
 from formwright.datasets.config import from_mapping, to_mapping
 from formwright.datasets.errors import CheckpointError, UnknownNameError, did_you_mean
@@ -20,6 +21,12 @@ from formwright.surrogate.adsorption import AdsorptionConfig, AdsorptionSurrogat
 from formwright.surrogate.checkpoints import load_state, load_tensors, save_weights
 from formwright.surrogate.encoders.atoms import AtomGNN
 from formwright.surrogate.encoders.conditioned import Conditioned
+from formwright.surrogate.known_answers import (
+    answers,
+    check_answers,
+    section_question,
+    slab_question,
+)
 from formwright.surrogate.polar import PolarConfig, PolarSurrogate
 
 FOLDER: Final = Path(__file__).parent / "weights"
@@ -31,15 +38,24 @@ PRETRAINED: Final = ("airfoil-encoder", "atoms")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of surrogate: its class, its architecture, and the network that is pretrained."""
+    """A kind of surrogate: its architecture, how it is built, and its reference cases."""
 
     config: type[PolarConfig] | type[AdsorptionConfig]
     build: Callable[[Any, Mapping[str, tuple[float, float]]], Any]
+    question: Callable[[Any], Data]
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "polar": Kind(PolarConfig, lambda config, ranges: PolarSurrogate(config, ranges)),
-    "adsorption": Kind(AdsorptionConfig, lambda config, _: AdsorptionSurrogate(config)),
+    "polar": Kind(
+        PolarConfig,
+        lambda config, ranges: PolarSurrogate(config, ranges),
+        lambda _: section_question(),
+    ),
+    "adsorption": Kind(
+        AdsorptionConfig,
+        lambda config, _: AdsorptionSurrogate(config),
+        lambda config: slab_question(len(config.levels)),
+    ),
 }
 
 
@@ -57,7 +73,8 @@ def load(name: str | os.PathLike[str]) -> Any:
 
     Raises:
         UnknownNameError: There is neither a shipped surrogate nor a file of that name.
-        CheckpointError: The file holds something else, or is of a newer version.
+        CheckpointError: The file holds something else, is of a newer version, or does not answer
+            its reference cases as it did when it was saved.
     """
     path = _find(name, "surrogate", SHIPPED, FILE)
     tensors, header = load_tensors(path)
@@ -70,7 +87,11 @@ def load(name: str | os.PathLike[str]) -> Any:
     ranges = {key: (low, high) for key, (low, high) in header["training_range"].items()}
     surrogate = kind.build(from_mapping(kind.config, header["config"]), ranges)
     load_state(surrogate, tensors, str(path))
-    return surrogate.eval().requires_grad_(False)
+    surrogate.eval().requires_grad_(False)
+    if "answers" in header:
+        question = kind.question(surrogate.config)
+        check_answers(surrogate, question, header["answers"], str(path))
+    return surrogate
 
 
 @overload
@@ -127,9 +148,15 @@ def save(
     path: str | os.PathLike[str],
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a surrogate with its architecture, range and provenance as one file, atomically."""
+    """Write a surrogate with its architecture, range and provenance as one file, atomically.
+
+    Raises:
+        CheckpointError: It does not answer its reference cases with finite numbers.
+    """
+    kind = _kind_of(surrogate.config)
     header = {
-        "kind": _kind_of(surrogate.config),
+        "kind": kind,
+        "answers": answers(surrogate, KINDS[kind].question(surrogate.config)),
         "config": to_mapping(surrogate.config),
         "training_range": {k: list(v) for k, v in surrogate.training_range.items()},
         "provenance": dict(provenance or {}),

@@ -1,0 +1,115 @@
+"""Known answers: what a surrogate said of reference cases when it was saved, asked again at load.
+
+Names and shapes that fit do not prove that weights mean what they meant: a file may be damaged, and
+code may read them in another way than the code that trained them. The reference cases are written
+out here and must never change; they need not be physical.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any, Final
+
+import torch
+from torch.nn.functional import one_hot
+from torch_geometric.data import Data
+
+from formwright.datasets.airfoils import naca
+from formwright.datasets.atoms import ADSORBATE, BELOW, SURFACE, collate, structure
+from formwright.datasets.cases import section_case
+from formwright.datasets.elements import COUNT
+from formwright.datasets.errors import CheckpointError
+from formwright.surrogate.model import Surrogate
+
+TOLERANCE: Final = 1e-4
+"""Allowed difference, in the unit of each label."""
+_CELL: Final = ((4.0, 0.0, 0.0), (0.5, 4.1, 0.0), (0.0, 0.0, 20.0))
+_POS: Final = (
+    (0.0, 0.0, 6.0),
+    (2.1, 2.0, 6.1),
+    (0.2, 2.1, 8.0),
+    (2.2, 0.1, 7.9),
+    (1.2, 1.1, 9.4),
+    (1.5, 1.7, 10.3),
+)
+_TAGS: Final = (BELOW, BELOW, SURFACE, SURFACE, ADSORBATE, ADSORBATE)
+_ELEMENTS: Final = (
+    ("Pt", "Ti", "Pt", "Au", "O", "H"),
+    ("Cu", "Al", "Ni", "Zn", "C", "N"),
+    ("Ag", "Fe", "Pd", "Bi", "S", "H"),
+)
+
+
+def slab_question(levels: int) -> Data:
+    """Return three small slabs at each level of theory; one metal of the last is every element."""
+    slabs = [structure(elements, _POS, _CELL, tags=_TAGS) for elements in _ELEMENTS] * levels
+    batch = collate(slabs, level=torch.arange(levels).repeat_interleave(len(_ELEMENTS)))
+    mixture = one_hot(batch.z, COUNT).double()
+    mixture[-len(_POS), 1:] = 1.0 / (COUNT - 1)
+    batch.mixture = mixture
+    return batch
+
+
+def section_question() -> Data:
+    """Return a section at two operating points."""
+    conditions = {
+        "alpha_deg": [-4.0, 7.0],
+        "reynolds": [2e5, 5e6],
+        "ncrit": [9.0, 5.0],
+        "mach": [0.0, 0.0],
+    }
+    values = {name: torch.tensor(pair).double() for name, pair in conditions.items()}
+    return section_case(naca("4412").pos, values)
+
+
+def answers(surrogate: Surrogate, question: Data) -> dict[str, list[float]]:
+    """Return means, ends of the intervals, and fields in the mean, of the cases of a question.
+
+    Raises:
+        CheckpointError: An answer is not finite.
+    """
+    asked = deepcopy(surrogate).cpu().eval()
+    with torch.no_grad():
+        said = asked(question, fields=True)
+    found = {
+        f"{name} {part}": values.double().tolist()
+        for part in ("mean", "lower", "upper")
+        for name, values in getattr(said, part).items()
+    }
+    found |= {name: values.double().mean(-1).tolist() for name, values in said.fields.items()}
+    wrong = [name for name, values in found.items() if not torch.tensor(values).isfinite().all()]
+    if wrong:
+        raise CheckpointError(
+            f"the surrogate does not answer its reference cases with finite numbers "
+            f"({', '.join(wrong)}): its weights are not fit for use."
+        )
+    return found
+
+
+def check_answers(
+    surrogate: Surrogate, question: Data, known: Mapping[str, Sequence[Any]], source: str
+) -> None:
+    """Refuse a surrogate that no longer says what it said.
+
+    Args:
+        surrogate: As loaded.
+        question: That of its kind.
+        known: The answers when it was saved.
+        source: Where the weights come from, for the message.
+
+    Raises:
+        CheckpointError: An answer is off by more than ``TOLERANCE``.
+    """
+    found = answers(surrogate, question)
+    for name, before in known.items():
+        now = torch.tensor(found.get(name, []), dtype=torch.float64)
+        then = torch.tensor(before, dtype=torch.float64)
+        off = float((now - then).abs().max()) if now.shape == then.shape else float("inf")
+        if off > TOLERANCE:
+            raise CheckpointError(
+                f"the weights of {source!r} do not answer as they did when they were saved: "
+                f"{name!r} of the reference cases is off by {off:.3g} (allowed {TOLERANCE:g}). The "
+                "file is damaged, or this formwright reads it in another way than the one that "
+                "wrote it: copy the file again, or use that version."
+            )
