@@ -20,6 +20,8 @@ from formwright.surrogate.model import Prediction, Surrogate
 LEVEL: Final = 0.9
 LABEL: Final = E_ADS.name
 _NORMAL_QUANTILE: Final = 1.6448536
+COLUMNS: Final = tuple(f"{LABEL}{part}" for part in ("", "_std", "_lower", "_upper"))
+UNKNOWN: Final = "unknown_elements"
 _AT_ONCE: Final = 64
 
 
@@ -135,19 +137,27 @@ class AdsorptionSurrogate(Surrogate):
             such a number is a guess. Each (structures,).
         """
         order = np.argsort([len(one) for one in structures], kind="stable")
-        columns = [f"{LABEL}{part}" for part in ("", "_std", "_lower", "_upper")]
-        table = {name: np.zeros(len(structures)) for name in columns}
-        table["unknown_elements"] = np.zeros(len(structures), bool)
+        table = self.predict_batch(None)
+        table = {name: np.zeros(len(structures), part.dtype) for name, part in table.items()}
         for first in range(0, len(order), _AT_ONCE):
             index = order[first : first + _AT_ONCE]
             batch = collate([structures[i] for i in index])
-            with torch.inference_mode():
-                said = self(batch)
-                parts = (said.mean, said.std, said.lower, said.upper)
-                for name, part in zip(columns, parts, strict=True):
-                    table[name][index] = part[LABEL].numpy()
-                table["unknown_elements"][index] = self.unknown(batch).numpy()
+            for name, part in self.predict_batch(batch).items():
+                table[name][index] = part
         return table
+
+    def predict_batch(self, batch: Data | None) -> dict[str, np.ndarray]:
+        """Return the columns of ``predict`` of a batch; empty ones of None."""
+        if batch is None:
+            return {name: np.zeros(0) for name in COLUMNS} | {UNKNOWN: np.zeros(0, bool)}
+        with torch.inference_mode():
+            said = self(batch)
+            parts = (said.mean, said.std, said.lower, said.upper)
+            table = {
+                name: part[LABEL].double().numpy()
+                for name, part in zip(COLUMNS, parts, strict=True)
+            }
+            return table | {UNKNOWN: self.unknown(batch).numpy()}
 
 
 def composition(batch: Data) -> Float[Tensor, "cases elements"]:

@@ -9,6 +9,7 @@ import pytest
 
 import formwright
 from formwright.cli import COMMANDS, main
+from formwright.commands.section_table import SectionTable
 from formwright.commands.table import predict_table
 from formwright.datasets.airfoils import Section, load_section, write_dat
 from formwright.datasets.errors import ConfigError, StorageError
@@ -58,6 +59,10 @@ def predict(folder: Path, text: str, *more: str) -> tuple[int, list[dict[str, st
     paths = ["--cases", str(folder / "cases.csv"), "--out", str(folder / "out.csv")]
     code = main(["predict", "airfoil-polar", *paths, *more])
     return code, table(folder / "out.csv") if (folder / "out.csv").exists() else []
+
+
+def reader(cases: Path) -> SectionTable:
+    return SectionTable(ThinAirfoils().predict_rows, cases)
 
 
 def height(name: str) -> float:
@@ -167,7 +172,7 @@ def test_chunks_change_nothing(tmp_path: Path) -> None:
     cases = tmp_path / "cases.csv"
     cases.write_text("\n".join([HEADER, *rows]) + "\n")
     for name, chunk in (("one.csv", 1000), ("many.csv", 7)):
-        outcome = predict_table(ThinAirfoils().predict_rows, cases, tmp_path / name, chunk=chunk)
+        outcome = predict_table(reader(cases), cases, tmp_path / name, chunk=chunk)
         assert outcome.rows == 103 and len(outcome.failures) == 20
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "many.csv").read_bytes()
 
@@ -177,7 +182,7 @@ def test_an_output_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None
     cases.write_text(f"{HEADER}\n2412,1,1e6,9\n")
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageError, match="in|out"):
-        predict_table(ThinAirfoils().predict_rows, cases, tmp_path / "file" / "out.csv")
+        predict_table(reader(cases), cases, tmp_path / "file" / "out.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cases.csv", "file"]
 
 
@@ -190,7 +195,7 @@ def test_an_interrupted_prediction_keeps_the_old_output(tmp_path: Path) -> None:
     cases.write_text(f"{HEADER}\n2412,1,1e6,9\n")
     out.write_text("old")
     with pytest.raises(KeyboardInterrupt):
-        predict_table(Broken().predict_rows, cases, out)
+        predict_table(SectionTable(Broken().predict_rows, cases), cases, out)
     assert out.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cases.csv", "out.csv"]
 
@@ -199,12 +204,12 @@ def test_an_interrupted_prediction_keeps_the_old_output(tmp_path: Path) -> None:
 def test_what_is_no_table_is_a_named_error(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "cases.csv").write_bytes(content)
     with pytest.raises(ConfigError, match="cases.csv"):
-        predict_table(ThinAirfoils().predict_rows, tmp_path / "cases.csv", tmp_path / "out.csv")
+        predict_table(reader(tmp_path / "cases.csv"), tmp_path / "cases.csv", tmp_path / "out.csv")
 
 
 def test_no_table_at_all(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no file"):
-        predict_table(ThinAirfoils().predict_rows, tmp_path / "cases.csv", tmp_path / "out.csv")
+        predict_table(reader(tmp_path / "cases.csv"), tmp_path / "cases.csv", tmp_path / "out.csv")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,10 +1,10 @@
-"""``formwright predict``: a table of cases in, the same table with coefficients out."""
+"""``formwright predict``: cases in, the same cases with what a surrogate says of them out."""
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -15,19 +15,22 @@ if TYPE_CHECKING:
 def predict(
     surrogate: str,
     *,
-    cases: Path,
     out: Path,
+    cases: Path | None = None,
+    structures: Path | None = None,
     std: bool = False,
     prefix: str = "",
 ) -> int:
-    """Predict lift, drag, moment and transition for every row of a CSV.
+    """Predict every row of a CSV, or every structure of a file.
 
     ```text
     formwright predict airfoil-polar --cases cases.csv --out out.csv
+    formwright predict adsorption-mamun --cases cases.csv --out out.csv
+    formwright predict adsorption-mamun --structures slabs.extxyz --out out.csv
     ```
 
-    where `cases.csv` has the columns `section`, `alpha_deg`, `reynolds` and, if it is not 9,
-    `ncrit`, in any order; other columns are kept:
+    For `airfoil-polar`, `cases.csv` has the columns `section`, `alpha_deg`, `reynolds` and, if it
+    is not 9, `ncrit`; the new columns are lift, drag, moment and transition:
 
     ```text
     section,alpha_deg,reynolds,ncrit
@@ -35,29 +38,71 @@ def predict(
     shapes/mine.dat,2.5,250000,5
     ```
 
-    A row that cannot be predicted keeps its place, its new columns are empty, and a column
-    `reason` says why; the exit code is then 1.
+    For `adsorption-mamun` it has `prototype` (A1, L12, L10), `a` and `b` (L12 is A3B), `adsorbate`
+    and `site`; the new columns are `e_ads_ev` and its 90 % interval:
+
+    ```text
+    prototype,a,b,adsorbate,site
+    L12,Pt,Ti,H,hollow|A_A_B|FCC
+    A1,Cu,Cu,OH,bridge|A_A|A
+    ```
+
+    Columns stand in any order, others are kept. A row that cannot be predicted keeps its place,
+    its new columns are empty, and a column `reason` says why; the exit code is then 1. A column
+    `flag` says where a number is a guess: an element that was in no training data.
 
     Args:
         surrogate: Name of a shipped surrogate, or a folder that `finetune` wrote.
-        cases: The CSV to read.
         out: The CSV to write.
+        cases: The CSV to read.
+        structures: A file of slabs with adsorbates (extxyz, CIF, ASE database, ...), predicted as
+            they are; tag 2 marks the adsorbate's atoms. In place of `--cases`.
         std: Also write the standard deviation of each value, e.g. `cl_std`.
         prefix: Put this before the names of the new columns.
     """
     from formwright import load
-    from formwright.commands.table import predict_table
-    from formwright.datasets.errors import OutOfRangeWarning
+    from formwright.datasets.errors import ConfigError, OutOfRangeWarning
 
+    if (cases is None) == (structures is None):
+        raise ConfigError("give either --cases TABLE.csv or --structures FILE, and not both.")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         warnings.simplefilter("always", OutOfRangeWarning)
-        predictor = load(surrogate).predict_rows
-        outcome = predict_table(predictor, cases, out, spread=std, prefix=prefix)
+        outcome = _predict(load(surrogate), surrogate, cases, structures, out, std, prefix)
     messages: dict[str, str] = {}
     for entry in caught:
         messages.setdefault(str(entry.message).partition(":")[0], str(entry.message))
     return _tell(outcome, [*outcome.notes, *messages.values()], out)
+
+
+def _predict(
+    surrogate: Any,
+    name: str,
+    cases: Path | None,
+    structures: Path | None,
+    out: Path,
+    std: bool,
+    prefix: str,
+) -> Outcome:
+    """Choose the reader that fits the surrogate."""
+    from formwright.commands.adsorption_table import AlloyTable, predict_structures
+    from formwright.commands.section_table import SectionTable
+    from formwright.commands.table import predict_table
+    from formwright.datasets.errors import ConfigError
+    from formwright.surrogate.adsorption import AdsorptionSurrogate
+
+    of_atoms = isinstance(surrogate, AdsorptionSurrogate)
+    if structures is not None:
+        if not of_atoms:
+            raise ConfigError(f"{name!r} predicts sections, not structures: give --cases.")
+        return predict_structures(surrogate, structures, out, spread=std, prefix=prefix)
+    assert cases is not None
+    reader = (
+        AlloyTable(surrogate, spread=std)
+        if of_atoms
+        else SectionTable(surrogate.predict_rows, cases, spread=std)
+    )
+    return predict_table(reader, cases, out, prefix=prefix)
 
 
 def _tell(outcome: Outcome, notes: list[str], out: Path) -> int:
@@ -67,14 +112,23 @@ def _tell(outcome: Outcome, notes: list[str], out: Path) -> int:
         console.print("[yellow]note:[/]", end=" ")
         console.print(note, markup=False)
     done = outcome.rows - len(outcome.failures)
+    count, what = outcome.distinct
     console.print(
-        f"{done:,} of {outcome.rows:,} rows predicted ({outcome.sections:,} sections, "
+        f"{done:,} of {outcome.rows:,} rows predicted ({count:,} {what}, "
         f"{outcome.seconds:.1f} s): {out}",
         markup=False,
     )
+    if outcome.flags:
+        row, flag = min(outcome.flags.items())
+        console.print(
+            f"[bold yellow]{len(outcome.flags):,} rows are guesses[/]; the column 'flag' says why. "
+            "The first:",
+            end=" ",
+        )
+        console.print(f"row {row + 1}: {flag}", markup=False)
     if not outcome.failures:
         return 0
-    row, reason = next(iter(sorted(outcome.failures.items())))
+    row, reason = min(outcome.failures.items())
     console.print(
         f"[bold red]{len(outcome.failures):,} rows could not be predicted[/]; the column 'reason' "
         "says why. The first:",

@@ -1,4 +1,7 @@
-"""Predict a CSV of cases in chunks: each section is encoded once a chunk, no row is ever lost."""
+"""A CSV of cases in, the same CSV with predictions out, in chunks: no row is ever lost.
+
+What the columns mean is a ``Reader``'s business (``section_table``, ``adsorption_table``).
+"""
 
 from __future__ import annotations
 
@@ -6,56 +9,102 @@ import csv
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
-from formwright.datasets.airfoils import Section, load_section
-from formwright.datasets.cases import DEFAULT_NCRIT
-from formwright.datasets.conditions import refusals
-from formwright.datasets.errors import ConfigError, FormwrightError, did_you_mean
+from formwright.datasets.errors import ConfigError, did_you_mean
 from formwright.datasets.files import replacing
 
-NEEDED: Final = ("section", "alpha_deg", "reynolds")
-NUMBERS: Final = ("alpha_deg", "reynolds", "ncrit")
+FLAG: Final = "flag"
 REASON: Final = "reason"
 CHUNK: Final = 100_000
-SECTIONS_KEPT: Final = 20_000
-RowPredictor: TypeAlias = Callable[..., dict[str, np.ndarray]]
-SectionReader: TypeAlias = Callable[[str], Section | str]
+Rows: TypeAlias = list[list[str]]
+Column: TypeAlias = np.ndarray | list[str]
 
 
 @dataclass(kw_only=True, slots=True)
 class Outcome:
-    """What happened to a table: rows read, reasons by row, distinct sections, notes, seconds."""
+    """What happened to a table.
+
+    Attributes:
+        rows: Read.
+        failures: Reasons, by row.
+        flags: What to beware of in a value that is there, by row.
+        distinct: How many different things the rows are about, and what they are called.
+        notes: What the user should know.
+        seconds: Taken.
+    """
 
     rows: int = 0
     failures: dict[int, str] = field(default_factory=dict)
-    sections: int = 0
+    flags: dict[int, str] = field(default_factory=dict)
+    distinct: tuple[int, str] = (0, "")
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Columns:
+    """The columns that a table has.
+
+    Attributes:
+        needed: Their names.
+        optional: Names of those that may be there.
+        hint: Of the optional ones, for the error about an absent column.
+    """
+
+    needed: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """What is new in some rows.
+
+    Attributes:
+        values: By name of the column; empty or NaN where a row failed.
+        failures: Reasons, by place in the block.
+        flags: Warnings, by place in the block.
+    """
+
+    values: Mapping[str, Column]
+    failures: Mapping[int, str]
+    flags: Mapping[int, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """What a kind of table means."""
+
+    columns: Columns
+
+    def begin(self, outcome: Outcome, places: Mapping[str, int]) -> None:
+        """Be told where the columns stand."""
+        ...
+
+    def predict(self, rows: Rows, places: Mapping[str, int], broken: Mapping[int, str]) -> Block:
+        """Predict some rows, of which some are broken already; no rows give empty columns."""
+        ...
+
+    def end(self, outcome: Outcome) -> None:
+        """Say what the rows were about."""
+        ...
+
+
 def predict_table(
-    predictor: RowPredictor,
-    cases: Path,
-    out: Path,
-    *,
-    spread: bool = False,
-    prefix: str = "",
-    chunk: int = CHUNK,
+    reader: Reader, cases: Path, out: Path, *, prefix: str = "", chunk: int = CHUNK
 ) -> Outcome:
     """Predict every row of ``cases`` and write ``out`` atomically, in the same order.
 
     Args:
-        predictor: ``PolarSurrogate.predict_rows``: (sections, section_index, alpha_deg, reynolds,
-            ncrit) -> every ``label`` and ``label + "_std"``, each (rows,).
-        cases: A CSV with the columns ``NEEDED`` and perhaps ``ncrit``; others are kept.
-        out: The CSV to write: the columns of ``cases``, the labels, and ``reason`` if a row failed.
-        spread: Also write standard deviations.
+        reader: What the columns mean.
+        cases: A CSV; columns that the reader does not know are kept.
+        out: The CSV to write: the columns of ``cases``, the new ones, and ``flag`` and ``reason``
+            if a row has one.
         prefix: Put before the name of each new column.
         chunk: Rows predicted at once; bounds the memory.
 
@@ -63,19 +112,86 @@ def predict_table(
         ConfigError: ``cases`` cannot be read, or a column is absent or would be written twice.
         StorageError: ``out`` cannot be written.
     """
-    began, outcome = time.perf_counter(), Outcome()
+    outcome = Outcome()
+    blocks = read_cases(cases, chunk)
+
+    def predicted(header: Sequence[str]) -> Iterator[tuple[Rows, Block]]:
+        places = places_of(header, reader.columns, cases)
+        reader.begin(outcome, places)
+        some = False
+        for rows in blocks:
+            broken = _even(rows, len(header))
+            yield rows, reader.predict(rows, places, broken)
+            some = True
+        if not some:
+            yield [], reader.predict([], places, {})
+        reader.end(outcome)
+
+    return write_table(out, lambda: _read_header(blocks), predicted, outcome, cases, prefix)
+
+
+def write_table(
+    out: Path,
+    header: Callable[[], Sequence[str]],
+    blocks: Callable[[Sequence[str]], Iterator[tuple[Rows, Block]]],
+    outcome: Outcome,
+    source: Path,
+    prefix: str = "",
+) -> Outcome:
+    """Write a table atomically as its blocks come; fill and return ``outcome``.
+
+    Args:
+        out: The CSV to write.
+        header: Returns the columns that are there.
+        blocks: From the header, rows and what is new in them; one block at least.
+        outcome: To be filled.
+        source: Where the rows come from, for errors.
+        prefix: Put before the name of each new column.
+
+    Raises:
+        ConfigError: A column would be written twice.
+        StorageError: ``out`` cannot be written.
+    """
+    began = time.perf_counter()
     with replacing(out) as temporary:
         draft = temporary.with_name(temporary.name + ".draft")
         try:
-            _write(predictor, cases, draft, outcome, spread, prefix, chunk)
-            _add_reasons(draft, temporary, outcome.failures)
+            given = header()
+            with open(draft, "w", encoding="utf-8", newline="") as handle:
+                _write(
+                    csv.writer(handle, lineterminator="\n"), given, blocks, outcome, source, prefix
+                )
+            _add_remarks(draft, temporary, {FLAG: outcome.flags, REASON: outcome.failures})
         finally:
             draft.unlink(missing_ok=True)
     outcome.seconds = time.perf_counter() - began
     return outcome
 
 
-def read_cases(path: Path, chunk: int) -> Iterator[list[list[str]]]:
+def _write(
+    writer: Any,
+    header: Sequence[str],
+    blocks: Callable[[Sequence[str]], Iterator[tuple[Rows, Block]]],
+    outcome: Outcome,
+    source: Path,
+    prefix: str,
+) -> None:
+    """Write the table without remarks; fill ``outcome``."""
+    for number, (rows, block) in enumerate(blocks(header)):
+        if number == 0:
+            writer.writerow([*header, *_new_columns(block.values, header, prefix, source)])
+        cells = zip(*(_texts(column) for column in block.values.values()), strict=True)
+        writer.writerows([*row, *more] for row, more in zip(rows, cells, strict=True))
+        outcome.failures.update({outcome.rows + i: text for i, text in block.failures.items()})
+        outcome.flags.update({outcome.rows + i: text for i, text in block.flags.items()})
+        outcome.rows += len(rows)
+
+
+def _read_header(blocks: Iterator[Rows]) -> list[str]:
+    return next(blocks)[0]
+
+
+def read_cases(path: Path, chunk: int) -> Iterator[Rows]:
     """Yield the header (a chunk of one row), then the rows in chunks, cells as text.
 
     Raises:
@@ -97,7 +213,7 @@ def read_cases(path: Path, chunk: int) -> Iterator[list[list[str]]]:
         raise ConfigError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
 
 
-def columns_of(header: Sequence[str], path: Path) -> dict[str, int]:
+def places_of(header: Sequence[str], columns: Columns, path: Path) -> dict[str, int]:
     """Return where each known column stands.
 
     Raises:
@@ -105,165 +221,29 @@ def columns_of(header: Sequence[str], path: Path) -> dict[str, int]:
     """
     names = [name.strip() for name in header]
     found = ", ".join(map(repr, names)) or "none"
-    for name in NEEDED:
+    for name in columns.needed:
         if name not in names:
             raise ConfigError(
                 f"{str(path)!r} has no column {name!r}.{did_you_mean(name, names)} Needed are "
-                f"{', '.join(map(repr, NEEDED))} and, if it is not {DEFAULT_NCRIT:g}, 'ncrit', "
-                f"separated by commas; found: {found}."
+                f"{', '.join(map(repr, columns.needed))}{columns.hint}, separated by commas; "
+                f"found: {found}."
             )
-    for name in (*NEEDED, "ncrit"):
+    known = (*columns.needed, *columns.optional)
+    for name in known:
         if names.count(name) > 1:
             raise ConfigError(f"{str(path)!r} has the column {name!r} twice; found: {found}.")
-    return {name: names.index(name) for name in (*NEEDED, "ncrit") if name in names}
+    return {name: names.index(name) for name in known if name in names}
 
 
-def _write(
-    predictor: RowPredictor,
-    cases: Path,
-    draft: Path,
-    outcome: Outcome,
-    spread: bool,
-    prefix: str,
-    chunk: int,
-) -> None:
-    """Write the table without reasons; fill ``outcome``."""
-    blocks = read_cases(cases, chunk)
-    header = next(blocks)[0]
-    places = columns_of(header, cases)
-    if "ncrit" not in places:
-        outcome.notes.append(f"no column 'ncrit' in {str(cases)!r}: {DEFAULT_NCRIT:g} is used.")
-    reader = _section_reader(cases.parent)
-    seen: set[str] = set()
-    labels: list[str] | None = None
-    with open(draft, "w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        for block in blocks:
-            block, values = _predict_block(
-                predictor, block, places, len(header), reader, outcome, spread
-            )
-            if labels is None:
-                labels = _new_columns(values, header, prefix, cases)
-                writer.writerow([*header, *labels])
-            new = zip(*(_texts(column) for column in values.values()), strict=True)
-            writer.writerows([*row, *cells] for row, cells in zip(block, new, strict=True))
-            seen.update(row[places["section"]].strip() for row in block)
-        if labels is None:
-            values = _predicted(predictor, [], np.zeros(0, int), _no_numbers(), spread)
-            writer.writerow([*header, *_new_columns(values, header, prefix, cases)])
-    outcome.sections = len(seen)
-
-
-def _predict_block(
-    predictor: RowPredictor,
-    block: list[list[str]],
-    places: Mapping[str, int],
-    width: int,
-    reader: SectionReader,
-    outcome: Outcome,
-    spread: bool,
-) -> tuple[list[list[str]], dict[str, np.ndarray]]:
-    """Return the rows made equally wide and the labels, NaN where a row failed."""
-    first = outcome.rows
+def _even(block: Rows, width: int) -> dict[int, str]:
+    """Make rows equally wide in place; return what was wrong with them."""
     failures: dict[int, str] = {}
     for i, row in enumerate(block):
         if len(row) != width:
             failures[i] = f"the row has {len(row)} cells, the header {width}"
             block[i] = [*row[: width - 1], ",".join(row[width - 1 :])] if len(row) > width else row
             block[i] += [""] * (width - len(block[i]))
-    numbers, unread = _numbers(block, places)
-    for reasons in (unread, refusals(numbers)):
-        for i, reason in reasons.items():
-            failures.setdefault(i, reason)
-    sections, index = _sections(block, places["section"], reader, failures)
-    good = np.array([i for i in range(len(block)) if i not in failures], dtype=int)
-    conditions = {name: values[good] for name, values in numbers.items()}
-    predicted = _predicted(predictor, sections, index[good], conditions, spread)
-    values = {label: np.full(len(block), np.nan) for label in predicted}
-    for label, column in predicted.items():
-        values[label][good] = column
-        for i in good[~np.isfinite(column)].tolist():
-            failures.setdefault(i, f"the surrogate found no finite {label} here")
-    outcome.rows += len(block)
-    outcome.failures.update({first + i: reason for i, reason in failures.items()})
-    return block, values
-
-
-def _predicted(
-    predictor: RowPredictor,
-    sections: Sequence[Section],
-    index: np.ndarray,
-    numbers: Mapping[str, np.ndarray],
-    spread: bool,
-) -> dict[str, np.ndarray]:
-    """Call the surrogate; standard deviations are kept only where they are asked for."""
-    values = predictor(sections, index, numbers["alpha_deg"], numbers["reynolds"], numbers["ncrit"])
-    return {name: v for name, v in values.items() if spread or not name.endswith("_std")}
-
-
-def _numbers(
-    block: list[list[str]], places: Mapping[str, int]
-) -> tuple[dict[str, np.ndarray], dict[int, str]]:
-    """Return the conditions of the rows (a harmless value where unread) and what was unread."""
-    values, unread = {}, {}
-    harmless = {"alpha_deg": 0.0, "reynolds": 1e6, "ncrit": DEFAULT_NCRIT}
-    for name in NUMBERS:
-        if name not in places:
-            values[name] = np.full(len(block), DEFAULT_NCRIT)
-            continue
-        texts = [row[places[name]] for row in block]
-        try:
-            column = np.array(texts, dtype=float)
-        except ValueError:
-            column = np.array([_number(text) for text in texts])
-        for i in np.flatnonzero(~np.isfinite(column)).tolist():
-            unread.setdefault(i, f"{name} = {texts[i]!r} is not a finite number")
-            column[i] = harmless[name]
-        values[name] = column
-    return values, unread
-
-
-def _sections(
-    block: list[list[str]], place: int, reader: SectionReader, failures: dict[int, str]
-) -> tuple[list[Section], np.ndarray]:
-    """Return the distinct sections of the rows that are fine so far, and each row's index."""
-    sections: list[Section] = []
-    known: dict[str, int | str] = {}
-    index = np.zeros(len(block), dtype=int)
-    for i, row in enumerate(block):
-        if i in failures:
-            continue
-        spec = row[place].strip()
-        if spec not in known:
-            answer = reader(spec)
-            known[spec] = answer if isinstance(answer, str) else len(sections)
-            if not isinstance(answer, str):
-                sections.append(answer)
-        which = known[spec]
-        if isinstance(which, str):
-            failures[i] = which
-        else:
-            index[i] = which
-    return sections, index
-
-
-def _section_reader(folder: Path) -> SectionReader:
-    """Return a reader that remembers; a path may also be relative to ``folder``."""
-
-    @lru_cache(maxsize=SECTIONS_KEPT)
-    def read(spec: str) -> Section | str:
-        if not spec:
-            return "the section is empty"
-        beside = folder / spec
-        try:
-            is_beside = not Path(spec).exists() and beside.is_file()
-            return load_section(beside if is_beside else spec)
-        except FormwrightError as error:
-            return str(error)
-        except (OSError, ValueError) as error:
-            return f"cannot read the section {spec!r}: {error}"
-
-    return read
+    return failures
 
 
 def _new_columns(
@@ -275,7 +255,7 @@ def _new_columns(
         ConfigError: One of them is in the table already.
     """
     names = [prefix + label for label in labels]
-    for name in (*names, REASON):
+    for name in (*names, FLAG, REASON):
         if name in header:
             raise ConfigError(
                 f"{str(cases)!r} has a column {name!r} already, and no column is overwritten; "
@@ -284,9 +264,10 @@ def _new_columns(
     return names
 
 
-def _add_reasons(draft: Path, target: Path, failures: Mapping[int, str]) -> None:
-    """Turn the draft into the table, with a column of reasons if a row failed."""
-    if not failures:
+def _add_remarks(draft: Path, target: Path, remarks: Mapping[str, Mapping[int, str]]) -> None:
+    """Turn the draft into the table, with a column of each kind of remark that a row has."""
+    there = {name: by_row for name, by_row in remarks.items() if by_row}
+    if not there:
         draft.replace(target)
         return
     with (
@@ -294,23 +275,13 @@ def _add_reasons(draft: Path, target: Path, failures: Mapping[int, str]) -> None
         open(target, "w", encoding="utf-8", newline="") as handle,
     ):
         rows, writer = csv.reader(source), csv.writer(handle, lineterminator="\n")
-        writer.writerow([*next(rows), REASON])
-        writer.writerows([*row, failures.get(i, "")] for i, row in enumerate(rows))
+        writer.writerow([*next(rows), *there])
+        for i, row in enumerate(rows):
+            writer.writerow([*row, *(by_row.get(i, "") for by_row in there.values())])
 
 
-def _number(text: str) -> float:
-    """Return a number, NaN where the text is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
-
-
-def _texts(column: np.ndarray) -> list[str]:
-    """Return numbers as text with seven digits; empty where there is none."""
+def _texts(column: Column) -> list[str]:
+    """Return numbers as text with seven digits, empty where there is none; text as it is."""
+    if isinstance(column, list):
+        return column
     return ["" if value != value else f"{value:.7g}" for value in column.tolist()]
-
-
-def _no_numbers() -> dict[str, np.ndarray]:
-    """Return the conditions of no rows."""
-    return {name: np.zeros(0) for name in NUMBERS}
