@@ -190,6 +190,18 @@ def collate(
     )
 
 
+def join(batches: Sequence[Data]) -> Data:
+    """Return the cases of several batches as one; attributes that all have are kept."""
+    names = set(batches[0].keys()).intersection(*(b.keys() for b in batches[1:])) - set(_EDGES)
+    joined = {n: torch.cat([b[n] for b in batches]) for n in names - {"batch", "ptr"}}
+    counts = torch.cat([b["ptr"].diff() for b in batches])
+    return Data(
+        **joined,
+        batch=torch.arange(len(counts)).repeat_interleave(counts),
+        ptr=torch.cat([counts.new_zeros(1), counts.cumsum(0)]),
+    )
+
+
 def structures_of(batch: Data) -> list[Structure]:
     """Return the cases of a batch as structures; a mixture is rounded to its largest weight."""
     z = batch.mixture.argmax(1) if "mixture" in batch else batch.z

@@ -22,7 +22,7 @@ from typing import Final
 from formwright.datasets.atoms import Structure, from_ase
 from formwright.datasets.elements import number, table
 from formwright.datasets.errors import StructureError, UnknownNameError, did_you_mean
-from formwright.datasets.mamun import Alloy, lattices
+from formwright.datasets.mamun import Alloy, known_lattice, lattices
 from formwright.datasets.ordered import PROTOTYPES
 
 TABLE: Final = "CHGNet 0.3.0"
@@ -94,7 +94,7 @@ def lattice_of(alloy: Alloy) -> Lattice:
     Raises:
         StructureError: An element is not known or no metal.
     """
-    found = lattices().get(Alloy("L10", *alloy.pair) if alloy.prototype == "L10" else alloy)
+    found = known_lattice(alloy)
     if found is not None:
         return Lattice(a=found[0], c=found[1], source=TABLE)
     letters = PROTOTYPES[alloy.prototype]

@@ -135,6 +135,13 @@ def lattices() -> dict[Alloy, tuple[float, float, float]]:
         }
 
 
+def known_lattice(alloy: Alloy) -> tuple[float, float, float] | None:
+    """Return a, c and energy of an alloy, L10 in either order of its elements, or None."""
+    if alloy.prototype == "L10" and alloy not in lattices():
+        alloy = Alloy("L10", alloy.b, alloy.a)
+    return lattices().get(alloy)
+
+
 @cache
 def metals() -> tuple[str, ...]:
     """Return the 37 elements."""
@@ -159,8 +166,7 @@ def lattice(alloy: Alloy) -> tuple[float, float]:
         raise UnknownNameError(
             f"no prototype is called {alloy.prototype!r}.{close} Known: {', '.join(PROTOTYPES)}."
         )
-    other = Alloy(alloy.prototype, alloy.b, alloy.a)
-    found = lattices().get(alloy) or (lattices().get(other) if other.prototype == "L10" else None)
+    found = known_lattice(alloy)
     if found is None:
         raise StructureError(
             f"no lattice constants are known for {alloy.name} ({alloy.prototype}); an A1 metal has "

@@ -223,6 +223,8 @@ def slabs(
     adsorbate: Adsorbate | None = None,
     *,
     mixture: Float[Tensor, "cases 4 elements"] | None = None,
+    strain: Float[Tensor, " cases"] | None = None,
+    shift: Float[Tensor, "cases 3"] | None = None,
 ) -> Data:
     """Return (111) slabs as one batch, bare or each with the adsorbate on the site.
 
@@ -233,15 +235,22 @@ def slabs(
         site: Where the adsorbate stands.
         adsorbate: What stands there.
         mixture: Weights of the elements of each sublattice; gradients flow to them.
+        strain: Of the surface cell along both its vectors, e.g. .02; heights stay.
+        shift: Of the adsorbate from where covalent radii put it, angstrom.
     """
     cases = len(a)
     pos, cell = slab_positions(a, c)
+    if strain is not None:
+        stretch = torch.stack([1.0 + strain, 1.0 + strain, torch.ones_like(strain)], -1)[:, None]
+        pos, cell = pos * stretch, cell * stretch
     radii = covalent_radii().to(pos)
     radius = radii[z] if mixture is None else mixture.to(pos) @ radii
     number, tags = z.repeat(1, LAYERS), [BELOW] * 4 * (LAYERS - 1) + [SURFACE] * 4
     fixed = [True] * 4 * (LAYERS - 1) + [False] * 4
     if adsorbate is not None and site is not None:
-        pos = torch.cat([pos, place(pos, cell, radius, site, adsorbate)], 1)
+        stands = place(pos, cell, radius, site, adsorbate)
+        stands = stands if shift is None else stands + shift[:, None]
+        pos = torch.cat([pos, stands], 1)
         number = torch.cat([number, torch.as_tensor(adsorbate.z).expand(cases, -1)], 1)
         tags, fixed = tags + [ADSORBATE] * len(adsorbate.z), fixed + [False] * len(adsorbate.z)
     atoms = pos.shape[1]
