@@ -129,7 +129,7 @@ class AtomGNN(Encoder):
         mixed = batch.mixture.to(table) @ table if "mixture" in batch else table[batch.z]
         return mixed + self.of_tag(batch.tags)
 
-    def basis(self, batch: Data, where: Layout | None = None) -> Float[Tensor, "cases i 4k j"]:
+    def basis(self, batch: Data, where: Layout | None = None) -> Float[Tensor, "cases i width j"]:
         """Return what the layers need of the geometry.
 
         Returns:
