@@ -135,11 +135,29 @@ def lattices() -> dict[Alloy, tuple[float, float, float]]:
         }
 
 
+def canonical(alloy: Alloy) -> Alloy:
+    """Return the one name of an alloy: an L10 alloy is the same with its elements exchanged."""
+    if alloy.a == alloy.b:
+        return Alloy("A1", alloy.a, alloy.a)
+    other = Alloy(alloy.prototype, alloy.b, alloy.a)
+    if alloy.prototype != "L10" or alloy in lattices():
+        return alloy
+    return other if other in lattices() else Alloy("L10", *alloy.pair)
+
+
+def most_stable(adsorbate: str) -> dict[Alloy, tuple[float, str]]:
+    """Return, for every alloy with rows of an adsorbate, its lowest energy in eV and the site."""
+    found: dict[Alloy, tuple[float, str]] = {}
+    for row, energy in zip(*table(), strict=True):
+        alloy = canonical(row.alloy)
+        if row.adsorbate == adsorbate and energy < found.get(alloy, (np.inf, ""))[0]:
+            found[alloy] = (float(energy), row.site)
+    return found
+
+
 def known_lattice(alloy: Alloy) -> tuple[float, float, float] | None:
     """Return a, c and energy of an alloy, L10 in either order of its elements, or None."""
-    if alloy.prototype == "L10" and alloy not in lattices():
-        alloy = Alloy("L10", alloy.b, alloy.a)
-    return lattices().get(alloy)
+    return lattices().get(canonical(alloy) if alloy.prototype == "L10" else alloy)
 
 
 @cache

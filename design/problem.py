@@ -75,11 +75,13 @@ def evaluate(problem: Problem, x: Float[Tensor, "designs parameters"]) -> Evalua
 
 def judge(problem: Problem, case: Data, prediction: Prediction) -> Evaluation:
     """Return objective and constraints of cases whose prediction is there."""
+    objective = problem.objective(prediction, case).to(torch.float64)
+    rows = problem.constraints
     return Evaluation(
         case=case,
         prediction=prediction,
-        objective=problem.objective(prediction, case).to(torch.float64),
-        constraints=stacked(problem.constraints, prediction, case),
+        objective=objective,
+        constraints=stacked(rows, prediction, case) if rows else objective[:, None][:, :0].detach(),
     )
 
 

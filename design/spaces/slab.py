@@ -27,7 +27,7 @@ from formwright.datasets.atoms import join
 from formwright.datasets.bulks import lattice_of
 from formwright.datasets.elements import COUNT, numbers
 from formwright.datasets.errors import ConfigError
-from formwright.datasets.mamun import Alloy
+from formwright.datasets.mamun import Alloy, canonical
 from formwright.datasets.ordered import PROTOTYPES, site_labels, slabs
 from formwright.design.spaces.space import DesignSpace
 
@@ -165,11 +165,9 @@ class OrderedAlloys(DesignSpace):
         return x[:, :count].unflatten(1, (len(self.letters), len(self.elements))).argmax(-1)
 
     def alloys(self, x: Float[Tensor, "designs parameters"]) -> list[Alloy]:
-        """Return the real alloy of each design; two equal elements are the metal, A1."""
+        """Return the real alloy of each design by its one name; two equal elements are A1."""
         named = [[self.elements[i] for i in row] for row in self.chosen(x).tolist()]
-        return [
-            Alloy("A1" if row[0] == row[-1] else self.prototype, row[0], row[-1]) for row in named
-        ]
+        return [canonical(Alloy(self.prototype, row[0], row[-1])) for row in named]
 
     def parameters(self, alloys: list[Alloy]) -> Float[Tensor, "designs parameters"]:
         """Return the parameters of real alloys, unstrained."""
