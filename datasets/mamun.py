@@ -108,17 +108,23 @@ def labelled(split: str) -> tuple[list[Row], Float[np.ndarray, " rows"]]:
     The others, ``moved()``, are those whose adsorbate left for a site that is on no ideal slab.
     """
     rows, energies = table()
-    keep = [i for i, r in enumerate(rows) if split_of(r.alloy.pair) == split and _has_site(r)]
+    keep = [i for i, place in enumerate(_places()) if place == split]
     return [rows[i] for i in keep], energies[keep]
 
 
 def moved() -> list[Row]:
     """Return the rows whose site no ideal slab of their prototype has."""
-    return [row for row in table()[0] if not _has_site(row)]
+    return [row for row, place in zip(table()[0], _places(), strict=True) if not place]
 
 
-def _has_site(row: Row) -> bool:
-    return row.site in site_labels(row.alloy.prototype)
+@cache
+def _places() -> tuple[str, ...]:
+    """Return the split of each row, empty where no ideal slab has its site."""
+    rows, _ = table()
+    known = {prototype: site_labels(prototype) for prototype in PROTOTYPES}
+    alloys = {row.alloy for row in rows}
+    split = {alloy: split_of(alloy.pair) for alloy in alloys}
+    return tuple(split[r.alloy] if r.site in known[r.alloy.prototype] else "" for r in rows)
 
 
 @cache
@@ -157,7 +163,8 @@ def most_stable(adsorbate: str) -> dict[Alloy, tuple[float, str]]:
 
 def known_lattice(alloy: Alloy) -> tuple[float, float, float] | None:
     """Return a, c and energy of an alloy, L10 in either order of its elements, or None."""
-    return lattices().get(canonical(alloy) if alloy.prototype == "L10" else alloy)
+    turned = alloy.prototype == "L10" and alloy.a != alloy.b
+    return lattices().get(canonical(alloy) if turned else alloy)
 
 
 @cache
