@@ -94,7 +94,7 @@ def _triangles() -> Iterator[tuple[_Member, _Member, _Member]]:
 
     def touch(p: _Member, q: _Member) -> bool:
         apart = _at(p) - _at(q)
-        return abs(apart @ metric @ apart - 0.25) < 1e-9
+        return bool(abs(apart @ metric @ apart - 0.25) < 1e-9)
 
     cells = list(itertools.product((-1, 0, 1), repeat=2))
     for m in range(4):

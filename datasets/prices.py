@@ -39,7 +39,7 @@ def price_usd_per_kg(symbol: str) -> float:
     return prices()[symbol][0] if symbol in prices() else float("nan")
 
 
-def alloy_usd_per_kg(counts: Mapping[str, float]) -> float:
+def alloy_usd_per_kg(counts: Mapping[str, float | int]) -> float:
     """Return the price of an alloy's elements in US dollars a kilogram of alloy.
 
     Args:
@@ -53,7 +53,7 @@ def alloy_usd_per_kg(counts: Mapping[str, float]) -> float:
     return alloy_usd_per_mole(counts) * sum(counts.values()) / mass * 1000.0
 
 
-def alloy_usd_per_mole(counts: Mapping[str, float]) -> float:
+def alloy_usd_per_mole(counts: Mapping[str, float | int]) -> float:
     """Return the price of an alloy's elements in US dollars a mole of atoms.
 
     Args:
@@ -70,13 +70,13 @@ def alloy_usd_per_mole(counts: Mapping[str, float]) -> float:
     return sum(cost) / sum(present.values())
 
 
-def _checked(counts: Mapping[str, float]) -> dict[str, float]:
+def _checked(counts: Mapping[str, float | int]) -> dict[str, float]:
     """Return the elements that are present."""
     if not counts or min(counts.values()) < 0 or not sum(counts.values()) > 0:
         raise StructureError(
             f"{dict(counts)!r} is no composition: give counts, none negative, not all zero."
         )
-    return {symbol: count for symbol, count in counts.items() if count > 0}
+    return {symbol: float(count) for symbol, count in counts.items() if count > 0}
 
 
 def _grams_per_mole(symbol: str) -> float:
