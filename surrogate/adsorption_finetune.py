@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 from torch_geometric.data import Data
@@ -85,7 +85,7 @@ def finetune_adsorption(
 
 def fit_references(surrogate: AdsorptionSurrogate, cases: AtomCases, ridge: float = 1e-3) -> None:
     """Set base and references of each level that has labels, the scale, and the known elements."""
-    parts = [cases.batch(rows) for rows in torch.arange(len(cases)).split(1024)]
+    parts = [cases.batch(rows, prepared=False) for rows in _all(cases)]
     count = torch.cat([composition(part) for part in parts]).double()
     label = torch.cat([part[LABEL] for part in parts]).double()
     level = torch.cat([_levels(part) for part in parts])
@@ -140,7 +140,13 @@ def mean_absolute_error(surrogate: AdsorptionSurrogate, cases: AtomCases) -> flo
 
 def _parts(cases: AtomCases) -> Iterator[Data]:
     """Yield all cases, some at a time."""
-    return (cases.batch(rows) for rows in torch.arange(len(cases)).split(_AT_ONCE))
+    return (cases.batch(rows) for rows in _all(cases))
+
+
+def _all(cases: AtomCases) -> tuple[Int[Tensor, " cases"], ...]:
+    """Return all rows, those of structures of like size together, some at a time."""
+    sizes = torch.tensor([len(one) for one in cases.structures])
+    return sizes.argsort(stable=True).split(_AT_ONCE)
 
 
 def _levels(batch: Data) -> Tensor:

@@ -57,11 +57,16 @@ class AtomCases:
         """Return the number of structures."""
         return len(self.structures)
 
-    def batch(self, rows: Int[Tensor, " cases"]) -> Data:
-        """Return some structures with their labels as one batch, positions in float64."""
+    def batch(self, rows: Int[Tensor, " cases"], *, prepared: bool = True) -> Data:
+        """Return some structures with their labels as one batch, positions in float64.
+
+        Args:
+            rows: Which.
+            prepared: With what the encoder needs, where that is there.
+        """
         chosen = [self.structures[i] for i in rows.tolist()]
         batch = collate(chosen, {name: values[rows] for name, values in self.labels.items()})
-        if self.bases is not None:
+        if self.bases is not None and prepared:
             size = int(batch.ptr.diff().max())
             width = self.bases[0].shape[1]
             basis = torch.zeros(len(chosen), size, width, size)
