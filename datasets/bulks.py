@@ -112,7 +112,7 @@ def _volume(symbol: str) -> tuple[float, str]:
             f"{symbol!r} is no metal: an ordered fcc alloy with it is no estimate but a guess. "
             "Leave it out, or give a bulk structure of your own."
         )
-    found = lattices().get(Alloy("A1", symbol, symbol))
+    found = computed(Alloy("A1", symbol, symbol))
     if found is not None:
         return found[0] ** 2 * found[1] / 4.0, TABLE
     volume = table()[symbol]["molar_volume_cm3_mol"] * _PER_MOLE

@@ -167,6 +167,13 @@ def known_lattice(alloy: Alloy) -> tuple[float, float, float] | None:
     return lattices().get(canonical(alloy) if turned else alloy)
 
 
+def computed(alloy: Alloy) -> tuple[float, float, float] | None:
+    """Return the row of ``lattices`` of an alloy, an L10 one named in either order, or None."""
+    known = lattices()
+    turned = Alloy(alloy.prototype, alloy.b, alloy.a)
+    return known.get(alloy) or (known.get(turned) if alloy.prototype == "L10" else None)
+
+
 @cache
 def metals() -> tuple[str, ...]:
     """Return the 37 elements."""
