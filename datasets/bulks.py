@@ -22,7 +22,7 @@ from typing import Final
 from formwright.datasets.atoms import Structure, from_ase
 from formwright.datasets.elements import number, table
 from formwright.datasets.errors import StructureError, UnknownNameError, did_you_mean
-from formwright.datasets.mamun import Alloy, known_lattice, lattices
+from formwright.datasets.mamun import Alloy, known_lattice
 from formwright.datasets.ordered import PROTOTYPES
 
 TABLE: Final = "CHGNet 0.3.0"
@@ -62,8 +62,8 @@ def alloys(
 
     Args:
         elements: Symbols; repeated ones count once.
-        prototypes: Of ``A1`` (each metal), ``L12`` (A3B and AB3), ``L10`` (each pair once, in
-            alphabetical order).
+        prototypes: Of ``A1`` (each metal), ``L12`` (A3B and AB3), ``L10`` (each pair once, by
+            its ``mamun.canonical`` name).
 
     Raises:
         UnknownNameError: A prototype is not known.
@@ -78,7 +78,7 @@ def alloys(
         elif prototype == "L12":
             yield from (Alloy("L12", a, b) for a, b in permutations(symbols, 2))
         elif prototype == "L10":
-            yield from (Alloy("L10", *sorted(pair)) for pair in combinations(symbols, 2))
+            yield from (canonical(Alloy("L10", a, b)) for a, b in combinations(symbols, 2))
         else:
             raise _unknown(prototype, PROTOTYPES)
 
@@ -112,7 +112,7 @@ def _volume(symbol: str) -> tuple[float, str]:
             f"{symbol!r} is no metal: an ordered fcc alloy with it is no estimate but a guess. "
             "Leave it out, or give a bulk structure of your own."
         )
-    found = computed(Alloy("A1", symbol, symbol))
+    found = known_lattice(Alloy("A1", symbol, symbol))
     if found is not None:
         return found[0] ** 2 * found[1] / 4.0, TABLE
     volume = table()[symbol]["molar_volume_cm3_mol"] * _PER_MOLE
