@@ -47,7 +47,7 @@ OVERLAP: Final = 0.45
 LEAST_VACUUM: Final = 5.0
 E_ADS: Final = Quantity("e_ads_ev", "eV", "adsorption energy against the reaction's references")
 _PER_ATOM: Final = ("pos", "z", "mixture", "tags", "fixed")
-_EDGES: Final = ("edge_index", "edge_shift")
+_EDGES: Final = ("edge_index", "edge_shift", "basis")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -227,7 +227,7 @@ def case_of(batch: Data) -> Int[Tensor, " atoms"]:
 
 
 def moved(batch: Data, **changed: Any) -> Data:
-    """Return a copy with attributes changed and without the list of neighbours."""
+    """Return a copy with attributes changed, without what was worked out from the old places."""
     kept = {name: value for name, value in batch.to_dict().items() if name not in _EDGES}
     return Data.from_dict({**kept, **changed})
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from formwright.datasets.atoms import moved
 from formwright.datasets.errors import ConfigError, ViewError
 from formwright.surrogate.encoders.encoder import each_image, encoder_of
 from formwright.surrogate.masking import length_of_points
@@ -110,7 +111,7 @@ class DenoisingNetworks(nn.Module):
         value = clean + self.pretext.sigma * noise
         if self.pretext.gradient:
             value = value.detach().requires_grad_()
-        noisy = Data.from_dict({**a.to_dict(), self.pretext.attribute: value})
+        noisy = moved(a, **{self.pretext.attribute: value})
         said = self._slope(noisy, a, value) if self.pretext.gradient else self._read(noisy, a)
         return compare(self.pretext.objective, said.to(noise), noise.flatten(1), generator)
 

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 from torch import nn
-from torch_geometric.data import Data
 
+from formwright.datasets import mamun
 from formwright.datasets.cst import coordinates
 from formwright.datasets.errors import (
     CheckpointError,
@@ -19,10 +19,12 @@ from formwright.datasets.errors import (
 )
 from formwright.datasets.fields import FieldRuns
 from formwright.surrogate import pretrain as module
+from formwright.surrogate.atom_cases import AtomCases
 from formwright.surrogate.checkpoints import load_weights
 from formwright.surrogate.denoising import Denoising
+from formwright.surrogate.encoders.atoms import AtomGNN
 from formwright.surrogate.encoders.conditioned import Conditioned
-from formwright.surrogate.encoders.encoder import Embedding, Encoder, encoder_of
+from formwright.surrogate.encoders.encoder import encoder_of
 from formwright.surrogate.encoders.field import FieldCNN
 from formwright.surrogate.encoders.section import ContourMLP
 from formwright.surrogate.flows import Flows
@@ -41,6 +43,7 @@ from formwright.surrogate.objectives.visreg import VISReg
 from formwright.surrogate.pretexts import FlowMatch, FlowPredict, MaskedPrediction, ViewMatch
 from formwright.surrogate.pretrain import ENCODER, PretrainConfig, pretrain
 from formwright.surrogate.training import Precision, TrainConfig
+from formwright.surrogate.views.atoms import HideElements, Jiggle
 from formwright.surrogate.views.contour import Incidence, ManufacturingNoise, PartialContour
 from formwright.surrogate.views.field_symmetries import Parity
 from formwright.surrogate.views.fields import Amplitude, TimeLag
@@ -62,58 +65,9 @@ SHARED_JEPA = TWO_VIEWS[-1]
 CASES = 24
 
 
-class Jitter:
-    """Atoms moved a little."""
-
-    joint = False
-    keeps = {"energy": Keeps.APPROXIMATE}
-
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
-        assert case.pos is not None
-        moved = case.pos + 0.02 * torch.randn(case.pos.shape, generator=generator)
-        return Data.from_dict({**case.to_dict(), "pos": moved})
-
-
-class Structures:
-    """Random clusters of atoms, of unequal sizes."""
-
-    def __init__(self) -> None:
-        generator = torch.Generator().manual_seed(0)
-        self.sizes = [4 + i % 3 for i in range(CASES)]
-        self.pos = [2.0 * torch.randn(n, 3, generator=generator) for n in self.sizes]
-        self.z = [torch.randint(1, 4, (n,), generator=generator) for n in self.sizes]
-
-    def __len__(self) -> int:
-        return CASES
-
-    def batch(self, rows: torch.Tensor) -> Data:
-        sizes = torch.tensor([self.sizes[i] for i in rows.tolist()])
-        return Data(
-            pos=torch.cat([self.pos[i] for i in rows.tolist()]),
-            z=torch.cat([self.z[i] for i in rows.tolist()]),
-            batch=torch.arange(len(rows)).repeat_interleave(sizes),
-            ptr=torch.cat([torch.zeros(1, dtype=torch.long), sizes.cumsum(0)]),
-        )
-
-
-class Atoms(Encoder):
-    """Elements and distances to the others, summed: invariant to rotation."""
-
-    width = 8
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.element = nn.Embedding(5, 8)
-        self.mix = nn.Sequential(nn.Linear(16, 16), nn.SiLU(), nn.Linear(16, 8))
-
-    def forward(self, batch) -> Embedding:
-        same = batch.batch[:, None] == batch.batch
-        gap = batch.pos[:, None] - batch.pos
-        near = torch.exp(-(gap.square().sum(-1))) * same
-        own = self.element(batch.z)
-        points = self.mix(torch.cat([own, near @ own], 1))
-        cases = points.new_zeros(len(batch.ptr) - 1, 8).index_add(0, batch.batch, points)
-        return Embedding(cases, points)
+def slabs() -> AtomCases:
+    rows = mamun.labelled("validation")[0]
+    return AtomCases(mamun.build(rows[:: len(rows) // CASES][:CASES]))
 
 
 def flows() -> Flows:
@@ -194,12 +148,12 @@ KINDS = {
         ],
     ),
     "atoms": (
-        Atoms,
-        Structures,
-        (Jitter(),),
-        ("energy",),
+        lambda: AtomGNN(channels=8, layers=1, cutoff=3.5, radial=4, embedding=8),
+        slabs,
+        (Jiggle(sigma=0.02), HideElements()),
+        ("e_ads_ev",),
         [
-            MaskedPrediction(hiding=Nodes(attribute="z", share=0.15), classes=5),
+            MaskedPrediction(hiding=Nodes(attribute="z", share=0.15)),
             MaskedPrediction(objective=JEPA(), hiding=Nodes(attribute="z", share=0.4)),
             Denoising(sigma=0.1),
             Denoising(sigma=0.1, self_conditioned=True),
@@ -347,13 +301,13 @@ def test_what_does_not_fit_is_refused():
         asked = settings("contours", Denoising())
         pretrain(network("contours"), flows(), asked, progress=False)
     with pytest.raises(ViewError, match="Patches needs cases on one grid"):
-        pretrain(network("atoms"), Structures(), settings("atoms", MaskedPrediction()))
+        pretrain(network("atoms"), slabs(), settings("atoms", MaskedPrediction()))
     with pytest.raises(ViewError, match=r"does not divide a grid of \(16,\)"):
         asked = settings("fields in 1-D", MaskedPrediction(hiding=Patches(side=5)))
         pretrain(network("fields in 1-D"), runs(16), asked, progress=False)
     with pytest.raises(ViewError, match="the cases have"):
         asked = settings("atoms", Denoising(attribute="velocity"))
-        pretrain(network("atoms"), Structures(), asked, progress=False)
+        pretrain(network("atoms"), slabs(), asked, progress=False)
     with pytest.raises(ConfigError, match="not a multiple of 3"):
         within = ViewMatch(variance=Variance.WITHIN, times=3)
         asked = settings("fields in 1-D", within)
