@@ -68,7 +68,9 @@ def iterate_aselmdb(
 
 
 def write_aselmdb(
-    path: str | os.PathLike[str], structures: Sequence[Structure], **columns: Sequence[Any]
+    path: str | os.PathLike[str],
+    structures: Sequence[Structure],
+    **columns: Sequence[Any] | np.ndarray,
 ) -> None:
     """Write structures as an ``.aselmdb`` that fairchem reads too.
 

@@ -85,13 +85,13 @@ def iterate_cdvae(path: str | os.PathLike[str]) -> Iterator[tuple[Structure, dic
 def _crystal(row: dict[str, Any], where: str) -> tuple[Structure, dict[str, float]]:
     """Return a row's crystal and its properties."""
     from ase import Atoms
-    from ase.io.cif import read_cif
+    from ase.io import read
 
     if not row.get("cif") or "material_id" not in row:
         raise StructureError(f"{where}, is not of CDVAE: it has no material_id and cif.")
     try:
-        atoms = cast(Atoms, next(iter(read_cif(StringIO(row["cif"]), 0))))
+        atoms = cast(Atoms, read(StringIO(row["cif"]), format="cif"))
         found = {name: float(row[column]) for column, name in _CDVAE.items() if row.get(column)}
-    except (ValueError, KeyError, IndexError, StopIteration, RuntimeError) as error:
+    except (ValueError, KeyError, IndexError, AssertionError, RuntimeError) as error:
         raise StructureError(f"{where}, has a CIF that cannot be read: {error!r}.") from error
     return from_ase(atoms, row["material_id"]), found

@@ -34,6 +34,8 @@ _ALLOWED: Final = {
     ("torch", "device"),
     ("numpy", "dtype"),
     ("numpy", "ndarray"),
+    ("numpy.core.numeric", "_frombuffer"),
+    ("numpy._core.numeric", "_frombuffer"),
     ("numpy.core.multiarray", "_reconstruct"),
     ("numpy.core.multiarray", "scalar"),
     ("numpy._core.multiarray", "_reconstruct"),

@@ -84,7 +84,9 @@ def iterate_structures(
 
 
 def write_structures(
-    path: str | os.PathLike[str], structures: Sequence[Structure], **columns: Sequence[Any]
+    path: str | os.PathLike[str],
+    structures: Sequence[Structure],
+    **columns: Sequence[Any] | np.ndarray,
 ) -> None:
     """Write structures as extended XYZ, with tags, held atoms and further columns.
 

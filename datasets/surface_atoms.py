@@ -24,7 +24,7 @@ REACH: Final = 5.0
 COVER: Final = 0.8
 """Sideways distance within which an atom covers the one below, in sums of covalent radii."""
 STEP: Final = 0.5
-"""Least height of an atom above the one that it covers, angstrom."""
+"""Least height of an atom above another one to count as above it, angstrom."""
 
 
 class TagWarning(UserWarning):
@@ -51,7 +51,7 @@ def tag(one: Structure) -> Structure:
     """Return the structure with tags, guessed where it has none.
 
     A structure with an atom of tag 2 is returned as it is. Otherwise non-metal atoms are taken for
-    the adsorbate: all of them on a metal, and only those above the top metal atom where non-metals
+    the adsorbate: all of them on a metal, and only those above the top metal atoms where non-metals
     are found in both halves of the slab (an oxide). A ``TagWarning`` says which.
 
     Raises:
@@ -69,7 +69,7 @@ def tag(one: Structure) -> Structure:
     metal = height[~chosen]
     low = height[chosen] < metal.mean()
     if low.any() and not low.all():
-        chosen &= height > metal.max()
+        chosen &= height > metal.max() + STEP
     atoms = ", ".join(f"{one.elements[i]} {i}" for i in np.flatnonzero(chosen)) or "none"
     warnings.warn(
         f"{one.name or 'the structure'} has no tags; taken for the adsorbate: {atoms}. Set tag 2 "
@@ -102,7 +102,8 @@ def _heights(one: Structure) -> Float[np.ndarray, " atoms"]:
     turned = height % period
     ordered = np.sort(turned)
     gaps = np.diff(np.append(ordered, ordered[0] + period))
-    return (turned - ordered[(int(gaps.argmax()) + 1) % len(ordered)]) % period
+    middle = ordered[int(gaps.argmax())] + gaps.max() / 2.0
+    return (turned - middle) % period
 
 
 def _covered(one: Structure, adsorbate: Bool[np.ndarray, " atoms"]) -> Bool[np.ndarray, " atoms"]:

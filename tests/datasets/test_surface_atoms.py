@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import add_adsorbate, bulk, fcc100, fcc111, fcc211, hcp0001, molecule, surface
+
+from formwright.datasets.atoms import from_ase
+from formwright.datasets.errors import StructureError
+from formwright.datasets.surface_atoms import TagWarning, tag, with_tags
+
+
+def bare(atoms: Atoms):
+    atoms.set_tags(0)
+    return from_ase(atoms)
+
+
+def count(one, value: int) -> int:
+    return int((one.tags == value).sum())
+
+
+@pytest.mark.parametrize(
+    ("atoms", "expected"),
+    [
+        (fcc111("Pt", (2, 2, 4), vacuum=8), 4),
+        (fcc100("Cu", (2, 3, 3), vacuum=8), 6),
+        (hcp0001("Ru", (3, 3, 3), vacuum=8), 9),
+        (fcc211("Ag", (3, 2, 3), vacuum=8), 6),
+    ],
+)
+def test_surface_layer(atoms, expected):
+    one = with_tags(bare(atoms), np.zeros(len(atoms), bool))
+    assert count(one, 1) == expected and count(one, 2) == 0
+    top = np.argsort(-atoms.positions[:, 2])[:expected]
+    assert (one.tags[top] == 1).all()
+
+
+def test_adsorbate_does_not_cover_and_moves_nothing():
+    slab = fcc111("Pt", (2, 2, 3), vacuum=8)
+    add_adsorbate(slab, molecule("CO"), 1.8, "ontop")
+    marked = np.isin(slab.numbers, [6, 8])
+    one = with_tags(bare(slab), marked)
+    assert (count(one, 0), count(one, 1), count(one, 2)) == (8, 4, 2)
+    np.testing.assert_array_equal(one.pos, slab.positions)
+
+
+def test_upside_down_wrapped_and_turned():
+    slab = fcc111("Pt", (2, 2, 3), vacuum=8)
+    add_adsorbate(slab, "O", 1.2, "fcc")
+    slab.pbc = True
+    expected = with_tags(bare(slab), slab.numbers == 8).tags
+    turned = slab.copy()
+    turned.rotate(37, (1, 2, 3), rotate_cell=True)
+    wrapped = slab.copy()
+    wrapped.positions[:, 2] += 14.0
+    wrapped.wrap()
+    below = slab.copy()
+    below.positions[:, 2] *= -1
+    for other in (turned, wrapped, below):
+        np.testing.assert_array_equal(with_tags(bare(other), other.numbers == 8).tags, expected)
+
+
+def test_tag_guesses_and_says_so():
+    slab = fcc111("Pt", (2, 2, 3), vacuum=8)
+    add_adsorbate(slab, molecule("OH"), 1.8, "ontop")
+    with pytest.warns(TagWarning, match="O 12, H 13"):
+        one = tag(bare(slab))
+    assert set(np.flatnonzero(one.tags == 2)) == {12, 13}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tag(one) is one
+
+
+def test_oxide_keeps_its_oxygen():
+    slab = surface(bulk("MgO", "rocksalt", a=4.21), (0, 0, 1), 4, vacuum=8)
+    clean = len(slab)
+    slab += Atoms("H", positions=[slab.positions[slab.positions[:, 2].argmax()] + [0, 0, 1.0]])
+    slab.pbc = True
+    with pytest.warns(TagWarning, match=f"H {clean}"):
+        one = tag(bare(slab))
+    assert np.flatnonzero(one.tags == 2).tolist() == [clean]
+
+
+def test_clean_slab_has_no_adsorbate():
+    with pytest.warns(TagWarning, match="none"):
+        one = tag(bare(fcc111("Pt", (1, 1, 3), vacuum=8)))
+    assert count(one, 2) == 0 and count(one, 1) == 1
+
+
+def test_refusals():
+    with pytest.raises(StructureError, match="no metal"):
+        tag(bare(molecule("CH4")))
+    with pytest.raises(StructureError, match="no cell"):
+        with_tags(bare(molecule("CH4")), np.zeros(5, bool))
