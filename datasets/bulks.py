@@ -22,7 +22,7 @@ from typing import Final
 from formwright.datasets.atoms import Structure, from_ase
 from formwright.datasets.elements import number, table
 from formwright.datasets.errors import StructureError, UnknownNameError, did_you_mean
-from formwright.datasets.mamun import Alloy, known_lattice
+from formwright.datasets.mamun import Alloy, canonical, known_lattice
 from formwright.datasets.ordered import PROTOTYPES
 
 TABLE: Final = "CHGNet 0.3.0"
