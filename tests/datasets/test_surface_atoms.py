@@ -74,7 +74,7 @@ def test_tag_guesses_and_says_so():
 
 
 def test_oxide_keeps_its_oxygen():
-    slab = surface(bulk("MgO", "rocksalt", a=4.21), (0, 0, 1), 4, vacuum=8)
+    slab = surface(bulk("MgO", "rocksalt", a=4.21, cubic=True), (0, 0, 1), 4, vacuum=8)
     clean = len(slab)
     slab += Atoms("H", positions=[slab.positions[slab.positions[:, 2].argmax()] + [0, 0, 1.0]])
     slab.pbc = True
