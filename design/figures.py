@@ -6,59 +6,16 @@ written down in ``formwright.design.study``) and returns one ``<svg>`` element.
 
 from __future__ import annotations
 
-import io
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 
-INK, SOFT, FAINT, START, BEST, PAPER = (f"#0a0b0{digit}" for digit in range(1, 7))
-VARIABLES: Final = {
-    INK: "--ink",
-    SOFT: "--soft",
-    FAINT: "--rule",
-    START: "--start",
-    BEST: "--best",
-    PAPER: "--paper",
-}
-STYLE: Final[dict[Any, Any]] = {
-    "svg.fonttype": "path",
-    "font.family": "DejaVu Sans",
-    "font.size": 8.5,
-    "axes.titlesize": 8.5,
-    "axes.titlelocation": "left",
-    "axes.labelsize": 8.5,
-    "axes.edgecolor": SOFT,
-    "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
-    "axes.linewidth": 0.7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.unicode_minus": True,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.6,
-    "text.color": INK,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "lines.linewidth": 1.6,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
-}
+from formwright.design.svg import BEST, SOFT, START, WIDTH, drawing
+
 SIDES: Final = (("start", START), ("best", BEST))
 CL, CD, CM = "lift coefficient $C_L$", "drag coefficient $C_D$", "moment coefficient $C_M$"
-WIDTH: Final = 8.6
 
 
 def shapes(polars: Mapping[str, Any]) -> str:
@@ -70,7 +27,7 @@ def shapes(polars: Mapping[str, Any]) -> str:
     left, right, below, between = 0.7, 0.08, 0.5, 0.62
     width = WIDTH - left - right
     heights = width * (high - low + 2 * margin) / 1.04, 2.6
-    with _figure("shapes", sum(heights) + below + between + 0.3, layout=None) as (figure, drawn):
+    with drawing("shapes", sum(heights) + below + between + 0.3, layout=None) as (figure, drawn):
         bottoms = below + heights[1] + between, below
         for bottom, height in zip(bottoms, heights, strict=True):
             total = figure.get_figheight()
@@ -96,7 +53,7 @@ def drag_by_point(result: Mapping[str, Any]) -> str:
     points = result["points"]
     where = np.arange(len(points))
     counts = 1e4
-    with _figure("drag", 2.9) as (figure, drawn):
+    with drawing("drag", 2.9) as (figure, drawn):
         axis = figure.subplots()
         for side, colour, offset in (("start", START, -0.11), ("best", BEST, 0.11)):
             claims = [point[side]["claimed"]["labels"]["cd"] for point in points]
@@ -132,7 +89,7 @@ def polar_row(result: Mapping[str, Any], polars: Mapping[str, Any], index: int) 
     """Draw lift, drag polar and moment of both sections at operating point ``index``."""
     panels = (("alpha_deg", "cl"), ("cd", "cl"), ("alpha_deg", "cm"))
     titles = {"alpha_deg": "incidence α, deg", "cl": CL, "cd": CD, "cm": CM}
-    with _figure(f"polar{index}", 3.2) as (figure, drawn):
+    with drawing(f"polar{index}", 3.2) as (figure, drawn):
         for axis, (across, up) in zip(figure.subplots(1, 3), panels, strict=True):
             for side, colour in SIDES:
                 _polar(axis, polars[side][index], across, up, colour)
@@ -149,7 +106,7 @@ def drag_polars(result: Mapping[str, Any], polars: Mapping[str, Any]) -> str:
     """Draw the drag polar at every operating point, small and on the same axes."""
     count = len(result["points"])
     rows, columns = _grid(count)
-    with _figure("drag-polars", 2.4 * rows + 0.3) as (figure, drawn):
+    with drawing("drag-polars", 2.4 * rows + 0.3) as (figure, drawn):
         axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         every = [polar for side, _ in SIDES for polar in polars[side]]
         for i, axis in enumerate(axes.flat):
@@ -176,7 +133,7 @@ def pressures(result: Mapping[str, Any], polars: Mapping[str, Any]) -> str:
     count = len(result["points"])
     rows, columns = _grid(count)
     x = polars["stations"]
-    with _figure("pressures", 2.5 * rows + 0.3) as (figure, drawn):
+    with drawing("pressures", 2.5 * rows + 0.3) as (figure, drawn):
         axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for i, axis in enumerate(axes.flat):
             if i >= count:
@@ -199,7 +156,7 @@ def pressures(result: Mapping[str, Any], polars: Mapping[str, Any]) -> str:
 def convergence(result: Mapping[str, Any]) -> str:
     """Draw objective and largest constraint violation by iteration, one line a start."""
     history = result["optimisation"]["history"]
-    with _figure("convergence", 2.7) as (figure, drawn):
+    with drawing("convergence", 2.7) as (figure, drawn):
         left, right = figure.subplots(1, 2)
         first = 0
         for round_ in sorted({entry["round"] for entry in history}):
@@ -237,39 +194,6 @@ def point_title(point: Mapping[str, Any], *, reynolds: bool = False) -> str:
     else:
         name = f"$C_L$ {target:.2f}"
     return f"{name},  Re {point['reynolds']:,.0f}".replace(",", "\u202f") if reynolds else name
-
-
-@contextmanager
-def _figure(
-    name: str, height: float, layout: Literal["constrained"] | None = "constrained"
-) -> Iterator[tuple[Any, list[str]]]:
-    """Yield an empty figure and a list that holds its SVG once the block ends."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    drawn: list[str] = []
-    with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
-        figure = Figure(figsize=(WIDTH, height), layout=layout)
-        FigureCanvasSVG(figure)
-        yield figure, drawn
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    drawn.append(_inline(buffer.getvalue(), name))
-
-
-def _inline(svg: str, name: str) -> str:
-    """Return the ``<svg>`` element alone: colours from the page, no fixed size, ids of its own."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r'\1 role="img"', svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg).replace("xlink:href", "href")
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r"(href=\"#|url\(#)", rf"\1{name}-", svg)
-    for colour, variable in VARIABLES.items():
-        svg = svg.replace(colour, f"var({variable})")
-    return svg
 
 
 def _polar(

@@ -7,11 +7,14 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_text
 from formwright.design import figures
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATE: Final = "report.html.j2"
 FORMAT_VERSION: Final = 1
@@ -68,29 +71,38 @@ def read(folder: Path, name: str) -> dict[str, Any]:
 
 def render(result: Mapping[str, Any], polars: Mapping[str, Any]) -> str:
     """Return the report as HTML."""
+    return (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            result=result,
+            headline=headline(result),
+            rows=[point_row(point) for point in result["points"]],
+            constraints=[constraint_row(entry) for entry in result["constraints"]],
+            reference=reference_point(result["points"]),
+            titles=[point_name(point) for point in result["points"]],
+            figures=draw(result, polars),
+            settings=flatten(result["study"]),
+            method=flatten(result["optimisation"]["method"]),
+            solver_settings=flatten(result["solver"]["settings"]),
+            geometry=geometry_rows(result),
+        )
+    )
+
+
+def environment() -> Environment:
+    """Return what renders the templates of reports."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
+    made = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "symbol": symbol, "plain": plain}
-    return environment.get_template(TEMPLATE).render(
-        result=result,
-        headline=headline(result),
-        rows=[point_row(point) for point in result["points"]],
-        constraints=[constraint_row(entry) for entry in result["constraints"]],
-        reference=reference_point(result["points"]),
-        titles=[point_name(point) for point in result["points"]],
-        figures=draw(result, polars),
-        settings=flatten(result["study"]),
-        method=flatten(result["optimisation"]["method"]),
-        solver_settings=flatten(result["solver"]["settings"]),
-        geometry=geometry_rows(result),
-    )
+    made.filters |= {"number": number, "symbol": symbol, "plain": plain}
+    return made
 
 
 def draw(result: Mapping[str, Any], polars: Mapping[str, Any]) -> dict[str, Any]:

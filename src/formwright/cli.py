@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from formwright import __version__
-from formwright.commands import corpus, design, learn, predict, pretraining, sections
+from formwright.commands import corpus, design, learn, predict, pretraining, screen, sections
 from formwright.datasets.errors import FormwrightError
 
 USAGE: Final = 2
@@ -37,6 +37,7 @@ app = App(
 COMMANDS: Final = {
     "demo": design.demo,
     "predict": predict.predict,
+    "screen": screen.screen,
     "optimize": design.optimize,
     "report": design.report,
     "sections": sections.app,

@@ -67,6 +67,7 @@ def predict(
         raise ConfigError("give either --cases TABLE.csv or --structures FILE, and not both.")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
+        warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("always", OutOfRangeWarning)
         outcome = _predict(load(surrogate), surrogate, cases, structures, out, std, prefix)
     messages: dict[str, str] = {}

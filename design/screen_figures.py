@@ -1,0 +1,184 @@
+"""The figures of a screening's report: volcano, periodic table, slabs from above and from aside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from formwright.datasets.atoms import Structure
+from formwright.datasets.elements import covalent_radii, table
+from formwright.datasets.free_energy import Process
+from formwright.design.activity import PATHS, volcano
+from formwright.design.svg import BEST, FAINT, INK, PAPER, SOFT, START, WIDTH, drawing
+
+DESCRIPTORS: Final[Mapping[Process, str]] = {
+    Process.HER: r"$\Delta G_\mathrm{H}$, eV",
+    Process.ORR: r"$\Delta G_\mathrm{OH}$, eV",
+    Process.OER: r"$\Delta G_\mathrm{O} - \Delta G_\mathrm{OH}$, eV",
+    Process.CO2RR: r"$\Delta G_\mathrm{CO}$, eV",
+}
+NAMED: Final = 6
+COLUMNS: Final = 6
+_LANTHANIDES: Final = range(57, 72)
+_ACTINIDES: Final = range(89, 104)
+_ROUND: Final = 1.15
+"""Radius of a drawn atom, in covalent radii."""
+
+
+def volcano_plot(
+    process: Process,
+    points: Sequence[Sequence[float]],
+    best: Sequence[Mapping[str, Any]],
+) -> str:
+    """Draw activity against the descriptor: every candidate, the best with intervals and names."""
+    x, over = np.array(points, dtype=float).reshape(-1, 2).T
+    optimum = PATHS[process].optimum_ev
+    middle = float(np.median(x)) if optimum is None else optimum
+    low, high = np.quantile(x, (0.01, 0.99))
+    reach = max(abs(low - middle), abs(high - middle), 0.3)
+    low, high = max(low - 0.1, middle - reach), min(high + 0.1, middle + reach)
+    low, high = min(low, middle - 0.3), max(high, middle + 0.3)
+    with drawing("volcano", 4.2) as (figure, drawn):
+        axis = figure.subplots()
+        line = np.linspace(low, high, 401)
+        theory = volcano(process, line)
+        if theory is not None:
+            axis.plot(line, -theory, color=SOFT, lw=1.0, label="scaling relations", zorder=2)
+        label = f"{len(x):,} candidates".replace(",", "\u202f")
+        axis.plot(x, -over, "o", ms=3, mew=0, color=START, alpha=0.55, label=label, zorder=3)
+        _best(axis, best)
+        axis.set_xlim(low, high)
+        shown = -over[(x >= low) & (x <= high)]
+        bottom = min(float(shown.min()) if len(shown) else -1.0, -0.2)
+        axis.set_ylim(1.08 * bottom, max(0.09 * -bottom, 0.02 - float(over.min())))
+        axis.set(xlabel=DESCRIPTORS[process], ylabel="$-$ theoretical overpotential, V")
+        axis.legend(loc="lower center", ncols=3, bbox_to_anchor=(0.5, 1.0))
+    return drawn[0]
+
+
+def periodic_table(elements: Mapping[str, Mapping[str, Any]]) -> str:
+    """Draw the periodic table, coloured by the least overpotential with each element."""
+    from matplotlib import colormaps
+    from matplotlib.colors import Normalize, to_hex
+    from matplotlib.patches import Rectangle
+
+    values = [entry["overpotential_v"] for entry in elements.values()]
+    top = float(np.quantile(values, 0.9)) if values else 1.0
+    scale = Normalize(min([*values, 0.0]), max(top, 1e-3), clip=True)
+    shades = colormaps["viridis_r"]
+    with drawing("elements", 4.9) as (figure, drawn):
+        axis = figure.subplots()
+        for symbol, row in table().items():
+            column, line = _cell(int(row["z"]), row["group"], row["period"])
+            entry = elements.get(symbol)
+            colour = "none" if entry is None else to_hex(shades(scale(entry["overpotential_v"])))
+            ink = FAINT if entry is None else _ink(colour)
+            box = Rectangle((column, line), 0.94, 0.94, fc=colour, ec=FAINT, lw=0.6)
+            axis.add_patch(box)
+            at = 0.5 if entry is None else 0.36
+            ink = SOFT if entry is None else ink
+            axis.text(column + 0.47, line + at, symbol, color=ink, ha="center", va="center", size=8)
+            if entry is not None:
+                number = f"{entry['overpotential_v']:.2f}"
+                middle = {"ha": "center", "va": "center"}
+                axis.text(column + 0.47, line + 0.72, number, color=ink, size=6.2, **middle)
+        axis.set(xlim=(0.9, 19.1), ylim=(10.5, 0.9))
+        axis.set_aspect("equal")
+        axis.axis("off")
+    return drawn[0]
+
+
+def slabs(found: Sequence[tuple[str, Structure]]) -> str:
+    """Draw slabs from above (upper row) and from aside (lower row), with their names."""
+    some = list(found)[:COLUMNS]
+    heights = [1.0, 1.35]
+    with drawing("slabs", WIDTH / COLUMNS * 2.6) as (figure, drawn):
+        grid = figure.subplots(2, COLUMNS, squeeze=False, height_ratios=heights)
+        for column in range(COLUMNS):
+            above, aside = grid[:, column]
+            for axis in (above, aside):
+                axis.set_aspect("equal")
+                axis.axis("off")
+            if column < len(some):
+                name, one = some[column]
+                above.set_title(name, loc="center", size=8)
+                _view(above, one, (0, 1, 2))
+                _view(aside, one, (0, 2, 1))
+    return drawn[0]
+
+
+def _best(axis: Any, best: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the best with their intervals, and name the first few beside a fan of lines."""
+    for k, row in enumerate(best):
+        x, y = row["descriptor_ev"], -row["overpotential_v"]
+        ends = row["descriptor_ev_lower"], row["descriptor_ev_upper"]
+        if k < NAMED:
+            axis.plot(ends, (y, y), color=BEST, lw=0.8, alpha=0.35, zorder=1)
+        label = f"the best {len(best)}" if k == 0 else None
+        axis.plot(x, y, "o", ms=5, mew=0.6, mec=PAPER, color=BEST, zorder=4, label=label)
+    named = sorted(best[:NAMED], key=lambda row: row["descriptor_ev"])
+    for k, row in enumerate(named):
+        axis.annotate(
+            row["candidate"],
+            (row["descriptor_ev"], -row["overpotential_v"]),
+            xytext=((k - (len(named) - 1) / 2) * 62, 20),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            color=INK,
+            size=8,
+            arrowprops={"arrowstyle": "-", "color": SOFT, "lw": 0.5},
+            zorder=5,
+        )
+
+
+def _cell(z: int, group: float, period: float) -> tuple[float, float]:
+    """Return column and line of an element; the f block lies below."""
+    for line, block in ((8.4, _LANTHANIDES), (9.4, _ACTINIDES)):
+        if z in block:
+            return 3.0 + z - block[0], line
+    return group, period
+
+
+def _ink(colour: str) -> str:
+    """Return black or white, whichever can be read on a colour."""
+    red, green, blue = (int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5))
+    return "#111111" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "#ffffff"
+
+
+def _view(axis: Any, one: Structure, axes: tuple[int, int, int]) -> None:
+    """Draw a structure's atoms as discs, those behind first; the cell from above."""
+    from ase.data.colors import jmol_colors
+    from matplotlib.colors import to_hex
+
+    across, up, depth = axes
+    from_above = up == 1
+    repeats = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)] if from_above else [(0, 0), (1, 0)]
+    radii = covalent_radii().numpy()
+    discs = []
+    for i, j in repeats:
+        sign = 1.0 if from_above else -1.0
+        moved = one.pos + i * one.cell[0] + j * one.cell[1]
+        discs += zip(sign * moved[:, depth], moved[:, across], moved[:, up], one.z, strict=True)
+    for _, x, y, z in sorted(discs):
+        axis.add_patch(
+            _disc(x, y, _ROUND * float(radii[z]), to_hex(tuple(jmol_colors[z].tolist())))
+        )
+    if from_above:
+        a, b = one.cell[0, :2], one.cell[1, :2]
+        corners = np.array([0 * a, a, a + b, b, 0 * a])
+        axis.plot(corners[:, 0], corners[:, 1], color=INK, lw=0.8)
+        low, high = corners.min(0) - 0.6, corners.max(0) + 0.6
+        axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    else:
+        x = one.pos[:, 0]
+        axis.set(xlim=(x.min() - 1.5, x.min() + np.ptp(one.cell[:2, 0]) + one.cell[0, 0] + 0.5))
+        axis.set(ylim=(one.pos[:, 2].min() - 1.6, one.pos[:, 2].max() + 1.4))
+
+
+def _disc(x: float, y: float, radius: float, colour: str) -> Any:
+    from matplotlib.patches import Circle
+
+    return Circle((x, y), radius, fc=colour, ec="#333333", lw=0.5)

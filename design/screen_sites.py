@@ -1,0 +1,174 @@
+"""The sites of a candidate, and the structures that are predicted on them."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from formwright.datasets.adsorbates import adsorbate
+from formwright.datasets.atoms import (
+    ADSORBATE,
+    BELOW,
+    LEAST_VACUUM,
+    SURFACE,
+    Structure,
+    check_apart,
+    check_slab,
+    structures_of,
+    vacuum,
+)
+from formwright.datasets.bulks import lattice_of
+from formwright.datasets.errors import FormwrightError, StructureError
+from formwright.datasets.mamun import Alloy
+from formwright.datasets.ordered import Site, find_site, site_labels, slabs
+from formwright.datasets.placement import place
+from formwright.datasets.sites import find_sites
+from formwright.datasets.slabs import cut
+from formwright.datasets.surface_atoms import TagWarning, tag
+from formwright.design.screen_config import ScreenConfig, Sites
+from formwright.surrogate.adsorption import AdsorptionSurrogate
+from formwright.surrogate.adsorption_checks import checked
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """An adsorbate on a site of a candidate.
+
+    Attributes:
+        adsorbate: Its name.
+        site: Label.
+        structure: To be predicted.
+        flags: What makes its number a guess.
+    """
+
+    adsorbate: str
+    site: str
+    structure: Structure
+    flags: tuple[str, ...] = ()
+
+
+def alloy_sites(prototype: str, wanted: Sites) -> list[str]:
+    """Return the labels of the sites that are tried on an ordered alloy.
+
+    Raises:
+        StructureError: The prototype is not known.
+    """
+    labels: dict[str, Site] = site_labels(prototype)
+    if wanted == "one":
+        return [next(label for label, site in labels.items() if site.stacking == "FCC")]
+    return [label for label, site in labels.items() if wanted in ("all", site.kind)]
+
+
+def trials(
+    frames: Sequence[Structure],
+    names: Sequence[str],
+    config: ScreenConfig,
+    surrogate: AdsorptionSurrogate,
+) -> Iterator[Trial]:
+    """Yield what is to be predicted for structures of one name.
+
+    A structure with an adsorbate is taken as it is, and its site is called ``as given``. On a bare
+    slab every adsorbate is put on every site. From a crystal the surface is cut first.
+
+    Args:
+        frames: The structures.
+        names: Adsorbates that are asked for.
+        config: Which sites and which surface.
+        surrogate: To check elements by.
+
+    Raises:
+        StructureError: A structure is none of these.
+    """
+    for frame in frames:
+        if _crystal(frame):
+            for slab in cut(frame, config.miller):
+                yield from _on_sites(slab, names, config.sites, surrogate, f"{slab.name} ")
+            continue
+        tagged, flags = _tagged(frame)
+        if (tagged.tags == ADSORBATE).any():
+            yield _as_given(tagged, names, surrogate, flags)
+        else:
+            yield from _on_sites(tagged, names, config.sites, surrogate)
+
+
+def alloy_structure(alloy: Alloy, name: str, site: str) -> Structure:
+    """Return the slab of an ordered alloy with an adsorbate."""
+    size = lattice_of(alloy)
+    a, c = (torch.tensor([value], dtype=torch.float64) for value in (size.a, size.c))
+    where = find_site(site, alloy.prototype)
+    batch = slabs(a, c, torch.tensor([alloy.z]), where, adsorbate(name))
+    return replace(structures_of(batch)[0], name=f"{alloy.name} {name} {site}")
+
+
+def _crystal(frame: Structure) -> bool:
+    """Return whether a structure fills its cell.
+
+    Raises:
+        StructureError: It has no cell, or atoms overlap.
+    """
+    if abs(np.linalg.det(frame.cell)) < 1e-6:
+        raise StructureError(
+            f"{frame.name or 'the structure'} has no cell: a slab repeats in two directions at "
+            "least. Set its cell and pbc (in extxyz: Lattice and pbc)."
+        )
+    check_apart(frame)
+    return bool(frame.pbc.all()) and vacuum(frame) < LEAST_VACUUM
+
+
+def _tagged(frame: Structure) -> tuple[Structure, list[str]]:
+    """Return a slab with tags, and a word about guessed ones.
+
+    Tags above 2 are numbers of layers, as ``ase.build`` gives them, and are not used.
+    """
+    layers = frame.tags.max() > ADSORBATE
+    if not layers and (frame.tags != BELOW).any() and not (frame.tags == SURFACE).all():
+        return frame, []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", TagWarning)
+        tagged = tag(replace(frame, tags=np.zeros(len(frame), np.int64)))
+    guessed = (tagged.tags == ADSORBATE).any()
+    return tagged, [str(one.message) for one in caught if guessed]
+
+
+def _on_sites(
+    slab: Structure,
+    names: Sequence[str],
+    wanted: Sites,
+    surrogate: AdsorptionSurrogate,
+    where: str = "",
+) -> Iterator[Trial]:
+    """Yield every adsorbate on every site of a bare slab; a site where it does not fit is left."""
+    found = find_sites(slab)
+    some = found[:1] if wanted == "one" else [s for s in found if wanted in ("all", s.kind)]
+    last: FormwrightError | None = None
+    placed = 0
+    for site, name in itertools.product(some, names):
+        try:
+            one, flags = checked(surrogate, place(slab, site, adsorbate(name)))
+        except FormwrightError as error:
+            last = error
+            continue
+        placed += 1
+        yield Trial(adsorbate=name, site=where + site.label, structure=one, flags=tuple(flags))
+    if last is not None and not placed:
+        raise last
+
+
+def _as_given(
+    frame: Structure, names: Sequence[str], surrogate: AdsorptionSurrogate, flags: list[str]
+) -> Trial:
+    """Return a structure with an adsorbate if that is one that is asked for."""
+    check_slab(frame)
+    own = sorted(frame.z[frame.tags == ADSORBATE].tolist())
+    for name in names:
+        if sorted(adsorbate(name).z.tolist()) == own:
+            one, more = checked(surrogate, frame)
+            return Trial(adsorbate=name, site="as given", structure=one, flags=(*flags, *more))
+    raise StructureError(
+        f"{frame.name}: its adsorbate is none of {', '.join(names)}, which this reaction asks for."
+    )

@@ -1,0 +1,159 @@
+"""``formwright screen``: candidates in, a ranking with a report out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from formwright.design.screen_ranking import ScreenResult
+
+
+def screen(
+    candidates: str,
+    *,
+    reaction: str | None = None,
+    out: Path,
+    config: Path | None = None,
+    surrogate: str | None = None,
+    sites: Literal["all", "top", "bridge", "hollow", "one"] | None = None,
+    prototypes: str | None = None,
+    miller: str | None = None,
+    exclude: str | None = None,
+    price_at_most: float | None = None,
+    formation_at_most: float | None = None,
+    correction: tuple[str, ...] = (),
+    guesses: Annotated[bool | None, Parameter(negative="--no-guesses")] = None,
+    best: int | None = None,
+    workers: int | None = None,
+) -> int:
+    """Screen catalysts: slabs, sites, energies, free energies, a ranking, a report.
+
+    ```text
+    formwright screen binaries:Pt,Ni,Cu,Ti --reaction HER --out runs/her
+    formwright screen binaries:all --reaction ORR --out runs/orr --exclude Cd,Hg,Pb
+    formwright screen Pt3Ti,PtNi,Cu --reaction HER --out runs/few
+    formwright screen formulas.csv --reaction HER --out runs/cheap --price-at-most 100
+    formwright screen slabs.extxyz --reaction OER --out runs/mine
+    ```
+
+    CANDIDATES is `binaries:` and elements (all ordered alloys of them, and the metals; `all` is the
+    37 metals of Mamun's table), or formulas (Pt3Ti is L12, PtNi is L10, Cu is fcc; their (111)
+    surface is meant), or a `.csv` with a column `formula` or `prototype,a,b`, or a `.txt` with one
+    formula a line, or a file of structures: bare slabs, slabs with an adsorbate (tag 2), crystals.
+
+    The folder gets `ranking.csv`, `best.extxyz`, `report.html` and `screen.json`. What cannot be
+    done is a row with its reason, and the rest goes on; the exit code is then 1. Killed, the same
+    command goes on where it was. docs/screening.md says how it is worked out.
+
+    Args:
+        candidates: What to screen.
+        reaction: HER, ORR, OER or CO2RR.
+        out: The folder.
+        config: A TOML file with any of these settings (`reaction = "HER"`, `[corrections]`);
+            flags win.
+        surrogate: Name of a shipped surrogate, or a folder that fine-tuning wrote;
+            `adsorption-mamun` where not given.
+        sites: Kinds of sites to try: all of them where not given; `one` is fast and rough.
+        prototypes: Of `binaries:`, e.g. `A1,L12`.
+        miller: Surface to cut from a crystal in a file, e.g. `1,1,1`.
+        exclude: Elements that no candidate may have, e.g. `Cd,Hg,Pb`.
+        price_at_most: Of the metals, US dollars a kilogram.
+        formation_at_most: Energy of formation from the fcc metals, eV an atom, asked where known;
+            0 keeps what does not come apart.
+        correction: Free-energy correction of an adsorbate in eV, e.g. `H=0.24`; may be repeated.
+        guesses: Also rank candidates with elements outside the training data; `--no-guesses`
+            leaves them out.
+        best: How many of the best are written as structures.
+        workers: Processes; the processors where not given.
+    """
+    from formwright.datasets.config import from_mapping, read_toml
+    from formwright.design.screen import screen as run
+    from formwright.design.screen_config import ScreenConfig
+
+    given: dict[str, Any] = read_toml(config) if config else {}
+    flags = {
+        "reaction": reaction,
+        "surrogate": surrogate,
+        "sites": sites,
+        "prototypes": _list(prototypes),
+        "miller": _integers(miller),
+        "exclude": _list(exclude),
+        "price_at_most": price_at_most,
+        "formation_at_most": formation_at_most,
+        "guesses": guesses,
+        "best": best,
+    }
+    given |= {name: value for name, value in flags.items() if value is not None}
+    if correction:
+        given["corrections"] = {**given.get("corrections", {}), **_corrections(correction)}
+    where = "--reaction and flags" if config is None else str(config)
+    asked = from_mapping(ScreenConfig, given, where=where)
+    result = run(candidates, asked, out, workers=workers, progress=True)
+    return _tell(result, out)
+
+
+def _list(text: str | None) -> list[str] | None:
+    """Return the parts of a comma-separated text."""
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _integers(text: str | None) -> list[int] | None:
+    """Return comma-separated integers.
+
+    Raises:
+        ConfigError: One is none.
+    """
+    from formwright.datasets.errors import ConfigError
+
+    try:
+        return None if text is None else [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ConfigError(f"--miller {text!r}: write integers, e.g. 1,1,1.") from error
+
+
+def _corrections(given: tuple[str, ...]) -> dict[str, float]:
+    """Return corrections by adsorbate.
+
+    Raises:
+        ConfigError: One is not of the form NAME=NUMBER.
+    """
+    from formwright.datasets.errors import ConfigError
+
+    found = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        try:
+            found[name.strip()] = float(number)
+        except ValueError as error:
+            raise ConfigError(f"--correction {text!r}: write it as H=0.24, in eV.") from error
+    return found
+
+
+def _tell(result: ScreenResult, out: Path) -> int:
+    """Print the best and the counts; return the exit code."""
+    console = Console(highlight=False)
+    shown = Table(title="the best", title_justify="left")
+    for column in ("", "candidate", "overpotential, V", "descriptor, eV", "sites", "beware"):
+        shown.add_column(column, justify="left" if column in ("candidate", "beware") else "right")
+    for row in result.best[:10]:
+        ends = f"{row['overpotential_v_lower']:.2f} to {row['overpotential_v_upper']:.2f}"
+        cells = (row["candidate"], f"{row['overpotential_v']:.2f} ({ends})")
+        more = (f"{row['descriptor_ev']:.2f}", str(row["sites"]), "guess" if row["flag"] else "")
+        shown.add_row(str(row["rank"]), *cells, *more)
+    if result.best:
+        console.print(shown)
+    counts = ", ".join(f"{count:,} {status}" for status, count in result.counts.items())
+    console.print(f"{counts}; {result.structures:,} structures predicted")
+    for name in ("report.html", "ranking.csv", "best.extxyz"):
+        if (out / name).exists():
+            console.print(f"{name:12} {(out / name).resolve()}", markup=False, soft_wrap=True)
+    if result.counts["failed"]:
+        name, _, reason = next(one for one in result.reasons if one[1] == "failed")
+        console.print(f"[bold red]failed:[/] {result.counts['failed']:,}; the first:", end=" ")
+        console.print(f"{name}: {reason}", markup=False, soft_wrap=True)
+    return 1 if result.counts["failed"] else 0
