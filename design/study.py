@@ -57,31 +57,26 @@ A study's folder
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from formwright.datasets.airfoils import Section, write_dat
-from formwright.datasets.config import from_mapping, read_toml, to_mapping
-from formwright.datasets.errors import ConfigError
+from formwright.datasets.config import from_mapping, read_toml
 from formwright.datasets.files import write_json, write_text
-from formwright.datasets.toml import to_toml
 from formwright.design import results
 from formwright.design.polar_files import polars
 from formwright.design.records import plain, read_json
 from formwright.design.specs import Study
 from formwright.design.stages import Claims, Round, Setup, prepare, run_round, verified
+from formwright.design.study_folder import STATE, now, open_folder, started
 from formwright.design.verifiers import Chosen, choose
 from formwright.design.verify import Verification
 from formwright.surrogate.model import Surrogate
 
-STATE: Final = "state"
 WRITTEN: Final = (
     "study.toml",
     "result.json",
@@ -151,7 +146,7 @@ def run(
         StorageError: The disk is full; run again to go on.
     """
     path = Path(folder)
-    _open_folder(path, study, resume)
+    open_folder(path, study, WRITTEN, resume=resume)
     done = read_json(path / "result.json")
     if done is None:
         done = _run(study, path, surrogate or load_surrogate(study.surrogate), chosen)
@@ -177,12 +172,6 @@ def load_surrogate(name: str) -> Surrogate:
     from formwright.surrogate.zoo import load
 
     return load(name).double()
-
-
-def fingerprint(study: Study) -> str:
-    """Return what two equal studies have in common, and unequal ones have not."""
-    text = json.dumps(to_mapping(study), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _run(study: Study, path: Path, surrogate: Surrogate, chosen: Chosen | None) -> dict[str, Any]:
@@ -211,38 +200,10 @@ def _write(
         section = Section(name=called, pos=pos, family="study", source=setup.study.name)
         write_dat(path / f"{name}.dat", section)
     write_json(path / "polars.json", plain(polars(setup, best, start)))
-    began = read_json(path / STATE / "study.json")["started"]
-    times = {"started": began, "finished": _now()}
+    times = {"started": started(path), "finished": now()}
     content = plain(results.result(setup, rounds, best, start, times))
     write_json(path / "result.json", content)
     return content
-
-
-def _open_folder(path: Path, study: Study, resume: bool) -> None:
-    """Make the folder this study's.
-
-    Raises:
-        ConfigError: It is another study's.
-    """
-    mark = path / STATE / "study.json"
-    if not resume:
-        shutil.rmtree(path / STATE, ignore_errors=True)
-        for name in WRITTEN:
-            (path / name).unlink(missing_ok=True)
-    known = read_json(mark)
-    if known is not None and known["fingerprint"] != fingerprint(study):
-        raise ConfigError(
-            f"{str(path)!r} holds another study (its study.toml differs from the one asked for). "
-            "Give another folder, or resume=False (--no-resume) to replace it."
-        )
-    if known is None:
-        if (path / "result.json").exists():
-            raise ConfigError(
-                f"{str(path)!r} holds a result.json of which nothing else is known. Give another "
-                "folder, or resume=False (--no-resume) to replace it."
-            )
-        write_text(path / "study.toml", to_toml(to_mapping(study)))
-        write_json(mark, {"fingerprint": fingerprint(study), "started": _now()})
 
 
 def _write_labels(path: Path, setup: Setup, asked: Sequence[tuple[Claims, Verification]]) -> None:
@@ -281,7 +242,3 @@ def _summary(path: Path, content: Mapping[str, Any]) -> StudyResult:
         feasible=all(row["best"]["satisfied"] for row in content["constraints"]),
         result=content,
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
