@@ -3,6 +3,10 @@
 Adam moves many designs at once through ever sharper mixtures (annealing). The real alloys that they
 round to are repaired: one element at a time is exchanged for those that the gradient favours, and
 what the surrogate likes better is kept. The best real alloys seen are proposed.
+
+An adsorbate goes where it is most stable, so most sites of a design have no say: each stage of the
+annealing looks at those that compete, chosen anew from all of them. Real alloys are always asked
+about on every site.
 """
 
 from __future__ import annotations
@@ -10,6 +14,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Final
 
 import torch
 from jaxtyping import Float
@@ -30,9 +36,16 @@ from formwright.design.optimise import optimise
 from formwright.design.problem import Problem, evaluate
 from formwright.design.progress import Progress
 from formwright.design.spaces.slab import OrderedAlloys
-from formwright.surrogate.adsorption import AdsorptionSurrogate
+from formwright.surrogate.adsorption import LABEL, AdsorptionSurrogate
 
-_REPAIRS = 2
+Tell = Callable[[str, float], None]
+_REPAIRS: Final = 2
+_ANNEALING: Final = 0.75
+"""Share of the work of a prototype that is annealing; for the progress bar."""
+_COMPETING: Final = 0.9
+"""Share of the most stable sites that the sites looked at have together."""
+_TEMPERATURE_EV: Final = 0.1
+"""Sites this close above the most stable one compete with it while elements still change."""
 
 
 def propose(
@@ -40,7 +53,7 @@ def propose(
     design: AlloyDesign,
     *,
     allowed: Collection[Alloy] | None = None,
-    tell: Callable[[str], None] = lambda _: None,
+    tell: Tell = lambda what, share: None,
 ) -> Proposals:
     """Search by gradient and propose real alloys.
 
@@ -48,7 +61,7 @@ def propose(
         surrogate: Its parameters are not changed.
         design: What is wanted.
         allowed: Alloys that may be proposed; all where None. Others are passed on the way.
-        tell: Told what is being done.
+        tell: Told what is being done and which share of the search is behind it.
 
     Raises:
         ConfigError: A bound on the price, and an element whose price is not known.
@@ -63,9 +76,11 @@ def propose(
             adsorbates=tuple(target.adsorbate for target in design.targets),
             straight_through=design.straight_through,
         )
-        x, spent, trace[prototype] = _anneal(surrogate, design, space, design.seed + number, tell)
-        tell(f"{prototype}: rounding and repair")
+        own = _part(tell, number, len(design.prototypes))
+        x, spent, trace[prototype] = _anneal(surrogate, design, space, design.seed + number, own)
+        own(f"{prototype}: rounding and repair", _ANNEALING)
         mixed += spent + _round(surrogate, design, space, x, seen)
+    tell("done", 1.0)
     fit = [p for p in seen.values() if allowed is None or p.alloy in allowed]
     fit = sorted((p for p in fit if affordable(p.alloy, design)), key=lambda p: -p.hit)
     return Proposals(
@@ -75,6 +90,27 @@ def propose(
         seconds=time.perf_counter() - start,
         trace=trace,
     )
+
+
+def _part(tell: Tell, number: int, count: int) -> Tell:
+    """Return what a part of a search tells, as a share of the whole."""
+    return lambda what, share: tell(what, (number + share) / count)
+
+
+def competing(
+    surrogate: AdsorptionSurrogate, space: OrderedAlloys, x: Float[Tensor, "designs parameters"]
+) -> tuple[tuple[str, str], ...]:
+    """Return adsorbates and sites of which one is likely to be the most stable of some design."""
+    with torch.no_grad():
+        energies = surrogate(space.decode(x)).mean[LABEL].reshape(len(space.places), -1)
+    kept = []
+    for name in space.adsorbates:
+        own = [i for i, place in enumerate(space.places) if place[0] == name]
+        share = torch.softmax(-energies[own] / _TEMPERATURE_EV, 0).mean(1)
+        ranked = share.argsort(descending=True)
+        behind = share[ranked].cumsum(0) - share[ranked]
+        kept += [space.places[own[i]] for i in ranked[behind < _COMPETING].tolist()]
+    return tuple(kept)
 
 
 def _problem(surrogate: AdsorptionSurrogate, design: AlloyDesign, space: OrderedAlloys) -> Problem:
@@ -92,7 +128,7 @@ def _anneal(
     design: AlloyDesign,
     space: OrderedAlloys,
     seed: int,
-    tell: Callable[[str], None],
+    tell: Tell,
 ) -> tuple[Float[Tensor, "designs parameters"], int, tuple[float, ...]]:
     """Return the ends of all starts, forward passes, and the best probability at each step."""
     generator = torch.Generator().manual_seed(seed)
@@ -102,17 +138,29 @@ def _anneal(
     method = Adam(
         starts=design.starts, steps=design.steps, learning_rate=design.learning_rate, polish=None
     )
-    for sharpness in design.sharpness:
-        tell(f"{space.prototype}: mixtures of sharpness {sharpness:g}")
-        problem = _problem(surrogate, design, space.sharpened(sharpness))
-        starts = tuple(tuple(row) for row in x.tolist())
-        solution = optimise(problem, method, progress=Progress(starts=starts))
+    for stage, sharpness in enumerate(design.sharpness):
+        sharp = space.sharpened(sharpness)
+        sharp = sharp.restricted(competing(surrogate, sharp, x))
+        what = f"{space.prototype}: mixtures of sharpness {sharpness:g}, {len(sharp.places)} sites"
+
+        solution = optimise(
+            _problem(surrogate, design, sharp),
+            method,
+            callback=partial(_shown, tell, what, stage, design),
+            progress=Progress(starts=tuple(tuple(row) for row in x.tolist())),
+        )
         x = torch.tensor([attempt.x for attempt in solution.attempts], dtype=torch.float64)
-        spent += solution.evaluations
+        spent += solution.evaluations + len(x)
         trace += [
             math.exp(-line.objective) for line in solution.history if line.objective is not None
         ]
     return x, spent, tuple(trace)
+
+
+def _shown(tell: Tell, what: str, stage: int, design: AlloyDesign, progress: Progress) -> None:
+    """Tell how far the annealing has come."""
+    done = stage + len(progress.history) / design.steps
+    tell(what, _ANNEALING * done / len(design.sharpness))
 
 
 def _round(

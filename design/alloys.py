@@ -127,7 +127,7 @@ class Proposals:
         seen: All real alloys that the surrogate was asked about, by their probability.
         evaluations: Forward passes of one design, mixtures and real alloys alike.
         seconds: Wall time.
-        trace: Mean probability of the mixtures after each step, by prototype.
+        trace: Probability of the best mixture at each step, by prototype.
     """
 
     best: tuple[Proposal, ...]

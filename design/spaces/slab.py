@@ -12,8 +12,9 @@ all real alloys of the prototype; at a real alloy they are its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final
 
 import torch
@@ -49,6 +50,7 @@ class OrderedAlloys(DesignSpace):
         straight_through: Whether cases are those of the elements with the highest scores.
         strain: Lowest and highest strain of the surface cell; equal ends fix it.
         shift_angstrom: Lowest and highest displacement of the adsorbate along each axis.
+        only: Pairs of adsorbate and site label to look at; all of them where empty.
     """
 
     prototype: str = "L12"
@@ -58,6 +60,7 @@ class OrderedAlloys(DesignSpace):
     straight_through: bool = False
     strain: tuple[float, float] = (0.0, 0.0)
     shift_angstrom: tuple[float, float] = (0.0, 0.0)
+    only: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no slab can be made of."""
@@ -81,7 +84,8 @@ class OrderedAlloys(DesignSpace):
     def places(self) -> tuple[tuple[str, str], ...]:
         """Adsorbate and site label of each group of cases."""
         labels = site_labels(self.prototype)
-        return tuple((name, label) for name in self.adsorbates for label in labels)
+        every = tuple((name, label) for name in self.adsorbates for label in labels)
+        return tuple(place for place in every if not self.only or place in self.only)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,6 +103,10 @@ class OrderedAlloys(DesignSpace):
     def sharpened(self, sharpness: float) -> OrderedAlloys:
         """Return the space with other mixtures; the parameters are the same."""
         return replace(self, sharpness=sharpness)
+
+    def restricted(self, only: Sequence[tuple[str, str]]) -> OrderedAlloys:
+        """Return the space with some of its places; the parameters are the same."""
+        return replace(self, only=tuple(only))
 
     def mixtures(
         self, x: Float[Tensor, "designs parameters"]
@@ -188,6 +196,7 @@ class OrderedAlloys(DesignSpace):
         return tuple(torch.einsum("di,ij,dj->d", first, table, last) for table in tables)
 
 
+@cache
 def _lattices(prototype: str, elements: tuple[str, ...]) -> Float[Tensor, "2 elements elements"]:
     """Return a and c of all alloys, A = row, B = column; two equal elements are the metal."""
     found = [
