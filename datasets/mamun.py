@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import csv
 import gzip
-import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -26,6 +25,7 @@ from formwright.datasets.adsorbates import adsorbate
 from formwright.datasets.atoms import Structure, structures_of
 from formwright.datasets.elements import number
 from formwright.datasets.errors import StructureError, UnknownNameError, did_you_mean
+from formwright.datasets.families import hashed
 from formwright.datasets.ordered import PROTOTYPES, find_site, site_labels, slabs
 
 LEVEL: Final = "QE BEEF-vdW"
@@ -80,14 +80,17 @@ class Row:
     adsorbate: str
     site: str
 
+    def __str__(self) -> str:
+        """Return what a structure of the row is called."""
+        return f"{self.alloy.name}({self.alloy.prototype})-{self.adsorbate}-{self.site}"
+
 
 def split_of(pair: tuple[str, str]) -> str:
     """Return ``train``, ``validation`` or ``test`` for a pair of elements."""
     first, second = sorted(pair)
     if first == second:
         return "train"
-    digest = hashlib.sha256(f"{first}-{second}".encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
+    place = hashed(f"{first}-{second}")
     return next((name for name, end in _SHARES if place < end), "train")
 
 
@@ -167,13 +170,6 @@ def known_lattice(alloy: Alloy) -> tuple[float, float, float] | None:
     return lattices().get(canonical(alloy) if turned else alloy)
 
 
-def computed(alloy: Alloy) -> tuple[float, float, float] | None:
-    """Return the row of ``lattices`` of an alloy, an L10 one named in either order, or None."""
-    known = lattices()
-    turned = Alloy(alloy.prototype, alloy.b, alloy.a)
-    return known.get(alloy) or (known.get(turned) if alloy.prototype == "L10" else None)
-
-
 @cache
 def metals() -> tuple[str, ...]:
     """Return the 37 elements."""
@@ -221,7 +217,7 @@ def build(rows: Sequence[Row]) -> list[Structure]:
     for index in groups.values():
         batch = _batch([rows[i] for i in index])
         made |= dict(zip(index, structures_of(batch), strict=True))
-    return [made[i] for i in range(len(rows))]
+    return [replace(made[i], name=str(row)) for i, row in enumerate(rows)]
 
 
 def _batch(rows: Sequence[Row]) -> Data:
