@@ -23,7 +23,7 @@ NAMED: Final = 6
 COLUMNS: Final = 6
 _LANTHANIDES: Final = range(57, 72)
 _ACTINIDES: Final = range(89, 104)
-_ROUND: Final = 1.15
+_ROUND: Final = 0.9
 """Radius of a drawn atom, in covalent radii."""
 
 
@@ -52,7 +52,7 @@ def volcano_plot(
         axis.set_xlim(low, high)
         shown = -over[(x >= low) & (x <= high)]
         bottom = min(float(shown.min()) if len(shown) else -1.0, -0.2)
-        axis.set_ylim(1.08 * bottom, max(0.09 * -bottom, 0.02 - float(over.min())))
+        axis.set_ylim(1.08 * bottom, 0.22 * -bottom - min(float(over.min()), 0.0))
         axis.set(xlabel=DESCRIPTORS[process], ylabel="$-$ theoretical overpotential, V")
         axis.legend(loc="lower center", ncols=3, bbox_to_anchor=(0.5, 1.0))
     return drawn[0]
@@ -119,14 +119,14 @@ def _best(axis: Any, best: Sequence[Mapping[str, Any]]) -> None:
         label = f"the best {len(best)}" if k == 0 else None
         axis.plot(x, y, "o", ms=5, mew=0.6, mec=PAPER, color=BEST, zorder=4, label=label)
     named = sorted(best[:NAMED], key=lambda row: row["descriptor_ev"])
-    for k, row in enumerate(named):
+    for place, row in zip(np.linspace(0.08, 0.92, max(len(named), 2)), named, strict=False):
         axis.annotate(
             row["candidate"],
             (row["descriptor_ev"], -row["overpotential_v"]),
-            xytext=((k - (len(named) - 1) / 2) * 62, 20),
-            textcoords="offset points",
+            xytext=(place, 0.95),
+            textcoords="axes fraction",
             ha="center",
-            va="bottom",
+            va="center",
             color=INK,
             size=8,
             arrowprops={"arrowstyle": "-", "color": SOFT, "lw": 0.5},
@@ -155,27 +155,26 @@ def _view(axis: Any, one: Structure, axes: tuple[int, int, int]) -> None:
 
     across, up, depth = axes
     from_above = up == 1
-    repeats = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)] if from_above else [(0, 0), (1, 0)]
     radii = covalent_radii().numpy()
-    discs = []
-    for i, j in repeats:
-        sign = 1.0 if from_above else -1.0
-        moved = one.pos + i * one.cell[0] + j * one.cell[1]
-        discs += zip(sign * moved[:, depth], moved[:, across], moved[:, up], one.z, strict=True)
-    for _, x, y, z in sorted(discs):
-        axis.add_patch(
-            _disc(x, y, _ROUND * float(radii[z]), to_hex(tuple(jmol_colors[z].tolist())))
-        )
+    discs: list[tuple[float, float, float, int]] = []
+    for i in range(-2, 4):
+        for j in range(-2, 3):
+            moved = one.pos + i * one.cell[0] + j * one.cell[1]
+            nearer = moved[:, depth] * (1.0 if from_above else -1.0)
+            discs += zip(nearer, moved[:, across], moved[:, up], one.z.tolist(), strict=True)
+    width = float(np.linalg.norm(one.cell[0]))
     if from_above:
-        a, b = one.cell[0, :2], one.cell[1, :2]
-        corners = np.array([0 * a, a, a + b, b, 0 * a])
-        axis.plot(corners[:, 0], corners[:, 1], color=INK, lw=0.8)
-        low, high = corners.min(0) - 0.6, corners.max(0) + 0.6
-        axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+        corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) @ one.cell[:2, :2]
+        axis.plot(corners[:, 0], corners[:, 1], color="#111111", lw=0.9, zorder=3)
+        (left, bottom), (right, top) = corners.min(0) - 0.7, corners.max(0) + 0.7
     else:
-        x = one.pos[:, 0]
-        axis.set(xlim=(x.min() - 1.5, x.min() + np.ptp(one.cell[:2, 0]) + one.cell[0, 0] + 0.5))
-        axis.set(ylim=(one.pos[:, 2].min() - 1.6, one.pos[:, 2].max() + 1.4))
+        left, right = -0.25 * width, 1.75 * width
+        bottom, top = one.pos[:, 2].min() - 1.5, one.pos[:, 2].max() + 1.2
+    for _, x, y, z in sorted(discs):
+        if left - 2.0 < x < right + 2.0 and bottom - 2.0 < y < top + 2.0:
+            colour = to_hex(tuple(jmol_colors[z].tolist()))
+            axis.add_patch(_disc(x, y, _ROUND * float(radii[z]), colour))
+    axis.set(xlim=(left, right), ylim=(bottom, top))
 
 
 def _disc(x: float, y: float, radius: float, colour: str) -> Any:
