@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +16,7 @@ from formwright.design.constraints import Constraint
 from formwright.design.problem import Evaluation, judge, limits, split
 from formwright.design.scipy_methods import FEASIBLE
 from formwright.design.stages import Claims, Round, Setup
+from formwright.design.study_folder import versions
 from formwright.design.verify import Verdict, Verification
 from formwright.surrogate.model import Prediction
 
@@ -128,14 +127,6 @@ def sentence(objective: Mapping[str, Any], verification: Verification, before: V
         f"{kind}: {best['claimed']:.5g} claimed, {best['verified']:.5g} verified by "
         f"{verification.solver} at all {total} operating points; {then}."
     )
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a number depends on."""
-    packages = ("formwright", "torch", "numpy", "scipy")
-    return {name: metadata.version(name) for name in packages} | {
-        "python": platform.python_version()
-    }
 
 
 def _row(values: Sequence[float]) -> Tensor:

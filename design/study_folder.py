@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,3 +70,11 @@ def started(path: Path) -> str:
 def now() -> str:
     """Return the time, ISO 8601, UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a number depends on."""
+    packages = ("formwright", "torch", "numpy", "scipy")
+    return {name: metadata.version(name) for name in packages} | {
+        "python": platform.python_version()
+    }
