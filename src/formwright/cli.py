@@ -19,6 +19,7 @@ HELP: Final = """Learn from simulations, predict from few labels, design by grad
 
 ```text
 formwright demo
+formwright demo catalyst
 formwright predict airfoil-polar --cases cases.csv --out out.csv
 formwright optimize study.toml
 ```

@@ -1,14 +1,20 @@
-"""``formwright optimize``, ``report`` and ``demo``: a study is run, verified and reported."""
+"""``formwright optimize``, ``report`` and ``demo``: a study is run, verified and reported.
+
+A study is of an airfoil, or of a catalyst where its TOML says ``kind = "catalyst"``.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from formwright.design.specs import Study
 
 
 def optimize(
@@ -17,18 +23,24 @@ def optimize(
     out: Path | None = None,
     resume: Annotated[bool, Parameter(negative="--no-resume")] = True,
 ) -> int:
-    """Run a design study: optimise with the surrogate, verify with the solver, write a report.
+    """Run a design study: search with the surrogate, verify with the solver, write a report.
 
     ```text
     formwright optimize study.toml
     formwright optimize study.toml --out runs/second --no-resume
     ```
 
-    The folder holds `study.toml`, `result.json`, `polars.json`, `start.dat`, `best.dat` and
-    `report.html`. A study that was stopped goes on where it was.
+    A study of an airfoil minimises drag or the like over sections and is verified by XFoil or the
+    panel method; its folder holds `result.json`, `polars.json`, `start.dat`, `best.dat` and
+    `report.html`. A study of a catalyst (`kind = "catalyst"` in the TOML) fine-tunes a surrogate on
+    few DFT labels, designs alloys by gradient for the adsorption energies that are wanted, and is
+    verified by DFT where the table has the alloy, else by CHGNet where it is installed; its folder
+    holds `result.json`, `proposals.csv`, `best.extxyz` and `report.html`. A study that was stopped
+    goes on where it was.
 
     Args:
-        study: The study's TOML file; docs/design-studies.md describes it.
+        study: The study's TOML file; docs/design-studies.md and docs/catalyst-design.md describe
+            the keys.
         out: The study's folder; `runs/NAME` where not given, after the file's name.
         resume: Go on with what the folder holds; with `--no-resume` it is replaced.
     """
@@ -45,41 +57,69 @@ def report(folder: Path) -> None:
     Args:
         folder: The study's folder.
     """
-    from formwright.design.report import write_report
+    from formwright.design.records import read_json
 
+    if (read_json(folder / "result.json") or {}).get("kind") == "catalyst":
+        from formwright.design.catalyst_report import write_report
+    else:
+        from formwright.design.report import write_report
     print(write_report(folder))
 
 
-def demo(what: Literal["airfoil"] = "airfoil", *, out: Path = Path("runs/demo-airfoil")) -> int:
-    """Design an airfoil for six lift coefficients, verify it, and write a report: 3 minutes.
+def demo(what: Literal["airfoil", "catalyst"] = "airfoil", *, out: Path | None = None) -> int:
+    """Design an airfoil or a catalyst, verify it, and write a report: 3 minutes.
 
     ```text
     formwright demo
+    formwright demo catalyst
     formwright demo airfoil --out /tmp/demo
     ```
 
-    The drag of NACA 0012 is brought down at lift coefficients from 0.8 to 1.6 under constraints on
-    thickness, trailing edge and pitching moment, by gradient through the shipped surrogate. XFoil
-    verifies the result where it is installed, else the embedded panel method.
+    `airfoil`: the drag of NACA 0012 is brought down at lift coefficients from 0.8 to 1.6 under
+    constraints on thickness, trailing edge and pitching moment, by gradient through the shipped
+    surrogate. XFoil verifies the result where it is installed, else the embedded panel method.
+
+    `catalyst`: the shipped encoder is fine-tuned on 5 % of the DFT labels of a table of alloys;
+    alloys for hydrogen evolution are designed by gradient among 37 metals, and the table's other
+    labels say how many of them are hits, against chance. No energy of a proposed alloy was among
+    the labels.
 
     Args:
         what: What to design.
-        out: The study's folder.
+        out: The study's folder, replaced if it exists; `runs/demo-airfoil` or `runs/demo-catalyst`
+            where not given.
     """
     from formwright.design import study
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"Designing an {what}: minimise drag at six lift coefficients, from NACA 0012.")
-    path = Path(study.__file__).parent / "studies" / "multipoint.toml"
-    return run_study(path, out, resume=False)
+    studies = Path(study.__file__).parent / "studies"
+    out = out or Path(f"runs/demo-{what}")
+    if what == "catalyst":
+        console.print("Designing alloys for hydrogen evolution from 5 % of a table's DFT labels.")
+        return run_study(studies / "hydrogen.toml", out, resume=False)
+    console.print("Designing an airfoil: minimise drag at six lift coefficients, from NACA 0012.")
+    return run_study(studies / "multipoint.toml", out, resume=False)
 
 
 def run_study(path: Path, folder: Path, *, resume: bool) -> int:
-    """Run a study and print its summary; 1 if the verified design misses a constraint."""
-    from formwright.design.report import read
-    from formwright.design.study import read_study, run
+    """Run a study and print its summary; 1 if what was verified is not what was wanted."""
+    from formwright.design.specs import Study
+    from formwright.design.study_kinds import read_any
 
-    run(read_study(path), folder, resume=resume)
+    study = read_any(path)
+    if not isinstance(study, Study):
+        from formwright.commands.catalyst import run_catalyst
+
+        return run_catalyst(study, folder, resume=resume)
+    return run_airfoil(study, folder, resume=resume)
+
+
+def run_airfoil(study: Study, folder: Path, *, resume: bool) -> int:
+    """Run a study of an airfoil; 1 if the verified design misses a constraint."""
+    from formwright.design.report import read
+    from formwright.design.study import run
+
+    run(study, folder, resume=resume)
     result = read(folder, "result")
     show(result)
     console = Console(highlight=False, soft_wrap=True)
