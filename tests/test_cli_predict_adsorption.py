@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from formwright.cli import main
+from formwright.datasets import mamun
+from formwright.datasets.structure_files import write_structures
+from formwright.surrogate.adsorption import AdsorptionConfig, AdsorptionSurrogate
+from formwright.surrogate.zoo import load, save
+
+HEADER = "id,site,adsorbate,b,a,prototype"
+GOOD = "1,hollow|A_A_B|FCC,OH,Ti,Pt,L12"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.manual_seed(0)
+    config = AdsorptionConfig(channels=8, layers=1, embedding=8, hidden=8, cutoff=4.0)
+    surrogate = AdsorptionSurrogate(config)
+    surrogate.trained_on[[1, 6, 8, 22, 28, 29, 78]] = True
+    path = tmp_path_factory.mktemp("weights") / "surrogate.safetensors"
+    save(surrogate.eval(), path)
+    return str(path)
+
+
+def predict(weights: str, *more: str, out: Path) -> tuple[int, list[dict[str, str]]]:
+    code = main(["predict", weights, *more, "--out", str(out)])
+    with out.open(newline="", encoding="utf-8") as handle:
+        return code, list(csv.DictReader(handle))
+
+
+def test_a_table_keeps_order_and_columns(weights: str, tmp_path: Path) -> None:
+    rows = [
+        mamun.Row(mamun.Alloy("L12", "Pt", "Ti"), "OH", "hollow|A_A_B|FCC"),
+        mamun.Row(mamun.Alloy("A1", "Cu", "Cu"), "H", "top|A"),
+        mamun.Row(mamun.Alloy("L10", "Ni", "Pt"), "CH3", "bridge|A_B|A"),
+        mamun.Row(mamun.Alloy("L12", "Ti", "Pt"), "OH", "hollow|A_A_B|FCC"),
+    ] * 40
+    lines = [
+        f"{i},{r.site},{r.adsorbate},{r.alloy.b},{r.alloy.a},{r.alloy.prototype}"
+        for i, r in enumerate(rows)
+    ]
+    (tmp_path / "cases.csv").write_text("\n".join([HEADER, *lines]) + "\n", encoding="utf-8")
+    given = ["--cases", str(tmp_path / "cases.csv"), "--std"]
+    code, found = predict(weights, *given, out=tmp_path / "out.csv")
+    new = ["e_ads_ev", "e_ads_ev_std", "e_ads_ev_lower", "e_ads_ev_upper"]
+    assert code == 0 and list(found[0]) == [*HEADER.split(","), *new]
+    assert [row["id"] for row in found] == [str(i) for i in range(len(rows))]
+    said = load(weights).predict(mamun.build(rows))
+    for name in new:
+        np.testing.assert_allclose([float(r[name]) for r in found], said[name], atol=2e-5)
+
+
+BAD = {
+    "2,hollow|A_A_B|FCC,OH,Xx,Pt,L12": "'Xx'",
+    "2,hollow|A_A_B|FCC,CO,Ti,Pt,L12": "trained on",
+    "2,hollow|A_A_B,OH,Ti,Pt,L12": "Its sites",
+    "2,hollow|A_A_B|FCC,OH,Ti,Pt,L13": "'L12'",
+    "2,top|A,OH,Ti,Pt,A1": "a = b",
+    "2,top|A,OH,Pt,Pt,L10": "two elements",
+    "2,top|A": "2 cells",
+}
+
+
+@pytest.mark.parametrize(("row", "quoted"), BAD.items(), ids=BAD.values())
+def test_a_bad_row_keeps_its_place(weights: str, tmp_path: Path, row: str, quoted: str) -> None:
+    text = f"{HEADER}\n{GOOD}\n{row}\n{GOOD}\n"
+    (tmp_path / "cases.csv").write_text(text, encoding="utf-8")
+    code, found = predict(weights, "--cases", str(tmp_path / "cases.csv"), out=tmp_path / "out.csv")
+    assert code == 1
+    assert [bool(one["e_ads_ev"]) for one in found] == [True, False, True]
+    assert quoted in found[1]["reason"] and not found[0]["reason"]
+
+
+def test_an_element_outside_the_training_data_is_flagged(
+    weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = f"{HEADER}\n{GOOD}\n2,top|A,OH,Nd,Pt,L12\n"
+    (tmp_path / "cases.csv").write_text(text, encoding="utf-8")
+    code, found = predict(weights, "--cases", str(tmp_path / "cases.csv"), out=tmp_path / "out.csv")
+    assert code == 0 and found[1]["e_ads_ev"] and "Nd: not in" in found[1]["flag"]
+    assert not found[0]["flag"] and "guess" in capsys.readouterr().err
+
+
+def test_structures(weights: str, tmp_path: Path) -> None:
+    rows = [
+        mamun.Row(mamun.Alloy("L12", "Pt", "Ti"), "OH", "hollow|A_A_B|FCC"),
+        mamun.Row(mamun.Alloy("A1", "Cu", "Cu"), "H", "top|A"),
+    ]
+    good = mamun.build(rows)
+    bare = dataclasses.replace(good[0], tags=np.minimum(good[0].tags, 1))
+    squeezed = dataclasses.replace(good[0], pos=0.3 * good[0].pos)
+    some = [good[0], squeezed, bare, good[1]]
+    write_structures(tmp_path / "some.extxyz", some, name=["one", "squeezed", "bare", "two"])
+    given = ["--structures", str(tmp_path / "some.extxyz")]
+    code, found = predict(weights, *given, out=tmp_path / "out.csv")
+    assert code == 1 and [row["name"] for row in found] == ["one", "squeezed", "bare", "two"]
+    said = load(weights).predict(good)["e_ads_ev"]
+    values = [float(found[0]["e_ads_ev"]), float(found[3]["e_ads_ev"])]
+    np.testing.assert_allclose(values, said, atol=1e-4)
+    assert "overlap" in found[1]["reason"] and "tag 2" in found[2]["reason"]
+    assert found[0]["adsorbate"] == "OH"
+
+
+def test_cases_or_structures(weights: str, tmp_path: Path) -> None:
+    assert main(["predict", weights, "--out", str(tmp_path / "o.csv")]) == 2
+    missing = str(tmp_path / "missing.extxyz")
+    assert main(["predict", weights, "--structures", missing, "--out", "o.csv"]) == 2
