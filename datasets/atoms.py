@@ -158,7 +158,8 @@ def to_ase(one: Structure) -> Atoms:
     atoms = Atoms(numbers=one.z, positions=one.pos, cell=one.cell, pbc=one.pbc, tags=one.tags)
     if one.fixed.any():
         atoms.set_constraint(FixAtoms(mask=one.fixed))
-    atoms.info["name"] = one.name
+    if one.name:
+        atoms.info["name"] = one.name
     return atoms
 
 

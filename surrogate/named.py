@@ -12,16 +12,21 @@ from torch import nn
 
 from formwright.datasets.config import from_mapping
 from formwright.datasets.errors import ConfigError, UnknownNameError, did_you_mean
+from formwright.datasets.structure_files import read_structures
+from formwright.surrogate.adsorption import AdsorptionConfig
+from formwright.surrogate.atom_cases import AtomCases
+from formwright.surrogate.atom_task import recipe as atom_recipe
 from formwright.surrogate.denoising import Denoising
 from formwright.surrogate.encoders.field import FieldCNN
 from formwright.surrogate.field_task import STAGES, field_task
 from formwright.surrogate.flow_corpus import read_flows
 from formwright.surrogate.flow_pretexts import FlowMatch, FlowPredict
-from formwright.surrogate.hiding import Arcs
+from formwright.surrogate.hiding import Arcs, Nodes
 from formwright.surrogate.masking import MaskedPrediction
 from formwright.surrogate.matching import ViewMatch
 from formwright.surrogate.objectives.loss import TwoViews
 from formwright.surrogate.objectives.objective import OBJECTIVES
+from formwright.surrogate.objectives.vicreg import VICReg
 from formwright.surrogate.polar import PolarConfig
 from formwright.surrogate.pretexts import Pretext
 from formwright.surrogate.pretrain import Cases, PretrainConfig
@@ -39,6 +44,8 @@ class Kind(StrEnum):
     """Contours with their flows."""
     RUNS = "runs"
     """Runs of an unsteady equation on a grid."""
+    STRUCTURES = "structures"
+    """Atoms: slabs with adsorbates, crystals."""
 
 
 _OTHERS: Final[Mapping[Kind, Mapping[str, Pretext]]] = {
@@ -50,6 +57,10 @@ _OTHERS: Final[Mapping[Kind, Mapping[str, Pretext]]] = {
     Kind.RUNS: {
         "masked": MaskedPrediction(),
         "denoise": Denoising(attribute="field", sigma=0.3),
+    },
+    Kind.STRUCTURES: {
+        "masked": MaskedPrediction(hiding=Nodes(attribute="z", share=0.15)),
+        "denoise": Denoising(sigma=0.1, gradient=True, self_conditioned=True),
     },
 }
 
@@ -80,18 +91,23 @@ def pretext_of(name: str, kind: Kind) -> Pretext:
     return ViewMatch(objective=objective, projector=projector)
 
 
-def sections_or_runs(
-    flows: Path | None, runs: Path | None, label: str | None
+def what_to_pretrain(
+    flows: Path | None, runs: Path | None, structures: Path | None, label: str | None
 ) -> tuple[Callable[[], nn.Module], Cases, PretrainConfig, Kind]:
-    """Return network, data, settings to start from and kind, for one of two folders.
+    """Return network, data, settings to start from and kind, for one of three kinds of data.
 
     Raises:
-        ConfigError: None of the folders is given, or both, or runs without a label.
+        ConfigError: None of them is given, or several, or runs without a label.
     """
-    if (flows is None) == (runs is None):
-        raise ConfigError("give --flows (sections) or --runs (unsteady runs), one of them.")
+    if sum(given is not None for given in (flows, runs, structures)) != 1:
+        raise ConfigError(
+            "give --flows (sections), --runs (unsteady runs) or --structures (atoms), one of them."
+        )
     if flows is not None:
         return PolarConfig().network, read_flows(flows), PretrainConfig(), Kind.SECTIONS
+    if structures is not None:
+        cases = AtomCases(read_structures(structures))
+        return AdsorptionConfig().network, cases, atom_recipe(VICReg()), Kind.STRUCTURES
     if label is None or runs is None:
         raise ConfigError(
             "--runs needs --label, e.g. --label viscosity: what the encoder will serve decides "
@@ -131,7 +147,7 @@ def views_of(base: PretrainConfig, given: Sequence[Any] | None) -> tuple[View, .
         return base.views
     if not all(isinstance(view, ContourView) for view in base.views):
         raise ConfigError(
-            "the views of runs follow from their equation and the label; choose others in Python "
-            "(PretrainConfig(views=...))."
+            "views of runs follow from their equation and label, those of atoms are fixed; choose "
+            "others in Python (PretrainConfig(views=...))."
         )
     return from_mapping(_SectionViews, {"views": given}, where="the file").views  # pyright: ignore

@@ -21,7 +21,7 @@ def task_of(
     unlabeled: str | os.PathLike[str] | None = None,
     objectives: Sequence[str] = (),
 ) -> Task:
-    """Return the task for a corpus of polars or of unsteady runs.
+    """Return the task for a corpus of polars, of unsteady runs, or for a file of structures.
 
     Raises:
         CorpusError: A folder holds neither.
@@ -37,10 +37,14 @@ def task_of(
         from formwright.surrogate.field_task import field_task
 
         return field_task(folders[0], label, chosen)
+    if len(folders) == 1 and folders[0].is_file():
+        from formwright.surrogate.atom_task import atom_task
+
+        return atom_task(folders[0], label, unlabeled, chosen)
     raise CorpusError(
         f"{', '.join(map(repr, map(str, folders)))}: neither a corpus of polars (with a "
-        f"{MANIFEST}) nor one folder of unsteady runs (HDF5 files). Make one with "
-        "`formwright corpus polars` or `formwright corpus waves`."
+        f"{MANIFEST}), nor one folder of unsteady runs (HDF5 files), nor one file of structures. "
+        "Make a corpus with `formwright corpus polars` or `formwright corpus waves`."
     )
 
 

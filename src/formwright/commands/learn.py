@@ -21,6 +21,7 @@ def pretrain(
     out: Path,
     flows: Path | None = None,
     runs: Path | None = None,
+    structures: Path | None = None,
     label: str | None = None,
     objective: str | None = None,
     steps: int | None = None,
@@ -28,7 +29,7 @@ def pretrain(
     config: Path | None = None,
     quiet: bool = False,
 ) -> None:
-    """Pretrain an encoder without labels: on sections and their flows, or on unsteady runs.
+    """Pretrain an encoder without labels: on sections and flows, unsteady runs, or structures.
 
     ```text
     formwright corpus flows --out corpora/flows --sections 4096
@@ -37,6 +38,7 @@ def pretrain(
 
     formwright corpus waves --equation burgers --runs 3000 --out corpora/burgers
     formwright pretrain --runs corpora/burgers --label viscosity --objective visreg --out runs/b
+    formwright pretrain --structures slabs.extxyz --objective denoise --out runs/atoms
     torchrun --nproc-per-node 2 -m formwright pretrain --flows corpora/flows --out runs/two
     ```
 
@@ -65,6 +67,7 @@ def pretrain(
         out: Folder for the weights, the log and the checkpoint.
         flows: Folder of sections with flows (`formwright corpus flows`).
         runs: Folder of unsteady runs (`formwright corpus waves`).
+        structures: File of slabs or crystals: extxyz, CIF, `.db`, `.aselmdb`, pymatgen's JSON.
         label: With `--runs`: what the encoder will serve; views that destroy it are refused.
         objective: A name of the table, with the settings that suit the data; others in `--config`.
         steps: Steps of training.
@@ -72,11 +75,11 @@ def pretrain(
         config: TOML with any attribute of `PretrainConfig`; flags go before it.
         quiet: Show no progress bar.
     """
-    from formwright.surrogate.named import pretext_of, sections_or_runs
+    from formwright.surrogate.named import pretext_of, what_to_pretrain
     from formwright.surrogate.pretrain import pretrain as train
 
     values = pretraining_values(config, objective)
-    network, data, base, kind = sections_or_runs(flows, runs, label)
+    network, data, base, kind = what_to_pretrain(flows, runs, structures, label)
     pretext = None if objective is None else pretext_of(objective, kind)
     settings = pretraining_settings(base, values, steps, seed, pretext)
     seed_everything(settings.train.seed)
@@ -85,7 +88,7 @@ def pretrain(
         data,
         settings,
         out,
-        provenance={kind.value: str(flows or runs)},
+        provenance={kind.value: str(flows or runs or structures)},
         progress=not quiet,
     )
     print(f"{result.steps} steps in {result.seconds:.0f} s: {out}")
@@ -93,8 +96,10 @@ def pretrain(
 
 def finetune(
     *,
-    corpus: list[Path],
     out: Path,
+    corpus: list[Path] | None = None,
+    structures: Path | None = None,
+    label: str = "e_ads_ev",
     pretrained: str | None = None,
     start: str | None = None,
     steps: int | None = None,
@@ -102,33 +107,53 @@ def finetune(
     config: Path | None = None,
     quiet: bool = False,
 ) -> None:
-    """Train a surrogate on labelled polars and calibrate its intervals.
+    """Train a surrogate on labelled polars or structures and calibrate its intervals.
 
     ```text
     formwright finetune --corpus corpora/polars --out runs/mine
     formwright finetune --corpus corpora/mine --start airfoil-polar --out runs/mine --steps 500
     formwright predict runs/mine --cases cases.csv --out out.csv
+
+    formwright finetune --structures slabs.extxyz --pretrained atoms --out runs/slabs
+    formwright predict runs/slabs --structures more.extxyz --out out.csv
     ```
 
     Training uses the sections of the corpora's training split, calibration those of the validation
-    split. Run the same command again to go on after a stop.
+    split. A file of structures is split by its column `group` or `surface`, else by the elements of
+    the slab, 8 : 1 : 1; errors are told of the test part. Run the same command again to go on after
+    a stop.
 
     Args:
-        corpus: Folder of a corpus of polars; may be given several times.
         out: Folder for the surrogate, the log and the checkpoint.
-        pretrained: `airfoil-encoder`, which is shipped, or a folder that `pretrain` wrote.
+        corpus: Folder of a corpus of polars; may be given several times.
+        structures: File of slabs with adsorbates and their adsorption energies as a column.
+        label: Name of that column, eV.
+        pretrained: `airfoil-encoder` or `atoms`, which are shipped, or a folder that `pretrain`
+            wrote.
         start: A surrogate to go on from: a shipped one, or a folder.
         steps: Steps of training.
         seed: Of everything random.
-        config: TOML with any attribute of `FinetuneConfig`; flags go before it.
+        config: TOML with any attribute of `FinetuneConfig` (of `AdsorptionFinetuneConfig` with
+            `--structures`); flags go before it.
         quiet: Show no progress bar.
     """
     from formwright.datasets.config import to_mapping
+    from formwright.datasets.errors import ConfigError
     from formwright.datasets.polar_data import read_polars
     from formwright.surrogate import finetune as tuning
     from formwright.surrogate import zoo
     from formwright.surrogate.evaluate import evaluate as score
 
+    if (corpus is None) == (structures is None):
+        raise ConfigError("give --corpus (polars) or --structures (atoms), one of them.")
+    if structures is not None:
+        from formwright.commands.learn_atoms import finetune_structures
+
+        finetune_structures(
+            structures, label, out, pretrained, start, config, steps, seed, quiet=quiet
+        )
+        return
+    assert corpus is not None
     settings = settings_of(tuning.FinetuneConfig, config, steps, seed)
     seed_everything(settings.train.seed)
     surrogate = first_surrogate(pretrained, start)
