@@ -104,7 +104,7 @@ def test_structures(weights: str, tmp_path: Path) -> None:
     said = load(weights).predict(good)["e_ads_ev"]
     values = [float(found[0]["e_ads_ev"]), float(found[3]["e_ads_ev"])]
     np.testing.assert_allclose(values, said, atol=1e-4)
-    assert "overlap" in found[1]["reason"] and "tag 2" in found[2]["reason"]
+    assert "overlap" in found[1]["reason"] and "tag 2" in found[2]["flag"]
     assert found[0]["adsorbate"] == "OH"
 
 
