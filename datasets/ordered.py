@@ -271,7 +271,7 @@ def slabs(
 
 def _mixture(
     metals: Float[Tensor, "cases slab elements"], z: Int[Tensor, "cases atoms"]
-) -> Float[Tensor, "atoms elements"]:
+) -> Float[Tensor, "rows elements"]:
     """Return the weights of all atoms: those of the slab as given, those of the adsorbate whole."""
     rest = torch.nn.functional.one_hot(z[:, metals.shape[1] :], metals.shape[2]).to(metals)
     return torch.cat([metals, rest], 1).flatten(0, 1)
