@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from formwright.datasets import mamun
 from formwright.datasets.config import from_mapping, read_toml
@@ -14,6 +14,8 @@ from formwright.datasets.elements import number
 from formwright.datasets.errors import ConfigError, UnknownNameError, did_you_mean
 from formwright.design.alloys import AlloyDesign
 from formwright.surrogate.adsorption import AdsorptionConfig
+
+NO_ENCODER: Final = "none"
 
 
 class Verifier(StrEnum):
@@ -36,8 +38,8 @@ class CatalystStudy:
         exclude: Elements that no alloy may have.
         labels: How many rows of the table train the first surrogate, drawn at random.
         held_share: Share of them that sets the intervals and is not trained on.
-        encoder: Pretrained network that fine-tuning begins with, a shipped name or a folder; None
-            for one that has learned nothing.
+        encoder: Pretrained network that fine-tuning begins with, a shipped name or a folder;
+            ``none`` for one that has learned nothing.
         network: Architecture of the surrogate; that of the encoder.
         surrogate: Use this one, a shipped name or a folder, and train none.
         steps: Of the first fine-tuning.
@@ -56,7 +58,7 @@ class CatalystStudy:
     exclude: tuple[str, ...] = ()
     labels: int = 1638
     held_share: float = 0.1
-    encoder: str | None = "atoms"
+    encoder: str = "atoms"
     network: AdsorptionConfig = field(default_factory=AdsorptionConfig)
     surrogate: str | None = None
     steps: int = 1500

@@ -67,7 +67,7 @@ def result(
         "verdict": sentence(rows, design.targets, share, judge),
         "targets": [asdict(target) for target in design.targets],
         "surrogate": {
-            "name": study.surrogate or f"fine-tuned from {study.encoder or 'nothing'}",
+            "name": study.surrogate or f"fine-tuned from the encoder {study.encoder}",
             "level": LEVEL,
             "labels": {use: uses[use] for use in ("train", "held", "verdict")},
         },

@@ -24,7 +24,7 @@ from formwright.datasets.ordered import PROTOTYPES
 from formwright.datasets.prices import alloy_usd_per_mole
 from formwright.design.alloy_search import propose
 from formwright.design.alloys import AlloyDesign, Claim, Proposal, Proposals
-from formwright.design.catalyst_config import CatalystStudy
+from formwright.design.catalyst_config import NO_ENCODER, CatalystStudy
 from formwright.design.catalyst_labels import Label, cases, fits, judged_by_table
 from formwright.design.catalyst_verify import Judge, Verdict, is_hit, verify
 from formwright.design.records import plain, read_json
@@ -106,7 +106,8 @@ def _untrained(study: CatalystStudy) -> AdsorptionSurrogate:
     config = study.network
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(study.seed)
-        network = load_network(study.encoder, config) if study.encoder else config.network()
+        new = study.encoder == NO_ENCODER
+        network = config.network() if new else load_network(study.encoder, config)
         return AdsorptionSurrogate(config, network)  # pyright: ignore[reportArgumentType]
 
 
