@@ -1,7 +1,9 @@
 """Train ``adsorption-mamun``: from an encoder of atoms and the training pairs to the surrogate.
 
-The validation pairs calibrate the intervals and show how training goes; the test pairs are not
-looked at. Killed, the same command goes on.
+After the main training come short ones that start from its end with a warm learning rate and other
+draws; the weights of their ends are averaged (stochastic weight averaging, Izmailov et al. 2018,
+arXiv 1803.05407). The validation pairs calibrate the intervals and show how training goes; the test
+pairs are not looked at. Killed, the same command goes on.
 
     python benchmarks/train_adsorption.py --out runs/adsorption-mamun --pretrained atoms
 """
@@ -9,14 +11,15 @@ looked at. Killed, the same command goes on.
 from __future__ import annotations
 
 import argparse
+import copy
 import time
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
+from _adsorption import split, untrained
 
-from formwright.datasets import mamun
-from formwright.surrogate.adsorption import AdsorptionConfig, AdsorptionSurrogate
+from formwright.surrogate.adsorption import AdsorptionSurrogate
 from formwright.surrogate.adsorption_finetune import (
     AdsorptionFinetuneConfig,
     calibrate_adsorption,
@@ -25,26 +28,42 @@ from formwright.surrogate.adsorption_finetune import (
 )
 from formwright.surrogate.atom_cases import AtomCases
 from formwright.surrogate.training import TrainConfig
-from formwright.surrogate.zoo import FILE, load_network, save
+from formwright.surrogate.zoo import FILE, save
 
-RECIPE = {"learning_rate": 2e-3, "weight_decay": 1e-2, "ema_decay": 0.999, "clip_norm": 5.0}
-
-
-def cases_of(surrogate: AdsorptionSurrogate, split: str, count: int = 0, seed: int = 0):
-    """Return the labelled cases of a split, or ``count`` of them at random."""
-    rows, energies = mamun.labelled(split)
-    if count:
-        chosen = np.random.default_rng(seed).permutation(len(rows))[:count]
-        rows, energies = [rows[i] for i in chosen], energies[chosen]
-    labels = {"e_ads_ev": energies}
-    return AtomCases(mamun.build(rows), labels, prepared_for=surrogate.encoder)
+CYCLE_RATE = 1e-3
 
 
-def untrained(pretrained: str | None, config: AdsorptionConfig, seed: int) -> AdsorptionSurrogate:
-    """Return a surrogate on a pretrained encoder, or on a new one."""
-    torch.manual_seed(seed)
-    encoder = None if pretrained is None else load_network(pretrained, config)
-    return AdsorptionSurrogate(config, encoder)
+def averaged(
+    surrogate: AdsorptionSurrogate, train: AtomCases, cycles: int, steps: int, given: Any
+) -> None:
+    """Replace the weights by the mean of those that some short trainings from here end with."""
+    start = copy.deepcopy(surrogate.state_dict())
+    total = {name: torch.zeros_like(value, dtype=torch.float64) for name, value in start.items()}
+    for cycle in range(cycles):
+        surrogate.load_state_dict(start)
+        config = AdsorptionFinetuneConfig(
+            linear_first=False, train=loop(steps, CYCLE_RATE, given.seed + 1 + cycle, given.threads)
+        )
+        finetune_adsorption(surrogate.train(), train, config, given.out / f"cycle-{cycle}")
+        for name, value in surrogate.state_dict().items():
+            total[name] += value.double() / cycles
+    kept = {name: value.to(start[name].dtype) for name, value in total.items()}
+    surrogate.load_state_dict(kept)
+    surrogate.eval()
+
+
+def loop(steps: int, learning_rate: float, seed: int, threads: int) -> TrainConfig:
+    """Return the settings of one training."""
+    return TrainConfig(
+        steps=steps,
+        learning_rate=learning_rate,
+        weight_decay=1e-2,
+        ema_decay=0.999,
+        clip_norm=5.0,
+        seed=seed,
+        threads=threads,
+        log_every_steps=500,
+    )
 
 
 def main() -> None:
@@ -52,26 +71,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--pretrained")
-    parser.add_argument("--steps", type=int, default=20000)
+    parser.add_argument("--steps", type=int, default=14000)
+    parser.add_argument("--cycles", type=int, default=3)
+    parser.add_argument("--cycle-steps", type=int, default=2500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     start = time.perf_counter()
     torch.set_num_threads(given.threads)
     torch.set_flush_denormal(True)
-    surrogate = untrained(given.pretrained, AdsorptionConfig(), given.seed)
-    train, validation = (cases_of(surrogate, split) for split in ("train", "validation"))
-    loop = TrainConfig(
-        steps=given.steps, seed=given.seed, threads=given.threads, log_every_steps=500, **RECIPE
-    )
-    finetune_adsorption(surrogate, train, AdsorptionFinetuneConfig(train=loop), given.out)
+    surrogate = untrained(given.pretrained, given.seed)
+    train, validation = (split(name).cases(surrogate) for name in ("train", "validation"))
+    config = AdsorptionFinetuneConfig(train=loop(given.steps, 2e-3, given.seed, given.threads))
+    finetune_adsorption(surrogate, train, config, given.out)
+    before = mean_absolute_error(surrogate, validation)
+    if given.cycles:
+        averaged(surrogate, train, given.cycles, given.cycle_steps, given)
     calibrate_adsorption(surrogate, validation)
     seconds = time.perf_counter() - start
     error = mean_absolute_error(surrogate, validation)
     print(f"validation: {error:.4f} eV after {seconds:.0f} s")
     provenance = {
         "pretrained": given.pretrained,
-        "steps": given.steps,
+        "steps": given.steps + given.cycles * given.cycle_steps,
+        "cycles": given.cycles,
+        "validation_mae_before_averaging_ev": before,
         "seed": given.seed,
         "labels": len(train),
         "validation_mae_ev": error,
