@@ -69,14 +69,14 @@ def _misses(axis: Any, rows: Sequence[Mapping[str, Any]], name: str, middle: flo
 
 
 def _square(axis: Any, rows: Sequence[Mapping[str, Any]], target: Mapping[str, Any]) -> None:
-    """Draw the diagonal, and give a scatter the same scale on both axes."""
+    """Draw the diagonal, and choose the axes by the dots, not by the intervals."""
     middle, half = target["energy_ev"], target["tolerance_ev"]
     name = target["adsorbate"]
     x = [row["verdicts"][name]["energy_ev"] for row in rows]
-    y = [row["claims"][name][k] for row in rows for k in ("lower_ev", "upper_ev")]
+    y = [row["claims"][name]["energy_ev"] for row in rows]
     low = min([middle - 2.5 * half, *x]) - 0.04
     high = max([middle + 2.5 * half, *x]) + 0.04
-    bottom, top = min([middle - 2.5 * half, *y]) - 0.04, max([middle + 2.5 * half, *y]) + 0.04
+    bottom, top = min([middle - 4.0 * half, *y]) - 0.1, max([middle + 4.0 * half, *y]) + 0.1
     ends = [min(low, bottom), max(high, top)]
     axis.plot(ends, ends, color=SOFT, lw=0.8, ls=(0, (1, 2)), zorder=1)
     axis.set(xlim=(low, high), ylim=(bottom, top))
@@ -104,7 +104,7 @@ def rounds(result: Mapping[str, Any]) -> str:
                     color=INK,
                 )
             axis.set_xticks(where, names)
-            axis.set_xlim(-0.6, len(found) - 0.4)
+            axis.set_xlim(-0.6, len(found) - (0.4 if axis is right else -0.2))
             axis.grid(False, axis="x")
             axis.margins(y=0.15)
         chance = result["chance"]["share"]
@@ -113,7 +113,7 @@ def rounds(result: Mapping[str, Any]) -> str:
             label = f"chance {100 * chance:.1f} %"
             left.annotate(
                 label,
-                (len(found) - 0.42, 100.0 * chance),
+                (len(found) + 0.18, 100.0 * chance),
                 xytext=(0, 3),
                 textcoords="offset points",
                 ha="right",
@@ -130,7 +130,7 @@ def search(result: Mapping[str, Any]) -> str:
     names = list(found[0]["trace"])
     stages = len(result["study"]["design"]["sharpness"])
     with drawing("search", 2.6) as (figure, drawn):
-        axes = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
+        axes = figure.subplots(1, len(names), squeeze=False)[0]
         for axis, name in zip(axes, names, strict=True):
             for entry in found:
                 last = entry["round"] == len(found)
@@ -142,7 +142,7 @@ def search(result: Mapping[str, Any]) -> str:
                     axis.axvline(at - 0.5, color=SOFT, lw=0.8, ls=(0, (1, 2)))
             axis.set_title(name)
             axis.set_xlabel("step")
-            axis.set_ylim(0, 1.02)
+            axis.set_ylim(0, min(1.02, 1.15 * max(v for e in found for v in e["trace"][name])))
         axes[0].set_ylabel("probability of a hit, best mixture")
         if len(found) > 1:
             axes[0].legend(loc="lower right")
