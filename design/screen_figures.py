@@ -20,6 +20,8 @@ DESCRIPTORS: Final[Mapping[Process, str]] = {
     Process.CO2RR: r"$\Delta G_\mathrm{CO}$, eV",
 }
 NAMED: Final = 6
+FURTHEST: Final = 1.5
+"""Half of the widest range of descriptors that is shown, eV."""
 COLUMNS: Final = 6
 _LANTHANIDES: Final = range(57, 72)
 _ACTINIDES: Final = range(89, 104)
@@ -37,7 +39,7 @@ def volcano_plot(
     optimum = PATHS[process].optimum_ev
     middle = float(np.median(x)) if optimum is None else optimum
     low, high = np.quantile(x, (0.01, 0.99))
-    reach = max(abs(low - middle), abs(high - middle), 0.3)
+    reach = min(max(abs(low - middle), abs(high - middle), 0.3), FURTHEST)
     low, high = max(low - 0.1, middle - reach), min(high + 0.1, middle + reach)
     low, high = min(low, middle - 0.3), max(high, middle + 0.3)
     with drawing("volcano", 4.2) as (figure, drawn):
@@ -51,7 +53,7 @@ def volcano_plot(
         _best(axis, best)
         axis.set_xlim(low, high)
         shown = -over[(x >= low) & (x <= high)]
-        bottom = min(float(shown.min()) if len(shown) else -1.0, -0.2)
+        bottom = min(float(np.quantile(shown, 0.02)) if len(shown) else -1.0, -0.2)
         axis.set_ylim(1.08 * bottom, 0.22 * -bottom - min(float(over.min()), 0.0))
         axis.set(xlabel=DESCRIPTORS[process], ylabel="$-$ theoretical overpotential, V")
         axis.legend(loc="lower center", ncols=3, bbox_to_anchor=(0.5, 1.0))
@@ -93,8 +95,8 @@ def periodic_table(elements: Mapping[str, Mapping[str, Any]]) -> str:
 def slabs(found: Sequence[tuple[str, Structure]]) -> str:
     """Draw slabs from above (upper row) and from aside (lower row), with their names."""
     some = list(found)[:COLUMNS]
-    heights = [1.0, 1.35]
-    with drawing("slabs", WIDTH / COLUMNS * 2.6) as (figure, drawn):
+    heights = [1.0, 1.0]
+    with drawing("slabs", WIDTH / COLUMNS * 2.0) as (figure, drawn):
         grid = figure.subplots(2, COLUMNS, squeeze=False, height_ratios=heights)
         for column in range(COLUMNS):
             above, aside = grid[:, column]
