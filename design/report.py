@@ -285,7 +285,9 @@ def scaled(value: float | None, counts: bool) -> float | None:
     return value * 1e4 if counts and value is not None else value
 
 
-def number(value: float | None, digits: int = 4, *, fixed: bool = False, sign: bool = False) -> str:
+def number(
+    value: float | int | None, digits: int = 4, *, fixed: bool = False, sign: bool = False
+) -> str:
     """Return a number for reading: ``digits`` that count, or that many decimals if ``fixed``."""
     if value is None:
         return DASH
