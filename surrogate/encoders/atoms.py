@@ -141,7 +141,7 @@ class AtomGNN(Encoder):
         sender, receiver = batch["edge_index"]
         pos, case = batch["pos"], case_of(batch)[receiver]
         shift = (batch.edge_shift.to(pos)[:, None] @ batch.cell.to(pos)[case]).squeeze(1)
-        apart = pos[sender] + shift - pos[receiver]
+        apart = (pos[sender] + shift - pos[receiver]).to(self.scale.dtype)
         distance = apart.square().sum(-1).add(_TINY**2).sqrt()
         radial = self._radial(distance)
         unit = apart / distance[:, None]
@@ -150,7 +150,7 @@ class AtomGNN(Encoder):
         place = to * where.size + start % where.size
         flat = both.new_zeros(where.cases * where.size**2, both.shape[1]).index_add(0, place, both)
         dense = flat.unflatten(0, (where.cases, where.size, where.size)).transpose(2, 3)
-        return dense.to(self.scale.dtype).contiguous()
+        return dense.contiguous()
 
     def _radial(self, distance: Float[Tensor, " edges"]) -> Float[Tensor, "edges k"]:
         """Return sin(n pi r / rc) / r with a smooth end (Gasteiger et al. 2020, p = 5)."""
