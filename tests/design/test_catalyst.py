@@ -175,7 +175,8 @@ def test_killed_and_resumed_it_finds_the_same(tmp_path, done):
 
 
 def test_a_given_surrogate_is_not_trained_and_sees_none_of_its_training_pairs(tmp_path, done):
-    study = make(surrogate=str(done.folder / "round-1"), rounds=1)
+    design = {"proposals": 4, "starts": 3, "steps": 1, "exchanges": 3, "prototypes": ["L12"]}
+    study = make(surrogate=str(done.folder / "round-1"), rounds=1, design=design)
     found = run(study, tmp_path / "given", progress=False)
     assert found.result["rounds"][0]["training"] == {}
     pairs = [Alloy(**row["alloy"]).pair for row in found.result["proposals"]]
