@@ -71,16 +71,20 @@ _Member = tuple[int, tuple[int, int]]
 def sites() -> tuple[Site, ...]:
     """Return all 24 sites of the surface cell: 4 on top, 12 bridges, 8 hollows."""
     tops = [Site("top", (m,), ((0, 0),)) for m in range(4)]
-    hollows, bridges = {}, {}
+    hollows: dict[tuple[_Member, ...], Site] = {}
+    bridges: dict[tuple[_Member, ...], Site] = {}
     for trio in _triangles():
-        atoms, shifts = zip(*trio, strict=True)
-        below = _under(sum(_at(one) for one in trio) / 3.0)
+        below = _under(np.mean([_at(one) for one in trio], 0))
         stacking = _FCC if below < 0 else _HCP
-        hollows.setdefault(_modulo(trio), Site("hollow", atoms, shifts, -1, stacking))
+        hollows.setdefault(_modulo(trio), Site("hollow", *_apart(trio), -1, stacking))
         for pair in itertools.combinations(trio, 2) if below >= 0 else ():
-            atoms, shifts = zip(*pair, strict=True)
-            bridges.setdefault(_modulo(pair), Site("bridge", atoms, shifts, below))
+            bridges.setdefault(_modulo(pair), Site("bridge", *_apart(pair), below))
     return (*tops, *bridges.values(), *hollows.values())
+
+
+def _apart(members: Sequence[_Member]) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+    """Return sublattices and cells of some top atoms."""
+    return tuple(m for m, _ in members), tuple(cell for _, cell in members)
 
 
 def _at(one: _Member) -> Float[np.ndarray, " 2"]:
@@ -96,10 +100,10 @@ def _triangles() -> Iterator[tuple[_Member, _Member, _Member]]:
         apart = _at(p) - _at(q)
         return bool(abs(apart @ metric @ apart - 0.25) < 1e-9)
 
-    cells = list(itertools.product((-1, 0, 1), repeat=2))
+    around: list[_Member] = [(m, (i, j)) for m in range(4) for i in (-1, 0, 1) for j in (-1, 0, 1)]
     for m in range(4):
-        here = (m, (0, 0))
-        ring = [one for one in itertools.product(range(4), cells) if touch(one, here)]
+        here: _Member = (m, (0, 0))
+        ring = [one for one in around if touch(one, here)]
         for p, q in itertools.combinations(ring, 2):
             if touch(p, q):
                 yield here, p, q

@@ -90,7 +90,7 @@ def lead(process: Process, result: Mapping[str, Any]) -> str:
     best = result["best"][0]
     low, high = best["overpotential_v_lower"], best["overpotential_v_upper"]
     return (
-        f"Of {grouped(float(sum(counts.values())))} candidates {best['candidate']} comes out first for "
-        f"{process.value}: theoretical overpotential {best['overpotential_v']:.2f} V, "
+        f"Of {grouped(float(sum(counts.values())))} candidates {best['candidate']} comes out first "
+        f"for {process.value}: theoretical overpotential {best['overpotential_v']:.2f} V, "
         f"{low:.2f} to {high:.2f} V within the intervals of its energies."
     )
