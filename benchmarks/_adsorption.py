@@ -26,10 +26,7 @@ from formwright.surrogate.atom_cases import AtomCases
 from formwright.surrogate.training import TrainConfig
 from formwright.surrogate.zoo import load_network
 
-FUNCTIONAL: Final = (
-    "DFT's own error bar: BEEF-vdW against RPBE .173 eV, .041 after an offset for each adsorbate; "
-    "against RPA .145 and .130 (200 energies of the Computational Materials Repository)"
-)
+FUNCTIONAL: Final = mamun.ERROR_BAR
 TREES: Final[tuple[Mapping[str, Any], ...]] = (
     {"n_estimators": 400, "learning_rate": 0.06, "num_leaves": 15, "min_child_samples": 5},
     {"n_estimators": 400, "learning_rate": 0.06, "num_leaves": 31, "min_child_samples": 5},

@@ -56,7 +56,7 @@ def main() -> None:
             f"validation, {len(test):,} rows of {len(set(by_pair))} pairs for the test; "
             f"{len(mamun.moved())} rows whose site no ideal slab has are left out",
             notes=f"By adsorbate: {each}. The 90 % intervals hold {100 * inside.mean():.0f} % of "
-            f"the test rows. The interval of the error is a bootstrap over pairs. {FUNCTIONAL}.",
+            f"the test rows. The interval of the error is a bootstrap over pairs. {FUNCTIONAL}",
         )
     )
     trained = load_header(FOLDER / f"{NAME}.safetensors")["provenance"]

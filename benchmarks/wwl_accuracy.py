@@ -102,7 +102,7 @@ def main() -> None:
             interval=[low, high],
             seeds=range(FOLDS),
             split="5 folds of whole surfaces (19 metals and alloys, all their facets)",
-            notes=f"By surface: {metals}. {FUNCTIONAL}.",
+            notes=f"By surface: {metals}. {FUNCTIONAL}",
         )
     )
 

@@ -9,17 +9,13 @@ from typing import Any, Final
 
 from formwright.datasets.atoms import Structure
 from formwright.datasets.files import write_text
+from formwright.datasets.mamun import ERROR_BAR
 from formwright.datasets.structure_files import iterate_structures
 from formwright.design import catalyst_figures as figures
 from formwright.design.report import environment, flatten, read
 from formwright.design.screen_figures import slabs
 
 TEMPLATE: Final = "catalyst.html.j2"
-FUNCTIONAL: Final = (
-    "DFT has an error bar of its own: BEEF-vdW against RPBE is off by .173 eV, by .041 eV after "
-    "an offset for each adsorbate; against RPA by .145 and .130 eV (200 energies of the "
-    "Computational Materials Repository). Below about .1 eV one fits the functional, not nature."
-)
 PICTURES: Final = 6
 
 
@@ -60,7 +56,7 @@ def render(result: Mapping[str, Any], pictures: list[tuple[str, Structure]]) -> 
         .render(
             result=result,
             headline=headline(result),
-            functional=FUNCTIONAL,
+            functional=ERROR_BAR,
             names=[target["adsorbate"] for target in result["targets"]],
             settings=flatten(result["study"]),
             figures={

@@ -1,7 +1,7 @@
 """Design space of ordered alloys: which element on each sublattice, strain, adsorbate's place.
 
-A sublattice holds a mixture of elements, softmax(sharpness x scores), so that a gradient can move
-from one element to another; as the sharpness grows the mixture becomes an element. With
+A sublattice holds a mixture of elements, softmax(sharpness x scores), so that a gradient moves from
+one element to another; as the sharpness grows the mixture becomes an element. With
 ``straight_through`` the case is always that of the elements with the highest scores, and the
 gradient is that of the mixture (Bengio et al. 2013, arXiv 1308.3432). ``project`` goes to real
 alloys in either form.
