@@ -116,6 +116,7 @@ def main() -> None:
         tell("rates", rates(ledger, best))
         return
     found = judge(ledger, best)
+    draw(found)
     means = {arm: {str(n): float(np.mean(e)) for n, e in by.items()} for arm, by in found.items()}
     gains = {
         str(n): interval(
@@ -147,6 +148,36 @@ def main() -> None:
             notes=FUNCTIONAL,
         )
     )
+
+
+def draw(found: dict[str, dict[int, list[float]]]) -> None:
+    """Draw error against labels, with 95 % intervals over the seeds."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams["svg.hashsalt"] = "formwright"
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for place, (name, by) in enumerate(found.items()):
+        mean, _, high = zip(*(interval(by[n]) for n in SIZES), strict=True)
+        axes.errorbar(
+            np.array(SIZES) * (1 + 0.02 * (place - 2)),
+            mean,
+            np.subtract(high, mean),
+            fmt="o-" if place < 2 else "s--",
+            label=name,
+            capsize=3,
+            lw=2.2 if place < 2 else 1.2,
+        )
+    axes.set(xscale="log", yscale="log", xlabel="DFT labels", xticks=SIZES)
+    axes.set_ylabel("mean absolute error on alloys not seen, eV")
+    axes.set_xticklabels([f"{n:,}" for n in SIZES])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(frameon=False, fontsize=8)
+    folder = ROOT / "docs" / "figures"
+    figure.savefig(folder / "adsorption_label_efficiency.svg", metadata={"Date": None})
 
 
 ISSUE = (1.02, 0.54, 0.39, 0.30, 0.24)
