@@ -41,8 +41,7 @@ TREES_ALL, ALL = "trees, all alloys", "the surrogate, all alloys"
 def labels(seed: int) -> tuple[Labelled, Labelled]:
     """Return the labels for training, and those of them that are held back for choices."""
     rows, energies = mamun.table()
-    sites = [site_labels(row.alloy.prototype) for row in rows]
-    fit = [i for i, row in enumerate(rows) if row.site in sites[i]]
+    fit = [i for i, split in enumerate(mamun.splits()) if split]
     drawn = np.random.default_rng(seed).permutation(fit)[: round(SHARE * len(rows))]
     everything, held = Labelled(rows, energies), round(HELD * len(drawn))
     return everything.take(drawn[held:]), everything.take(drawn[:held])

@@ -137,7 +137,9 @@ def bulk(
         UnknownNameError: The prototype is not known.
         StructureError: The formula does not fit the prototype, or no lattice constant is known.
     """
-    counts = _parsed(formula)
+    counts = counts_of(formula)
+    for symbol in counts:
+        number(symbol)
     kind = prototype or {(1,): "", (1, 3): "L12", (1, 1): "L10"}.get(
         tuple(sorted(counts.values())) if len(counts) > 1 else (1,), "?"
     )
@@ -171,8 +173,12 @@ def _unknown(prototype: str, known: Iterable[str]) -> UnknownNameError:
     )
 
 
-def _parsed(formula: str) -> dict[str, int]:
-    """Return how often each element is in a formula."""
+def counts_of(formula: str) -> dict[str, int]:
+    """Return how often each symbol is in a formula, in the order of the first time.
+
+    Raises:
+        StructureError: It is no formula.
+    """
     parts = re.findall(r"([A-Z][a-z]?)(\d*)", formula)
     if not parts or "".join(symbol + count for symbol, count in parts) != formula:
         raise StructureError(
@@ -180,7 +186,6 @@ def _parsed(formula: str) -> dict[str, int]:
         )
     counts: dict[str, int] = {}
     for symbol, count in parts:
-        number(symbol)
         counts[symbol] = counts.get(symbol, 0) + int(count or 1)
     return counts
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -71,6 +72,12 @@ class Alloy:
         return {"A1": self.a, "L12": f"{self.a}3{self.b}"}.get(self.prototype, f"{self.a}{self.b}")
 
     @property
+    def counts(self) -> dict[str, int]:
+        """How many of the four sublattices each element holds."""
+        element = {"A": self.a, "B": self.b}
+        return dict(Counter(element[letter] for letter in PROTOTYPES[self.prototype]))
+
+    @property
     def z(self) -> list[int]:
         """Atomic numbers of the four sublattices."""
         element = {"A": number(self.a), "B": number(self.b)}
@@ -116,18 +123,18 @@ def labelled(split: str) -> tuple[list[Row], Float[np.ndarray, " rows"]]:
     The others, ``moved()``, are those whose adsorbate left for a site that is on no ideal slab.
     """
     rows, energies = table()
-    keep = [i for i, place in enumerate(_places()) if place == split]
+    keep = [i for i, place in enumerate(splits()) if place == split]
     return [rows[i] for i in keep], energies[keep]
 
 
 def moved() -> list[Row]:
     """Return the rows whose site no ideal slab of their prototype has."""
-    return [row for row, place in zip(table()[0], _places(), strict=True) if not place]
+    return [row for row, place in zip(table()[0], splits(), strict=True) if not place]
 
 
 @cache
-def _places() -> tuple[str, ...]:
-    """Return the split of each row, empty where no ideal slab has its site."""
+def splits() -> tuple[str, ...]:
+    """Return the split of each row of the table, empty where no ideal slab has its site."""
     rows, _ = table()
     known = {prototype: site_labels(prototype) for prototype in PROTOTYPES}
     alloys = {row.alloy for row in rows}

@@ -236,9 +236,4 @@ def price_constraint(design: AlloyDesign, prototype: str) -> tuple[Constraint, .
 def affordable(alloy: Alloy, design: AlloyDesign) -> bool:
     """Return whether a real alloy keeps the bound on the price."""
     bound = design.highest_price_usd_per_mol
-    letters = PROTOTYPES[alloy.prototype]
-    counts: dict[str, int] = {}
-    for letter in letters:
-        element = alloy.a if letter == "A" else alloy.b
-        counts[element] = counts.get(element, 0) + 1
-    return bound is None or alloy_usd_per_mole(counts) <= bound
+    return bound is None or alloy_usd_per_mole(alloy.counts) <= bound

@@ -158,7 +158,8 @@ def elements(result: Mapping[str, Any]) -> str:
         for symbol, entry in counts.items()
         if entry["proposed"]
     }
-    return element_map("elements", values, texts)
+    top = max([*values.values(), 1e-9])
+    return element_map("elements", {s: 0.9 * value / top for s, value in values.items()}, texts)
 
 
 __all__ = ["WIDTH", "claims", "elements", "rounds", "search"]

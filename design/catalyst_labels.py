@@ -13,7 +13,6 @@ import numpy as np
 from formwright.datasets import mamun
 from formwright.datasets.files import write_text
 from formwright.datasets.mamun import Alloy, Row
-from formwright.datasets.ordered import site_labels
 from formwright.design.alloys import AlloyDesign, Target, affordable
 from formwright.surrogate.adsorption import LABEL
 from formwright.surrogate.atom_cases import AtomCases
@@ -45,8 +44,7 @@ _FIRST: Final[dict[bool, Use]] = {True: "held", False: "train"}
 def drawn(count: int, held_share: float, seed: int) -> list[Label]:
     """Return rows of the table at random, of any adsorbate, some of them held back."""
     rows, energies = mamun.table()
-    known = {prototype: site_labels(prototype) for prototype in ("A1", "L12", "L10")}
-    fit = [i for i, row in enumerate(rows) if row.site in known[row.alloy.prototype]]
+    fit = [i for i, split in enumerate(mamun.splits()) if split]
     chosen = np.random.default_rng(seed).permutation(fit)[:count].tolist()
     held = max(1, round(held_share * len(chosen)))
     return [
@@ -62,10 +60,8 @@ def verdict_labels(
     wanted = set(alloys)
     return [
         Label(row=row, energy_ev=float(energy), use="verdict", round=found_in)
-        for row, energy in zip(*mamun.table(), strict=True)
-        if row.adsorbate in adsorbates
-        and mamun.canonical(row.alloy) in wanted
-        and row.site in site_labels(row.alloy.prototype)
+        for row, energy, split in zip(*mamun.table(), mamun.splits(), strict=True)
+        if split and row.adsorbate in adsorbates and mamun.canonical(row.alloy) in wanted
     ]
 
 

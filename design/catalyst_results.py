@@ -18,15 +18,17 @@ from formwright.datasets import mamun
 from formwright.datasets.config import to_mapping
 from formwright.datasets.files import write_text
 from formwright.datasets.mamun import Alloy
+from formwright.datasets.prices import alloy_usd_per_mole
 from formwright.datasets.structure_files import write_structures
 from formwright.design.alloys import Claim, Target
 from formwright.design.catalyst_config import CatalystStudy
 from formwright.design.catalyst_labels import Label, chance
-from formwright.design.catalyst_rounds import TO_END, Round, price_usd_per_mol
+from formwright.design.catalyst_rounds import Round
 from formwright.design.catalyst_verify import TABLE, Judge, Verdict
 from formwright.design.screen_sites import alloy_structure
 from formwright.design.study_folder import versions
 from formwright.surrogate.adsorption import LEVEL
+from formwright.surrogate.conformal import NORMAL_QUANTILE
 
 FORMAT_VERSION: Final = 1
 SHOWN: Final = 12
@@ -133,7 +135,7 @@ def _rows(study: CatalystStudy, found: Round, labels: Sequence[Label]) -> list[d
                 "name": proposal.alloy.name,
                 "probability": proposal.hit,
                 "hit": hit,
-                "price_usd_per_mol": price_usd_per_mol(proposal.alloy),
+                "price_usd_per_mol": alloy_usd_per_mole(proposal.alloy.counts),
                 "labels": trained[proposal.alloy],
                 "file_index": None,
                 "claims": claims,
@@ -144,7 +146,7 @@ def _rows(study: CatalystStudy, found: Round, labels: Sequence[Label]) -> list[d
 
 
 def _claim(one: Claim) -> dict[str, Any]:
-    reach = TO_END * one.std_ev
+    reach = NORMAL_QUANTILE * one.std_ev
     ends = {"lower_ev": one.energy_ev - reach, "upper_ev": one.energy_ev + reach}
     return {**asdict(one), **ends}
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 
@@ -20,8 +20,6 @@ from formwright.datasets.bulks import alloys
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_json
 from formwright.datasets.mamun import Alloy
-from formwright.datasets.ordered import PROTOTYPES
-from formwright.datasets.prices import alloy_usd_per_mole
 from formwright.design.alloy_search import propose
 from formwright.design.alloys import AlloyDesign, Claim, Proposal, Proposals
 from formwright.design.catalyst_config import NO_ENCODER, CatalystStudy
@@ -39,8 +37,6 @@ from formwright.surrogate.training import TrainConfig
 from formwright.surrogate.zoo import FILE, load, load_network, save
 
 Tell = Callable[[str, float], None]
-TO_END: Final = 1.6448536
-"""Half width of an interval at 90 %, in standard deviations."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -193,12 +189,6 @@ def verified(
         write_json(path, plain(done))
     rows = [{name: _verdict(one) for name, one in row.items()} for row in done["verdicts"]]
     return tuple(rows), done["seconds"]
-
-
-def price_usd_per_mol(alloy: Alloy) -> float:
-    """Return the price of a mole of an alloy's atoms, US dollars; NaN where it is not known."""
-    element = {"A": alloy.a, "B": alloy.b}
-    return alloy_usd_per_mole(Counter(element[x] for x in PROTOTYPES[alloy.prototype]))
 
 
 def _described(found: Proposals) -> dict[str, Any]:

@@ -12,28 +12,27 @@ _LANTHANIDES: Final = range(57, 72)
 _ACTINIDES: Final = range(89, 104)
 
 
-def element_map(name: str, values: Mapping[str, float], texts: Mapping[str, str]) -> str:
+def element_map(name: str, shades: Mapping[str, float], texts: Mapping[str, str]) -> str:
     """Draw the periodic table.
 
     Args:
         name: Of the figure; parts its ids from those of others on a page.
-        values: By symbol; large is dark. Elements without one are outlined only.
+        shades: By symbol, from 0 to 1; large is dark. Elements without one are outlined only.
         texts: Below the symbols.
     """
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
     from matplotlib.patches import Rectangle
 
-    top = max([*values.values(), 1e-9])
-    shades = colormaps["viridis_r"]
+    colours = colormaps["viridis_r"]
     middle = {"ha": "center", "va": "center"}
     with drawing(name, 4.9) as (figure, drawn):
         axis = figure.subplots()
         for symbol, row in table().items():
             column, line = cell(int(row["z"]), row["group"], row["period"])
-            value = values.get(symbol)
-            colour = "none" if value is None else to_hex(shades(0.9 * value / top))
-            ink = SOFT if value is None else _ink(colour)
+            shade = shades.get(symbol)
+            colour = "none" if shade is None else to_hex(colours(shade))
+            ink = SOFT if shade is None else _ink(colour)
             axis.add_patch(Rectangle((column, line), 0.94, 0.94, fc=colour, ec=FAINT, lw=0.6))
             at = 0.36 if symbol in texts else 0.5
             axis.text(column + 0.47, line + at, symbol, color=ink, size=8, **middle)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from formwright.datasets.atoms import Structure
-from formwright.datasets.bulks import alloys
+from formwright.datasets.bulks import alloys, counts_of
 from formwright.datasets.errors import ConfigError, FormwrightError, StructureError
 from formwright.datasets.mamun import Alloy, metals
 from formwright.datasets.structure_files import iterate_structures
@@ -83,14 +83,7 @@ def alloy_of(formula: str) -> Alloy:
     Raises:
         StructureError: It is no formula, or of another composition.
     """
-    parts = re.findall(r"([A-Z][a-z]?)(\d*)", formula)
-    if not parts or "".join(symbol + count for symbol, count in parts) != formula:
-        raise StructureError(
-            f"{formula!r} is no formula; write element symbols and counts, e.g. Pt3Ti."
-        )
-    counts: dict[str, int] = {}
-    for symbol, count in parts:
-        counts[symbol] = counts.get(symbol, 0) + int(count or 1)
+    counts = counts_of(formula)
     a, b = max(counts, key=lambda s: counts[s]), list(counts)[-1]
     if len(counts) == 1:
         return Alloy("A1", a, a)

@@ -8,10 +8,11 @@ from typing import Any, Final
 import numpy as np
 
 from formwright.datasets.atoms import Structure
-from formwright.datasets.elements import covalent_radii, table
+from formwright.datasets.elements import covalent_radii
 from formwright.datasets.free_energy import Process
 from formwright.design.activity import PATHS, volcano
-from formwright.design.svg import BEST, FAINT, INK, PAPER, SOFT, START, WIDTH, drawing
+from formwright.design.element_map import element_map
+from formwright.design.svg import BEST, INK, PAPER, SOFT, START, WIDTH, drawing
 
 DESCRIPTORS: Final[Mapping[Process, str]] = {
     Process.HER: r"$\Delta G_\mathrm{H}$, eV",
@@ -23,8 +24,6 @@ NAMED: Final = 6
 FURTHEST: Final = 1.5
 """Half of the widest range of descriptors that is shown, eV."""
 COLUMNS: Final = 6
-_LANTHANIDES: Final = range(57, 72)
-_ACTINIDES: Final = range(89, 104)
 _ROUND: Final = 0.9
 """Radius of a drawn atom, in covalent radii."""
 
@@ -62,34 +61,12 @@ def volcano_plot(
 
 def periodic_table(elements: Mapping[str, Mapping[str, Any]]) -> str:
     """Draw the periodic table, coloured by the least overpotential with each element."""
-    from matplotlib import colormaps
-    from matplotlib.colors import Normalize, to_hex
-    from matplotlib.patches import Rectangle
-
-    values = [entry["overpotential_v"] for entry in elements.values()]
-    top = float(np.quantile(values, 0.9)) if values else 1.0
-    scale = Normalize(min([*values, 0.0]), max(top, 1e-3), clip=True)
-    shades = colormaps["viridis_r"]
-    with drawing("elements", 4.9) as (figure, drawn):
-        axis = figure.subplots()
-        for symbol, row in table().items():
-            column, line = _cell(int(row["z"]), row["group"], row["period"])
-            entry = elements.get(symbol)
-            colour = "none" if entry is None else to_hex(shades(scale(entry["overpotential_v"])))
-            ink = FAINT if entry is None else _ink(colour)
-            box = Rectangle((column, line), 0.94, 0.94, fc=colour, ec=FAINT, lw=0.6)
-            axis.add_patch(box)
-            at = 0.5 if entry is None else 0.36
-            ink = SOFT if entry is None else ink
-            axis.text(column + 0.47, line + at, symbol, color=ink, ha="center", va="center", size=8)
-            if entry is not None:
-                number = f"{entry['overpotential_v']:.2f}"
-                middle = {"ha": "center", "va": "center"}
-                axis.text(column + 0.47, line + 0.72, number, color=ink, size=6.2, **middle)
-        axis.set(xlim=(0.9, 19.1), ylim=(10.5, 0.9))
-        axis.set_aspect("equal")
-        axis.axis("off")
-    return drawn[0]
+    values = {symbol: entry["overpotential_v"] for symbol, entry in elements.items()}
+    low = min([*values.values(), 0.0])
+    top = max(float(np.quantile([*values.values()], 0.9)) if values else 1.0, 1e-3)
+    shades = {s: min(max((value - low) / (top - low), 0.0), 1.0) for s, value in values.items()}
+    texts = {symbol: f"{value:.2f}" for symbol, value in values.items()}
+    return element_map("elements", shades, texts)
 
 
 def slabs(found: Sequence[tuple[str, Structure]]) -> str:
@@ -134,20 +111,6 @@ def _best(axis: Any, best: Sequence[Mapping[str, Any]]) -> None:
             arrowprops={"arrowstyle": "-", "color": SOFT, "lw": 0.5},
             zorder=5,
         )
-
-
-def _cell(z: int, group: float, period: float) -> tuple[float, float]:
-    """Return column and line of an element; the f block lies below."""
-    for line, block in ((8.4, _LANTHANIDES), (9.4, _ACTINIDES)):
-        if z in block:
-            return 3.0 + z - block[0], line
-    return group, period
-
-
-def _ink(colour: str) -> str:
-    """Return black or white, whichever can be read on a colour."""
-    red, green, blue = (int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5))
-    return "#111111" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "#ffffff"
 
 
 def _view(axis: Any, one: Structure, axes: tuple[int, int, int]) -> None:

@@ -74,15 +74,13 @@ def formation_ev_per_atom(alloy: Alloy) -> float | None:
     pure = {symbol: known_lattice(Alloy("A1", symbol, symbol)) for symbol in alloy.pair}
     if own is None or any(one is None for one in pure.values()):
         return None
-    share = {"A1": 1.0, "L12": 0.75, "L10": 0.5}[alloy.prototype]
-    parts = ((alloy.a, share), (alloy.b, 1.0 - share))
-    mixed = sum(part * found[2] for symbol, part in parts if (found := pure[symbol]))
+    mixed = sum(n / 4 * found[2] for symbol, n in alloy.counts.items() if (found := pure[symbol]))
     return own[2] - mixed
 
 
 @lru_cache(maxsize=100_000)
 def _of_alloy(alloy: Alloy) -> Background:
-    counts = dict(Counter(symbols()[z] for z in alloy.z))
+    counts = alloy.counts
     try:
         formation = formation_ev_per_atom(alloy)
     except (FormwrightError, KeyError):

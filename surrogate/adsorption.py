@@ -8,18 +8,17 @@ from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from formwright.datasets.atoms import ADSORBATE, E_ADS, Structure, case_of, collate
 from formwright.datasets.elements import COUNT
+from formwright.surrogate.conformal import LEVEL, NORMAL_QUANTILE
 from formwright.surrogate.encoders.atoms import AtomGNN
 from formwright.surrogate.model import Prediction, Surrogate
 
-LEVEL: Final = 0.9
 LABEL: Final = E_ADS.name
-_NORMAL_QUANTILE: Final = 1.6448536
 COLUMNS: Final = tuple(f"{LABEL}{part}" for part in ("", "_std", "_lower", "_upper"))
 UNKNOWN: Final = "unknown_elements"
 _AT_ONCE: Final = 64
@@ -96,8 +95,7 @@ class AdsorptionSurrogate(Surrogate):
 
     def offsets(self, batch: Data) -> Float[Tensor, " cases"]:
         """Return the references of the adsorbate's atoms, eV."""
-        cases = len(batch.ptr) - 1
-        level = batch.level if "level" in batch else batch.ptr.new_zeros(cases)
+        level = levels(batch)
         return self.base[level] + (self.references[level] * composition(batch).to(self.base)).sum(1)
 
     def vectors(self, batch: Data) -> Float[Tensor, "cases hidden"]:
@@ -111,7 +109,7 @@ class AdsorptionSurrogate(Surrogate):
         half = self.scale * self.calibration * self.spread(hidden)[:, 0].exp()
         return Prediction(
             mean={LABEL: mean},
-            std={LABEL: half / _NORMAL_QUANTILE},
+            std={LABEL: half / NORMAL_QUANTILE},
             lower={LABEL: mean - half},
             upper={LABEL: mean + half},
             level=LEVEL,
@@ -137,8 +135,8 @@ class AdsorptionSurrogate(Surrogate):
             such a number is a guess. Each (structures,).
         """
         order = np.argsort([len(one) for one in structures], kind="stable")
-        table = self.predict_batch(None)
-        table = {name: np.zeros(len(structures), part.dtype) for name, part in table.items()}
+        table = {name: np.zeros(len(structures)) for name in COLUMNS}
+        table[UNKNOWN] = np.zeros(len(structures), bool)
         for first in range(0, len(order), _AT_ONCE):
             index = order[first : first + _AT_ONCE]
             batch = collate([structures[i] for i in index])
@@ -146,10 +144,8 @@ class AdsorptionSurrogate(Surrogate):
                 table[name][index] = part
         return table
 
-    def predict_batch(self, batch: Data | None) -> dict[str, np.ndarray]:
-        """Return the columns of ``predict`` of a batch; empty ones of None."""
-        if batch is None:
-            return {name: np.zeros(0) for name in COLUMNS} | {UNKNOWN: np.zeros(0, bool)}
+    def predict_batch(self, batch: Data) -> dict[str, np.ndarray]:
+        """Return the columns of ``predict`` of a batch."""
         with torch.inference_mode():
             said = self(batch)
             parts = (said.mean, said.std, said.lower, said.upper)
@@ -158,6 +154,11 @@ class AdsorptionSurrogate(Surrogate):
                 for name, part in zip(COLUMNS, parts, strict=True)
             }
             return table | {UNKNOWN: self.unknown(batch).numpy()}
+
+
+def levels(batch: Data) -> Int[Tensor, " cases"]:
+    """Return the level of theory of each case, by its number; 0 where the batch says nothing."""
+    return batch.level if "level" in batch else batch.ptr.new_zeros(len(batch.ptr) - 1)
 
 
 def composition(batch: Data) -> Float[Tensor, "cases elements"]:

@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch_geometric.data import Data
 
-from formwright.surrogate.adsorption import LABEL, LEVEL, AdsorptionSurrogate, composition
+from formwright.surrogate.adsorption import LABEL, AdsorptionSurrogate, composition, levels
 from formwright.surrogate.atom_cases import AtomCases
-from formwright.surrogate.conformal import conformal_factor
+from formwright.surrogate.conformal import LEVEL, conformal_factor
 from formwright.surrogate.least_squares import LeastSquares
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.training import TrainConfig, TrainResult, train
@@ -88,7 +88,7 @@ def fit_references(surrogate: AdsorptionSurrogate, cases: AtomCases, ridge: floa
     parts = [cases.batch(rows, prepared=False) for rows in _all(cases)]
     count = torch.cat([composition(part) for part in parts]).double()
     label = torch.cat([part[LABEL] for part in parts]).double()
-    level = torch.cat([_levels(part) for part in parts])
+    level = torch.cat([levels(part) for part in parts])
     residual = label.clone()
     for k in level.unique().tolist():
         own = level == k
@@ -147,11 +147,6 @@ def _all(cases: AtomCases) -> tuple[Int[Tensor, " cases"], ...]:
     """Return all rows, those of structures of like size together, some at a time."""
     sizes = torch.tensor([len(one) for one in cases.structures])
     return sizes.argsort(stable=True).split(_AT_ONCE)
-
-
-def _levels(batch: Data) -> Tensor:
-    """Return the level of each case."""
-    return batch.level if "level" in batch else batch.ptr.new_zeros(len(batch.ptr) - 1)
 
 
 def _target(surrogate: AdsorptionSurrogate, batch: Data) -> Float[Tensor, " cases"]:

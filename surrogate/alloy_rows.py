@@ -26,7 +26,7 @@ from formwright.datasets.errors import (
 )
 from formwright.datasets.mamun import Alloy, Row
 from formwright.datasets.ordered import PROTOTYPES, find_site, slabs
-from formwright.surrogate.adsorption import UNKNOWN, AdsorptionSurrogate
+from formwright.surrogate.adsorption import COLUMNS, AdsorptionSurrogate
 from formwright.surrogate.adsorption_checks import check_adsorbate, strange_elements
 
 AT_ONCE: Final = 128
@@ -58,8 +58,7 @@ def predict_rows(surrogate: AdsorptionSurrogate, rows: Sequence[Row]) -> RowPred
     failures: dict[int, str] = {}
     flags: dict[int, str] = {}
     known: dict[Alloy, Lattice | str] = {}
-    values = {name: np.full(len(rows), np.nan) for name in surrogate.predict_batch(None)}
-    del values[UNKNOWN]
+    values = {name: np.full(len(rows), np.nan) for name in COLUMNS}
     for kind, index in _groups(rows).items():
         reason = _refused(surrogate, *kind)
         if reason:

@@ -6,9 +6,14 @@ Vovk et al. 2005; Lei et al., JASA 113 (2018), with a learned scale of the error
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from jaxtyping import Float
 from torch import Tensor
+
+LEVEL: Final = 0.9
+NORMAL_QUANTILE: Final = 1.6448536
+"""Half width of a normal interval at ``LEVEL``, in standard deviations."""
 
 
 def conformal_factor(

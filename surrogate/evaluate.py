@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 
 from formwright.datasets.polar_data import Polars
-from formwright.surrogate.polar import LABELS, LEVEL, PolarSurrogate
+from formwright.surrogate.conformal import LEVEL, NORMAL_QUANTILE
+from formwright.surrogate.polar import LABELS, PolarSurrogate
 
-NORMAL_QUANTILE: Final = 1.6448536
 ROUNDING: Final = 1e-6
 
 

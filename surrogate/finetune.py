@@ -23,10 +23,10 @@ from torch_geometric.data import Data
 
 from formwright.datasets.polar_data import Polars
 from formwright.datasets.surface import stations_y
-from formwright.surrogate.conformal import conformal_factor
+from formwright.surrogate.conformal import LEVEL, conformal_factor
 from formwright.surrogate.least_squares import LeastSquares
 from formwright.surrogate.objectives.loss import Loss
-from formwright.surrogate.polar import LABELS, LEVEL, PolarSurrogate
+from formwright.surrogate.polar import LABELS, PolarSurrogate
 from formwright.surrogate.training import TrainConfig, TrainResult, train
 
 _LEAST_RESIDUAL: Final = 1e-4

@@ -21,14 +21,13 @@ from formwright.datasets.errors import ConditionError, OutOfRangeWarning
 from formwright.datasets.section import Section
 from formwright.datasets.solvers.result import N_STATIONS, POLAR_LABELS
 from formwright.datasets.surface import stations_y
+from formwright.surrogate.conformal import LEVEL, NORMAL_QUANTILE
 from formwright.surrogate.encoders.conditioned import Conditioned
 from formwright.surrogate.encoders.section import ContourMLP
 from formwright.surrogate.model import Prediction, Surrogate
 
 LABELS: Final = tuple(label.name for label in POLAR_LABELS)
-LEVEL: Final = 0.9
 Numbers = float | Sequence[Any] | np.ndarray | np.generic | Tensor
-_NORMAL_QUANTILE: Final = 1.6448536
 _CENTRE: Final = (0.0, -4.1, 0.0, 0.5, 0.5)
 _SCALE: Final = (0.7, 0.8, 0.05, 0.38, 0.38)
 _ROWS_AT_ONCE: Final = 1024
@@ -142,7 +141,7 @@ class PolarSurrogate(Surrogate):
                 )
             )
             relative = mean[label] if label == "cd" else 1.0
-            std[label] = relative * half[:, i] / _NORMAL_QUANTILE
+            std[label] = relative * half[:, i] / NORMAL_QUANTILE
         names = ("cp_top", "cp_bottom")
         cp = dict(zip(names, self.pressures(vector).unbind(1), strict=True)) if fields else {}
         return Prediction(mean=mean, std=std, lower=lower, upper=upper, level=LEVEL, fields=cp)  # pyright: ignore
@@ -223,7 +222,7 @@ class PolarSurrogate(Surrogate):
         mean[:, 3:].clamp_(0.0, 1.0)
         if not spread:
             return mean.double()
-        std = self.half_widths(vector) / _NORMAL_QUANTILE
+        std = self.half_widths(vector) / NORMAL_QUANTILE
         std[:, 1] *= mean[:, 1]
         return torch.cat([mean, std], -1).double()
 
