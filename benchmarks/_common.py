@@ -43,6 +43,7 @@ class Benchmark:
         seeds: The seeds of what was repeated.
         split: The cases it was measured on.
         notes: What a reader must know to judge the number.
+        details: Whatever else was measured, for those who open the file; the README leaves it out.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Benchmark:
     interval: Sequence[float] | Mapping[str, Sequence[float]] | None = None
     seeds: Sequence[int] = ()
     notes: str = ""
+    details: Any = None
 
 
 def tell(key: str, value: Any) -> None:

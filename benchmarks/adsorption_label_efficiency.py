@@ -140,7 +140,7 @@ def main() -> None:
             unit="eV, mean absolute error",
             better="lower",
             peers={arm: by for arm, by in means.items() if arm != PRETRAINED},
-            bars={"trees, as the issue has them": dict(zip(map(str, SIZES), ISSUE, strict=True))},
+            bars={"trees, the figure asked for": dict(zip(map(str, SIZES), ISSUE, strict=True))},
             interval={f"gain at {n}": list(g[1:]) for n, g in gains.items()},
             seeds=SEEDS,
             split="by alloy pair; labels drawn from the training pairs, judged on the test pairs; "

@@ -160,7 +160,8 @@ def main() -> None:
             seeds=SEEDS,
             split="5 % of all rows of the Mamun table, drawn at random for each seed; alloys with "
             "a hydrogen label among them are not proposed",
-            notes=f"Runs: {runs}. {FUNCTIONAL}",
+            notes=FUNCTIONAL,
+            details={"runs": runs},
         )
     )
 

@@ -13,7 +13,6 @@ pretraining. Every finished training is a line of ``results.jsonl``, so a killed
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -329,17 +328,15 @@ def report(
             seeds=SEEDS,
             split=f"by family; sections: {sections}; {len(experiment.flows)} unlabeled sections of "
             "the training families",
-            notes=json.dumps(
-                {
-                    "validation error of the recipes at 200": tried,
-                    "mean abs. errors": physical,
-                    "settings chosen": {
-                        name: {n: v["setting"] for n, v in raw[name].items()}
-                        for name in names
-                        if "setting" in raw[name]["50"]
-                    },
-                }
-            ),
+            details={
+                "validation error of the recipes at 200": tried,
+                "mean abs. errors": physical,
+                "settings chosen": {
+                    name: {n: v["setting"] for n, v in raw[name].items()}
+                    for name in names
+                    if "setting" in raw[name]["50"]
+                },
+            },
         )
     )
     draw(curves)

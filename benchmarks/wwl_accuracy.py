@@ -88,7 +88,9 @@ def main() -> None:
     }
     ours = off["from atoms"]
     low, high = bootstrap(ours, groups[order])
-    metals = {name: float(ours[groups[order] == name].mean()) for name in np.unique(groups)}
+    metals = {
+        name: float(ours[groups[order] == name].mean()) for name in np.unique(groups).tolist()
+    }
     save(
         Benchmark(
             name="wwl-accuracy",
@@ -109,7 +111,8 @@ def main() -> None:
             interval=[low, high],
             seeds=tuple(range(FOLDS)),
             split="5 folds of whole surfaces (19 metals and alloys, all their facets)",
-            notes=f"By surface: {metals}. {FUNCTIONAL}",
+            notes=FUNCTIONAL,
+            details={"by surface, eV": metals},
         )
     )
 
