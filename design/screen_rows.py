@@ -92,11 +92,8 @@ def rows_of(
 @lru_cache(maxsize=1)
 def surrogate_of(name: str) -> AdsorptionSurrogate:
     """Return the surrogate, loaded once a process."""
-    import torch
-
     from formwright.surrogate.zoo import load
 
-    torch.set_flush_denormal(True)
     return load(name)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 from torch_geometric.data import Data
 
 from formwright.datasets.atoms import ADSORBATE, E_ADS, Structure, case_of, collate
@@ -86,7 +87,9 @@ class AdsorptionSurrogate(Surrogate):
             nn.SiLU(), nn.Linear(self.encoder.width, hidden), nn.SiLU(), nn.LayerNorm(hidden)
         )
         self.mean = nn.Linear(hidden, 1)
-        self.spread = nn.Linear(hidden, 1)
+        self.spread = nn.Linear(hidden + COUNT + 1, 1)
+        nn.init.zeros_(self.spread.weight)
+        nn.init.zeros_(self.spread.bias)
         self.references = nn.Buffer(torch.zeros(len(self.config.levels), COUNT))
         self.base = nn.Buffer(torch.zeros(len(self.config.levels)))
         self.scale = nn.Buffer(torch.ones(()))
@@ -102,11 +105,19 @@ class AdsorptionSurrogate(Surrogate):
         """Return what the heads read."""
         return self.trunk(self.encoder(batch).per_case)
 
+    def doubts(
+        self, batch: Data, hidden: Float[Tensor, "cases hidden"]
+    ) -> Float[Tensor, "cases doubts"]:
+        """Return what the expected error is read from: the vector, the adsorbate, the alloying."""
+        parts = (hidden, composition(batch).to(hidden), purity(batch).to(hidden)[:, None])
+        return torch.cat(parts, -1)
+
     def forward(self, batch: Data, *, fields: bool = False) -> Prediction:
         """Predict the adsorption energy of every case of a batch, differentiably."""
         hidden = self.vectors(batch)
         mean = self.offsets(batch) + self.scale * self.mean(hidden)[:, 0]
-        half = self.scale * self.calibration * self.spread(hidden)[:, 0].exp()
+        error = self.spread(self.doubts(batch, hidden))[:, 0].exp()
+        half = self.scale * self.calibration * error
         return Prediction(
             mean={LABEL: mean},
             std={LABEL: half / NORMAL_QUANTILE},
@@ -167,3 +178,12 @@ def composition(batch: Data) -> Float[Tensor, "cases elements"]:
     counts = torch.zeros(len(batch.ptr) - 1, COUNT, device=batch.z.device)
     place = (case_of(batch)[chosen], batch.z[chosen])
     return counts.index_put(place, counts.new_ones(()), accumulate=True)
+
+
+def purity(batch: Data) -> Float[Tensor, " cases"]:
+    """Return the sum of the squared shares of the elements in each slab: 1 for a pure metal."""
+    slab = batch.tags != ADSORBATE
+    held = batch.mixture if "mixture" in batch else functional.one_hot(batch.z, COUNT).float()
+    held, place = held[slab], case_of(batch)[slab]
+    counts = held.new_zeros(len(batch.ptr) - 1, COUNT).index_add(0, place, held)
+    return (counts / counts.sum(1, keepdim=True).clamp_min(1.0)).square().sum(1)

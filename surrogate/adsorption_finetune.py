@@ -1,9 +1,9 @@
 """Fine-tuning on adsorption energies: from a (pretrained) encoder and labels to a surrogate.
 
 First the references of the adsorbate's atoms are fitted, by level of theory, then the heads on the
-encoder as it is (Kumar et al. 2022, arXiv 2202.10054), then everything. The head of the expected
-error learns from the residuals without touching the trunk, and validation cases turn it into
-intervals (``conformal``).
+encoder as it is (Kumar et al. 2022, arXiv 2202.10054), then everything. The expected error is
+learned last, from cases that were not trained on, which also turn it into intervals
+(``conformal``).
 """
 
 from __future__ import annotations
@@ -14,20 +14,22 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 from torch_geometric.data import Data
 
+from formwright.datasets.atoms import ADSORBATE, case_of
+from formwright.datasets.elements import COUNT
 from formwright.surrogate.adsorption import LABEL, AdsorptionSurrogate, composition, levels
 from formwright.surrogate.atom_cases import AtomCases
-from formwright.surrogate.conformal import LEVEL, conformal_factor
+from formwright.surrogate.conformal import LEVEL, conformal_factor, cross_fitted, fit_log_error
 from formwright.surrogate.least_squares import LeastSquares
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.training import TrainConfig, TrainResult, train
 
 _AT_ONCE: Final = 128
-_LEAST_RESIDUAL: Final = 1e-3
+_PRIOR_CASES: Final = 25.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,15 +120,29 @@ def fit_mean(surrogate: AdsorptionSurrogate, cases: AtomCases, ridge: float) -> 
 def calibrate_adsorption(
     surrogate: AdsorptionSurrogate, cases: AtomCases, level: float = LEVEL
 ) -> None:
-    """Set the intervals so that a share ``level`` of these (validation) cases lies inside."""
-    residual, expected = [], []
+    """Set the intervals from cases not trained on, so that a share ``level`` of such lies inside.
+
+    The expected error of each is learned from the slabs of other elements.
+    """
+    features, residual, slabs = [], [], []
     for batch in _parts(cases):
         with torch.no_grad():
             hidden = surrogate.vectors(batch)
+            features.append(surrogate.doubts(batch, hidden))
             residual.append(surrogate.mean(hidden)[:, 0] - _target(surrogate, batch))
-            expected.append(surrogate.spread(hidden)[:, 0].exp())
-    factor = conformal_factor(torch.cat(residual), torch.cat(expected), level)
-    surrogate.calibration.copy_(factor)
+            slabs.append(_elements(batch))
+    known, off = torch.cat(features), torch.cat(residual)
+    _, groups = torch.cat(slabs).unique(dim=0, return_inverse=True)
+    expected = cross_fitted(known, off, groups, _PRIOR_CASES)
+    fit_log_error(surrogate.spread, known, off, _PRIOR_CASES)
+    surrogate.calibration.copy_(conformal_factor(off, expected, level))
+
+
+def _elements(batch: Data) -> Bool[Tensor, "cases elements"]:
+    """Return which elements are in the slab of each case."""
+    slab = batch.tags != ADSORBATE
+    found = torch.zeros(len(batch.ptr) - 1, COUNT, dtype=torch.bool)
+    return found.index_put((case_of(batch)[slab], batch.z[slab]), torch.tensor(True))
 
 
 def mean_absolute_error(surrogate: AdsorptionSurrogate, cases: AtomCases) -> float:
@@ -165,9 +181,5 @@ class _Step:
         rows = torch.randint(len(self.cases), (self.config.batch_cases,), generator=generator)
         batch = self.cases.batch(rows)
         hidden, target = model.vectors(batch), _target(model, batch)
-        mean = model.mean(hidden)[:, 0]
-        error = functional.smooth_l1_loss(mean, target, beta=self.config.huber)
-        residual = (mean - target).detach().abs().clamp_min(_LEAST_RESIDUAL)
-        log_spread = model.spread(hidden.detach())[:, 0].clamp(-9.0, 3.0)
-        spread = 0.1 * (residual * (-log_spread).exp() + log_spread).mean()
-        return Loss(error + spread, {"e_ads": error, "spread": spread})
+        error = functional.smooth_l1_loss(model.mean(hidden)[:, 0], target, beta=self.config.huber)
+        return Loss(error, {"e_ads": error})
