@@ -60,6 +60,7 @@ from formwright.design.catalyst_labels import (
     drawn,
     labelled_alloys,
     shipped_labels,
+    shipped_rows,
     verdict_labels,
     write_labels,
 )
@@ -161,13 +162,14 @@ def _run(
     targets = study.design.targets
     first = [] if given else drawn(study.labels, study.held_share, study.seed)
     labels: list[Label] = list(first)
+    compared = first or shipped_rows(targets, study.seed)
     known = shipped_labels(targets) if given else labelled_alloys(labels, targets)
     begun, asked = set(known), set(known)
     rounds: list[Round] = []
     for index in range(1, 1 + study.rounds):
         surrogate = given or trained(study, index, labels, path, progress=progress)
         found, search = proposed(study, index, surrogate, asked, judge, path, tell)
-        verdicts, seconds = verified(study, index, found, first, judge, path)
+        verdicts, seconds = verified(study, index, found, compared, judge, path)
         training = {} if given else read_json(path / f"round-{index}" / "training.json")
         rounds.append(
             Round(

@@ -65,6 +65,18 @@ def verdict_labels(
     ]
 
 
+def shipped_rows(targets: Sequence[Target], seed: int) -> list[Label]:
+    """Return the rows of the targets that a shipped surrogate was trained on, in random order."""
+    rows, energies = mamun.labelled("train")
+    wanted = {target.adsorbate for target in targets}
+    order = np.random.default_rng(seed).permutation(len(rows)).tolist()
+    return [
+        Label(row=rows[i], energy_ev=float(energies[i]), use="train")
+        for i in order
+        if rows[i].adsorbate in wanted
+    ]
+
+
 def shipped_labels(targets: Sequence[Target]) -> set[Alloy]:
     """Return the alloys that a surrogate trained on the table's splits has seen."""
     wanted = {target.adsorbate for target in targets}

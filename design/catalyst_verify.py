@@ -28,6 +28,7 @@ TABLE: Final = f"Mamun table, {mamun.LEVEL}"
 CALIBRATING: Final = 8
 """Labels of an adsorbate that an oracle is compared with."""
 _FEWEST: Final = 3
+_TRIED: Final = 8
 _TO_DEVIATION: Final = 1.4826
 _FREE: Final[Mapping[str, float]] = {"H": 0.0, "C": 0.0, "N": 0.0, "O": 0.0, "S": 0.0}
 
@@ -157,10 +158,16 @@ def _asked(
 
 def _calibrated(oracle: AseSolver, adsorbate: str, labels: Sequence[Label]) -> tuple[float, float]:
     """Return offset and scatter of an oracle against labels of an adsorbate, eV."""
-    own = [one for one in labels if one.row.adsorbate == adsorbate][:CALIBRATING]
-    said = _energies(oracle, [one.row for one in own])
-    apart = [one.energy_ev - energy for one, (energy, _) in zip(own, said, strict=True)]
-    known = np.array([value for value in apart if not math.isnan(value)])
+    own = [one for one in labels if one.row.adsorbate == adsorbate]
+    apart: list[float] = []
+    for first in range(0, min(len(own), _TRIED * CALIBRATING), CALIBRATING):
+        some = own[first : first + CALIBRATING]
+        said = _energies(oracle, [one.row for one in some])
+        pairs = zip(some, said, strict=True)
+        apart += [one.energy_ev - e for one, (e, _) in pairs if not math.isnan(e)]
+        if len(apart) >= CALIBRATING:
+            break
+    known = np.array(apart[:CALIBRATING])
     if len(known) < _FEWEST:
         raise ConfigError(
             f"{oracle.name} can be compared with {len(known)} labels of {adsorbate}, and an offset "

@@ -184,6 +184,15 @@ def test_a_given_surrogate_is_not_trained_and_sees_none_of_its_training_pairs(tm
     assert "None" in found.verdict or found.judged > 0
 
 
+def test_a_given_surrogate_is_verified_by_an_oracle_moved_to_its_training_pairs(tmp_path, done):
+    elements = ["Cu", "Pt", "Ni", "Pd", "Ag", "Au"]
+    design = {"proposals": 3, "starts": 3, "steps": 1, "exchanges": 1, "elements": elements}
+    study = make(surrogate=str(done.folder / "round-1"), rounds=1, verifier="chgnet", design=design)
+    found = run(study, tmp_path / "oracle", oracle=emt(), progress=False)
+    assert found.judged == len(found.result["proposals"]) > 0
+    assert all(row["verdicts"]["H"]["error_ev"] > 0 for row in found.result["proposals"])
+
+
 def proposal(alloy, site):
     return Proposal(
         alloy=alloy, hit=0.5, claims={"H": Claim(energy_ev=-0.2, std_ev=0.1, site=site)}
