@@ -1,0 +1,126 @@
+"""The arrays of VTK's XML files: text, base64 inline or appended, plain or in zlib blocks."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from dataclasses import dataclass
+from typing import Any, Final
+from xml.etree import ElementTree
+
+import numpy as np
+
+from formwright.datasets.errors import FlowFileError
+
+TYPES: Final = {
+    **{f"Int{8 * n}": f"i{n}" for n in (1, 2, 4, 8)},
+    **{f"UInt{8 * n}": f"u{n}" for n in (1, 2, 4, 8)},
+    "Float32": "f4",
+    "Float64": "f8",
+}
+ZLIB: Final = "vtkZLibDataCompressor"
+_NAMES: Final = {code: name for name, code in TYPES.items()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Coding:
+    """How a file writes its numbers.
+
+    Attributes:
+        order: ``<`` or ``>``.
+        header: Type of the lengths in front of an array.
+        zlib: Whether arrays are compressed.
+        appended: The bytes behind the mark of the appended data.
+        raw: Whether those are bytes, not base64.
+    """
+
+    order: str
+    header: np.dtype[Any]
+    zlib: bool
+    appended: bytes
+    raw: bool
+
+
+def add_array(parent: ElementTree.Element, name: str, values: np.ndarray) -> None:
+    """Append an array to a tag, as base64 of one zlib block."""
+    little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+    packed = zlib.compress(little.tobytes())
+    head = np.array([1, little.nbytes, 0, len(packed)], dtype="<u4").tobytes()
+    if not little.nbytes:
+        head, packed = np.zeros(3, dtype="<u4").tobytes(), b""
+    kind = {"type": _NAMES[little.dtype.str[1:]], "Name": name, "format": "binary"}
+    if values.ndim > 1:
+        kind["NumberOfComponents"] = str(values.shape[1])
+    element = ElementTree.SubElement(parent, "DataArray", kind)
+    element.text = (base64.b64encode(head) + base64.b64encode(packed)).decode()
+
+
+def read_array(element: ElementTree.Element, coding: Coding) -> np.ndarray:
+    """Return the numbers of an array, in the byte order of this machine.
+
+    Raises:
+        FlowFileError: It was cut off.
+        ValueError: It is of no known type, or no numbers. Also ``KeyError`` and ``zlib.error``.
+    """
+    kind = TYPES[element.get("type", "")]
+    form, text = element.get("format", "ascii"), (element.text or "").strip()
+    if form == "ascii":
+        return np.array(text.split(), dtype=kind)
+    if form == "appended":
+        data = coding.appended[int(element.get("offset", "0")) :]
+        content = _unpack(data, coding) if coding.raw else _unpack_base64(data, coding)
+    else:
+        content = _unpack_base64(text.encode(), coding)
+    return np.frombuffer(content, dtype=coding.order + kind).astype(kind)
+
+
+def _unpack(data: bytes, coding: Coding) -> bytes:
+    """Return the bytes behind a header: one length, or the lengths of zlib blocks."""
+    size = coding.header.itemsize
+    if not coding.zlib:
+        return _exactly(data[size:], int(_heads(data, 1, coding)[0]))
+    blocks = int(_heads(data, 1, coding)[0])
+    lengths = _heads(data, 3 + blocks, coding)[3:].tolist()
+    return _inflate(data[size * (3 + blocks) :], lengths)
+
+
+def _unpack_base64(text: bytes, coding: Coding) -> bytes:
+    """Return the bytes behind a header, where header and blocks are coded apart if compressed."""
+    size = coding.header.itemsize
+    if not coding.zlib:
+        head = _decode(text[: _coded(size)])
+        total = size + int(_heads(head, 1, coding)[0])
+        return _exactly(_decode(text[: _coded(total)])[size:], total - size)
+    blocks = int(_heads(_decode(text[: _coded(size)]), 1, coding)[0])
+    start = _coded(size * (3 + blocks))
+    lengths = _heads(_decode(text[:start]), 3 + blocks, coding)[3:].tolist()
+    return _inflate(_decode(text[start : start + _coded(sum(lengths))]), lengths)
+
+
+def _inflate(data: bytes, lengths: list[int]) -> bytes:
+    ends = np.cumsum([0, *lengths]).tolist()
+    blocks = zip(ends[:-1], ends[1:], strict=True)
+    return b"".join(zlib.decompress(data[start:end]) for start, end in blocks)
+
+
+def _heads(data: bytes, count: int, coding: Coding) -> np.ndarray:
+    return np.frombuffer(_exactly(data, count * coding.header.itemsize), dtype=coding.header)
+
+
+def _exactly(data: bytes, size: int) -> bytes:
+    if len(data) < size:
+        raise FlowFileError(f"an array ends {size - len(data)} bytes early. The file was cut off.")
+    return data[:size]
+
+
+def _coded(size: int) -> int:
+    """Return the length of ``size`` bytes in base64."""
+    return 4 * -(-size // 3)
+
+
+def _decode(text: bytes) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise FlowFileError(f"an array is no base64 ({error}). The file was cut off.") from error
