@@ -41,6 +41,8 @@ class CMesh:
         first_cell: Height of the first cell at the wall, in chords.
         far_field: Distance to the far field, in chords.
         span: Thickness of the layer of cells, in chords.
+        cells_base: Cells across the base of a blunt trailing edge; by its height where 0.
+        even_share: Share of even spacing along the section; the rest crowds at nose and tail.
 
     Good values: a first cell of 1e-3 with wall functions at a Reynolds number of 1e6, and of 1e-5
     without (y+ of about 0.5); the aspect ratio of cells at the wall rises as it falls.
@@ -52,6 +54,8 @@ class CMesh:
     first_cell: float = 2e-5
     far_field: float = 20.0
     span: float = 0.1
+    cells_base: int = 0
+    even_share: float = 0.2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +85,7 @@ def c_mesh(pos: Float[Tensor, "points 2"], settings: CMesh | None = None) -> Hex
     """
     settings = settings or CMesh()
     validate(pos)
-    wall = wall_points(pos.detach().cpu().numpy(), settings.cells_side)
+    wall = wall_points(pos.detach().cpu().numpy(), settings.cells_side, even=settings.even_share)
     gap = float(np.hypot(*(wall[0] - wall[-1])))
     if gap < _CLOSED:
         wall[[0, -1]] = 0.5 * (wall[0] + wall[-1])
@@ -89,7 +93,7 @@ def c_mesh(pos: Float[Tensor, "points 2"], settings: CMesh | None = None) -> Hex
     smallest = 0.0
     for turn in _TURNS:
         grid = _grow(ring, _directions(ring, turn), settings)
-        points, quads, edges = _plane_mesh(grid, settings.cells_wake, gap * (gap >= _CLOSED))
+        points, quads, edges = _plane_mesh(grid, settings, gap * (gap >= _CLOSED))
         smallest = float(_smallest_corners(points, quads).min())
         if smallest > 0.0:
             return _extrude(points, quads, edges, settings.span)
@@ -99,15 +103,23 @@ def c_mesh(pos: Float[Tensor, "points 2"], settings: CMesh | None = None) -> Hex
     )
 
 
-def wall_points(pos: Float[np.ndarray, "points 2"], cells: int) -> Float[np.ndarray, "wall 2"]:
-    """Return 2 * cells + 1 points of a contour, dense at the nose and the trailing edge."""
+def wall_points(
+    pos: Float[np.ndarray, "points 2"], cells: int, even: float = 0.2
+) -> Float[np.ndarray, "wall 2"]:
+    """Return 2 * cells + 1 points of a contour, dense at the nose and the trailing edge.
+
+    Args:
+        pos: Contour, upper trailing edge first.
+        cells: On each side.
+        even: Share of even spacing; the rest crowds at both ends.
+    """
     from scipy.interpolate import PchipInterpolator
 
     pos = pos[np.concatenate([[True], np.hypot(*np.diff(pos, axis=0).T) > 1e-9])]
     arc = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(pos, axis=0).T))])
     nose = arc[int(pos[:, 0].argmin())]
     step = 0.5 * (1.0 - np.cos(np.pi * np.arange(cells + 1) / cells))
-    step = 0.8 * step + 0.2 * np.arange(cells + 1) / cells
+    step = (1.0 - even) * step + even * np.arange(cells + 1) / cells
     at = np.concatenate([nose * step, nose + (arc[-1] - nose) * step[1:]])
     return PchipInterpolator(arc, pos)(at)
 
@@ -191,11 +203,11 @@ def _geometric(cells: int, first: Float[np.ndarray, " lines"]) -> np.ndarray:
 
 
 def _plane_mesh(
-    grid: np.ndarray, n_wake: int, gap: float
+    grid: np.ndarray, settings: CMesh, gap: float
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Return points, quadrilaterals, and the boundary's edges with the mesh on their right."""
     n_along, n_away = grid.shape[:2]
-    last = n_along - 1
+    last, n_wake = n_along - 1, settings.cells_wake
     ids = np.arange(n_along * n_away).reshape(n_along, n_away)
     points = grid.reshape(-1, 2)
     wall = ids[n_wake : n_along - n_wake, 0].copy()
@@ -203,8 +215,8 @@ def _plane_mesh(
     base = np.empty((0, 2), dtype=int)
     outlet = [ids[last, ::-1], ids[0]]
     if gap:
-        cells = int(np.clip(round(gap / _BASE_CELL), 2, 30))
-        share = np.arange(1, cells)[None, :, None] / cells
+        share = _base_shares(settings, gap)[None, 1:-1, None]
+        cells = share.shape[1] + 1
         upper, lower = grid[n_wake::-1, 0], grid[last - n_wake :, 0]
         inside = upper[:, None] * (1.0 - share) + lower[:, None] * share
         new = len(points) + np.arange(inside.shape[0] * (cells - 1)).reshape(-1, cells - 1)
@@ -224,6 +236,16 @@ def _plane_mesh(
     renumber = np.full(len(points), -1)
     renumber[used] = np.arange(len(used))
     return points[used], index.reshape(quads.shape), {k: renumber[v] for k, v in edges.items()}
+
+
+def _base_shares(settings: CMesh, gap: float) -> np.ndarray:
+    """Return 0..1 across the base: even, or growing from the first cell at both corners."""
+    if not settings.cells_base:
+        cells = int(np.clip(round(gap / _BASE_CELL), 2, 30))
+        return np.arange(cells + 1) / cells
+    first = np.array([2.0 * settings.first_cell / gap])
+    half = 0.5 * _geometric(settings.cells_base // 2, first)[0]
+    return np.concatenate([half, 1.0 - half[-2::-1]])
 
 
 def _pairs(line: np.ndarray) -> np.ndarray:

@@ -46,6 +46,10 @@ class CorpusError(FormwrightError, ValueError):
     """A corpus that cannot be used: damaged, of a newer version, or without the label asked for."""
 
 
+class FlowFileError(FormwrightError, ValueError):
+    """A file of a mesh or a flow field that is cut off, not what it says, or lacks a field."""
+
+
 class CheckpointError(FormwrightError, ValueError):
     """Weights or a checkpoint that do not belong to this architecture or this version."""
 
