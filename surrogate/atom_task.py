@@ -20,16 +20,15 @@ from formwright.datasets.structure_files import read_structures
 from formwright.surrogate.adsorption import AdsorptionConfig, composition
 from formwright.surrogate.atom_cases import AtomCases
 from formwright.surrogate.label_efficiency import Task
+from formwright.surrogate.named import matched
+from formwright.surrogate.named_views import structure_views, views_named
 from formwright.surrogate.objectives.objective import Objective
 from formwright.surrogate.objectives.vicreg import VICReg
-from formwright.surrogate.pretexts import ViewMatch
 from formwright.surrogate.pretrain import PretrainConfig
 from formwright.surrogate.training import TrainConfig
-from formwright.surrogate.views.atoms import HideElements, Jiggle, Strain
-from formwright.surrogate.views.view import View
 
 STEPS: Final = 500
-VIEWS: Final[tuple[View, ...]] = (Jiggle(), Strain(), HideElements())
+VIEWS: Final = ("jiggle", "strain", "hide-elements")
 _NEAREST: Final = 3
 
 
@@ -51,6 +50,7 @@ def atom_task(
     label: str,
     unlabeled: str | os.PathLike[str] | None = None,
     objectives: Mapping[str, Objective] | None = None,
+    views: Sequence[Sequence[str]] = (),
 ) -> Task:
     """Ask the question of a label of the structures in a file.
 
@@ -59,9 +59,11 @@ def atom_task(
         label: ``e_ads_ev``; another name is taken for an energy of the same kind.
         unlabeled: A file of more structures, without labels; else those of the training part.
         objectives: By name; none takes VICReg.
+        views: Names of views, one or more sets to compare; none takes ``VIEWS``.
 
     Raises:
-        UnknownNameError: There is no such column.
+        UnknownNameError: There is no such column, or no such view.
+        ViewError: A view is forbidden for adsorption energies.
         CorpusError: Too few groups for three parts.
         StructureError: A file cannot be read.
     """
@@ -79,26 +81,31 @@ def atom_task(
         vectors=_vectors,
         raw=_raw,
         hand=_hand,
-        recipes=_recipes(objectives),
+        recipes=_recipes(objectives, views),
     )
 
 
-def recipe(objective: Objective) -> PretrainConfig:
+def recipe(objective: Objective, views: Sequence[str] = VIEWS) -> PretrainConfig:
     """Return how an objective is trained on two views of a slab."""
     loop = TrainConfig(steps=STEPS, learning_rate=1e-3, weight_decay=1e-3, log_every_steps=50)
     return PretrainConfig(
         labels=(E_ADS.name,),
-        pretext=ViewMatch(objective=objective),
-        views=VIEWS,
+        pretext=matched(objective),
+        views=views_named(views, structure_views(), (E_ADS.name,)),
         batch_cases=64,
         train=loop,
     )
 
 
-def _recipes(objectives: Mapping[str, Objective] | None) -> dict[str, PretrainConfig]:
-    """Return every objective on moved, strained slabs with hidden elements."""
-    chosen = objectives or {"VICReg": VICReg()}
-    return {f"{name}, moved atoms": recipe(objective) for name, objective in chosen.items()}
+def _recipes(
+    objectives: Mapping[str, Objective] | None, views: Sequence[Sequence[str]]
+) -> dict[str, PretrainConfig]:
+    """Return every objective on every set of views."""
+    return {
+        f"{name}, {' + '.join(names) if views else 'moved atoms'}": recipe(objective, names)
+        for name, objective in (objectives or {"VICReg": VICReg()}).items()
+        for names in views or (VIEWS,)
+    }
 
 
 def _vectors(network: nn.Module, batch: Data) -> Float[Tensor, "cases width"]:

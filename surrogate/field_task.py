@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,15 +18,13 @@ from formwright.datasets.well_runs import open_runs
 from formwright.datasets.well_write import read_header
 from formwright.surrogate.encoders.field import FieldCNN
 from formwright.surrogate.label_efficiency import Task
+from formwright.surrogate.named import matched
+from formwright.surrogate.named_views import Solved, run_views, views_named
 from formwright.surrogate.objectives.objective import Objective
 from formwright.surrogate.objectives.vicreg import VICReg
-from formwright.surrogate.pretexts import ViewMatch
 from formwright.surrogate.pretrain import PretrainConfig
 from formwright.surrogate.training import TrainConfig
-from formwright.surrogate.views.field_symmetries import Parity
-from formwright.surrogate.views.fields import TimeLag
 from formwright.surrogate.views.keeps import Keeps
-from formwright.surrogate.views.view import View
 
 FRAMES: Final = 8
 STEPS: Final = 400
@@ -39,7 +37,10 @@ _SMALL: Final = 1e-12
 
 
 def field_task(
-    folder: str | os.PathLike[str], label: str, objectives: Mapping[str, Objective] | None = None
+    folder: str | os.PathLike[str],
+    label: str,
+    objectives: Mapping[str, Objective] | None = None,
+    views: Sequence[Sequence[str]] = (),
 ) -> Task:
     """Ask the question of a parameter of the runs that ``formwright corpus waves`` wrote.
 
@@ -51,9 +52,12 @@ def field_task(
         folder: Of HDF5 files.
         label: A parameter, e.g. ``viscosity``.
         objectives: By name; none takes VICReg.
+        views: Names of views, one or more sets to compare; none takes the same run at two times,
+            turned where the label allows it.
 
     Raises:
-        UnknownNameError: The runs have no such label.
+        UnknownNameError: The runs have no such label, or there is no such view.
+        ViewError: A view is forbidden for the label.
         CorpusError: No runs, or a label that is the same in all of them.
     """
     parts = _parts(Path(folder))
@@ -70,8 +74,8 @@ def field_task(
             "Draw it from a range: `formwright corpus waves --config`."
         )
     logarithm = bool(values.min() > 0) and float(values.max() / values.min()) > _WIDE
-    dimensions = parts["train"].values.dim() - 3
-    frames = min(FRAMES, max(1, parts["train"].values.shape[1] // 2))
+    solved = solved_in(Path(folder), parts["train"])
+    dimensions, frames = solved.dimensions, solved.frames
 
     def network() -> nn.Module:
         built = FieldCNN(
@@ -94,7 +98,7 @@ def field_task(
         vectors=lambda built, batch: built(batch).per_case,
         raw=_raw,
         hand=_hand,
-        recipes=_recipes(_kind(Path(folder)), label, frames, objectives),
+        recipes=_recipes(solved, label, objectives, views),
     )
 
 
@@ -111,16 +115,23 @@ def _parts(folder: Path) -> dict[str, FieldRuns]:
     return {split: runs.select(index) for split, index in rows.items()}
 
 
-def _kind(folder: Path) -> str:
-    """Return the kind of the equation of the runs.
+def solved_in(folder: Path, runs: FieldRuns) -> Solved:
+    """Return what views have to know of the equation of the runs in a folder.
 
     Raises:
-        CorpusError: The files do not say which; views cannot promise anything.
+        CorpusError: The files do not say which it is; views cannot promise anything.
     """
     path = min([*folder.glob("*.hdf5"), *folder.glob("*.h5")])
     recipe = read_header(path).get("recipe", {})
     try:
-        return str(recipe["equation"]["kind"])
+        equation = recipe["equation"]
+        forced = float(recipe["parameters"].get("forcing", (0.0, 0.0))[1]) > 0.0
+        return Solved(
+            equation=str(equation["kind"]),
+            frames=min(FRAMES, max(1, runs.values.shape[1] // 2)),
+            dimensions=runs.values.dim() - 3,
+            waves=int(equation.get("waves", 0)) if forced else 0,
+        )
     except (KeyError, TypeError) as error:
         raise CorpusError(
             f"{str(path)!r} does not say which equation it solves, so no view can promise what it "
@@ -128,24 +139,31 @@ def _kind(folder: Path) -> str:
         ) from error
 
 
+def default_views(solved: Solved, label: str) -> tuple[str, ...]:
+    """Return the same run at two times, turned where the label allows."""
+    turned = run_views(solved)["parity"].keeps.get(label) is Keeps.EXACT
+    return ("time-lag", "parity") if turned else ("time-lag",)
+
+
 def _recipes(
-    kind: str, label: str, frames: int, objectives: Mapping[str, Objective] | None
+    solved: Solved,
+    label: str,
+    objectives: Mapping[str, Objective] | None,
+    views: Sequence[Sequence[str]],
 ) -> dict[str, PretrainConfig]:
-    """Return every objective on the same run at two times, turned where the label allows."""
-    views: tuple[View, ...] = (TimeLag(equation=kind, frames=frames),)
-    turned = Parity(equation=kind)
-    if turned.keeps.get(label) is Keeps.EXACT:
-        views = (*views, turned)
+    """Return every objective on every set of views."""
+    known, usual = run_views(solved), default_views(solved, label)
     loop = TrainConfig(steps=STEPS, learning_rate=2e-3, warmup_steps=20, log_every_steps=50)
     return {
-        f"{name}, time lag": PretrainConfig(
+        f"{name}, {' + '.join(names) if views else 'time lag'}": PretrainConfig(
             labels=(label,),
-            pretext=ViewMatch(objective=objective),
-            views=views,
+            pretext=matched(objective),
+            views=views_named(names, known, (label,)),
             batch_cases=128,
             train=loop,
         )
         for name, objective in (objectives or {"VICReg": VICReg()}).items()
+        for names in views or (usual,)
     }
 
 

@@ -20,13 +20,14 @@ from formwright.surrogate.encoders.section import rings
 from formwright.surrogate.flow_corpus import read_flows
 from formwright.surrogate.flows import Flows
 from formwright.surrogate.label_efficiency import Task
-from formwright.surrogate.objectives.objective import Objective, Symmetric
+from formwright.surrogate.named import matched
+from formwright.surrogate.named_views import section_views, views_named
+from formwright.surrogate.objectives.objective import Objective
 from formwright.surrogate.objectives.vicreg import VICReg
 from formwright.surrogate.polar import PolarConfig
-from formwright.surrogate.pretexts import FlowMatch, FlowPredict, ViewMatch
+from formwright.surrogate.pretexts import FlowMatch, FlowPredict, Pretext
 from formwright.surrogate.pretrain import PretrainConfig
 from formwright.surrogate.training import TrainConfig
-from formwright.surrogate.views.contour import Incidence, PartialContour, Repanel
 
 POINTS: Final = 8
 STEPS: Final = 2000
@@ -39,6 +40,7 @@ def polar_task(
     label: str,
     flows: str | os.PathLike[str] | None = None,
     objectives: Mapping[str, Objective] | None = None,
+    views: Sequence[Sequence[str]] = (),
 ) -> Task:
     """Ask the question of a label of labelled polars.
 
@@ -48,9 +50,12 @@ def polar_task(
         flows: Folder of unlabeled sections with their flows; without it, the sections of the
             training split are the unlabeled ones, and only views of contours are compared.
         objectives: By name; none takes VICReg.
+        views: Names of views, one or more sets to compare; none takes operating points alone where
+            there are flows, else contours through other points and in part.
 
     Raises:
-        UnknownNameError: Polars have no such label.
+        UnknownNameError: Polars have no such label, or there is no such view.
+        ViewError: A view is forbidden for the label.
         CorpusError: A split is empty.
     """
     if label not in LABELS:
@@ -79,7 +84,7 @@ def polar_task(
         vectors=lambda built, batch: built(batch),
         raw=_raw,
         hand=_hand,
-        recipes=_recipes(label, flows is not None, objectives),
+        recipes=_recipes(label, flows is not None, objectives, views),
     )
 
 
@@ -114,30 +119,49 @@ def labelled_flows(polars: Polars, points: int = POINTS) -> Flows:
 
 
 def _recipes(
-    label: str, with_flows: bool, objectives: Mapping[str, Objective] | None
+    label: str,
+    with_flows: bool,
+    objectives: Mapping[str, Objective] | None,
+    views: Sequence[Sequence[str]],
 ) -> dict[str, PretrainConfig]:
     """Return what is compared: every objective on views of contours, or on section and flow."""
-    loop = TrainConfig(steps=STEPS, learning_rate=2e-3, log_every_steps=100)
-    contours = (Incidence(count=1), Repanel(), PartialContour())
-    found: dict[str, PretrainConfig] = {}
-    for name, objective in (objectives or {"VICReg": VICReg()}).items():
-        if with_flows and isinstance(objective, Symmetric):
-            pretext, views = FlowMatch(objective=objective), (Incidence(count=4),)
-            title = f"{name}, section and flow"
-        else:
-            pretext, views, title = ViewMatch(objective=objective), contours, f"{name}, contours"
-        found[title] = PretrainConfig(
-            labels=(label,), pretext=pretext, views=views, batch_cases=96, train=loop
-        )
-    if with_flows:
-        found["flow predicted"] = PretrainConfig(
+    pretexts: dict[str, Pretext] = {
+        name: matched(objective, flows=with_flows)
+        for name, objective in (objectives or {"VICReg": VICReg()}).items()
+    }
+    pretexts |= {"flow predicted": FlowPredict()} if with_flows else {}
+    return {
+        f"{name}, {' + '.join(names)}" if views else _title(name, pretext): PretrainConfig(
             labels=(label,),
-            pretext=FlowPredict(),
-            views=(Incidence(count=4),),
+            pretext=pretext,
+            views=views_named(names, section_views(_incidences(pretext)), (label,)),
             batch_cases=96,
-            train=loop,
+            train=TrainConfig(steps=STEPS, learning_rate=2e-3, log_every_steps=100),
         )
-    return found
+        for name, pretext in pretexts.items()
+        for names in views or (_usual(pretext),)
+    }
+
+
+def _reads_flow(pretext: Pretext) -> bool:
+    return isinstance(pretext, FlowMatch | FlowPredict)
+
+
+def _incidences(pretext: Pretext) -> int:
+    """Return how many operating points of a section a step takes: one will do for contours."""
+    return 4 if _reads_flow(pretext) else 1
+
+
+def _usual(pretext: Pretext) -> tuple[str, ...]:
+    """Return the views if none are named."""
+    return ("incidence",) if _reads_flow(pretext) else ("incidence", "repanel", "partial-contour")
+
+
+def _title(name: str, pretext: Pretext) -> str:
+    """Return what a recipe of the usual views is called."""
+    if isinstance(pretext, FlowPredict):
+        return name
+    return f"{name}, section and flow" if _reads_flow(pretext) else f"{name}, contours"
 
 
 def _raw(batch: Data) -> Float[Tensor, "points inputs"]:

@@ -20,27 +20,36 @@ def task_of(
     label: str,
     unlabeled: str | os.PathLike[str] | None = None,
     objectives: Sequence[str] = (),
+    views: Sequence[Sequence[str]] = (),
 ) -> Task:
     """Return the task for a corpus of polars, of unsteady runs, or for a file of structures.
 
+    Args:
+        corpora: Folders, or one file.
+        label: What is to be predicted.
+        unlabeled: More cases without labels.
+        objectives: Names; none takes VICReg.
+        views: Sets of names of views, each tried with each objective; none takes the usual ones.
+
     Raises:
         CorpusError: A folder holds neither.
-        UnknownNameError: An objective or a label that is not there.
+        UnknownNameError: An objective, a view or a label that is not there.
+        ViewError: A view that is forbidden for the label.
     """
     chosen = {name: objective(name) for name in objectives or DEFAULT}
     folders = [Path(folder) for folder in corpora]
     if all((folder / MANIFEST).exists() for folder in folders):
         from formwright.surrogate.polar_task import polar_task
 
-        return polar_task(folders, label, unlabeled, chosen)
+        return polar_task(folders, label, unlabeled, chosen, views)
     if len(folders) == 1 and list(folders[0].glob("*.h*5")):
         from formwright.surrogate.field_task import field_task
 
-        return field_task(folders[0], label, chosen)
+        return field_task(folders[0], label, chosen, views)
     if len(folders) == 1 and folders[0].is_file():
         from formwright.surrogate.atom_task import atom_task
 
-        return atom_task(folders[0], label, unlabeled, chosen)
+        return atom_task(folders[0], label, unlabeled, chosen, views)
     raise CorpusError(
         f"{', '.join(map(repr, map(str, folders)))}: neither a corpus of polars (with a "
         f"{MANIFEST}), nor one folder of unsteady runs (HDF5 files), nor one file of structures. "

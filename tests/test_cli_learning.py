@@ -144,13 +144,42 @@ def test_every_sort_of_objective_is_reached_by_name(name: str, home: Path, tmp_p
     assert name in json.dumps(saved["pretext"])
 
 
-def test_the_help_lists_every_objective(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_lists_every_objective_and_view(capsys: pytest.CaptureFixture[str]) -> None:
     from formwright.surrogate.named import Kind, names
+    from formwright.surrogate.named_views import Solved, run_views, section_views, structure_views
 
     assert main(["pretrain", "--help"]) == 0
     shown = capsys.readouterr().out
-    for name in {*names(Kind.SECTIONS), *names(Kind.RUNS)}:
+    runs = run_views(Solved(equation="flow2d", frames=6, dimensions=2, waves=4))
+    views = {*runs, *section_views(), *structure_views()}
+    for name in {*names(Kind.SECTIONS), *names(Kind.RUNS), *views}:
         assert name in shown
+
+
+def test_views_are_chosen_by_flag_or_by_file(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not (home / "few").exists():
+        assert main(["corpus", "flows", "--out", str(home / "few"), "--sections", "8"]) == 0
+    (tmp_path / "named.toml").write_text('batch_cases = 4\nviews = ["incidence", "repanel"]\n')
+    (tmp_path / "few.toml").write_text("batch_cases = 4\n")
+    given = ["pretrain", "--flows", str(home / "few"), "--steps", "1", "--quiet"]
+    flag = ["--views", "incidence,repanel", "--config", str(tmp_path / "few.toml")]
+    assert main([*given, "--out", str(tmp_path / "a"), *flag]) == 0
+    file = ["--config", str(tmp_path / "named.toml")]
+    assert main([*given, "--out", str(tmp_path / "b"), *file]) == 0
+    saved = [json.loads((tmp_path / x / "pretrain.json").read_text())["config"] for x in "ab"]
+    assert saved[0]["views"] == saved[1]["views"]
+    assert [view["kind"] for view in saved[0]["views"]] == ["incidence", "repanel"]
+    refusals = {
+        ("--views", "incidance"): "Did you mean 'incidence'? Known: repanel, partial-contour",
+        ("--views", "manufacturing-noise"): "ManufacturingNoise is forbidden for 'xtr_top'",
+        ("--views", "repanel", *file): "not both",
+        ("--views", ","): "no view is named",
+    }
+    for flags, why in refusals.items():
+        assert main([*given, "--out", str(tmp_path / "c"), *flags]) == 2
+        assert why in " ".join(capsys.readouterr().err.split())
 
 
 def test_objectives_that_do_not_exist_and_double_questions_are_refused(

@@ -6,14 +6,26 @@ import numpy as np
 import pytest
 import torch
 
-from formwright.datasets.errors import CorpusError, UnknownNameError
+from formwright.datasets.errors import ConfigError, CorpusError, UnknownNameError, ViewError
 from formwright.datasets.polar_data import Polars
 from formwright.datasets.wave_corpus import RECIPES, generate_waves
-from formwright.surrogate.field_task import field_task
+from formwright.surrogate.field_task import default_views, field_task
 from formwright.surrogate.label_efficiency import EvaluationConfig, evaluate_pretraining
+from formwright.surrogate.named import Kind, matched, pretext_of
+from formwright.surrogate.named_views import (
+    Solved,
+    run_views,
+    section_views,
+    structure_views,
+    views_named,
+)
+from formwright.surrogate.objectives.objective import OBJECTIVES
 from formwright.surrogate.objectives.simclr import SimCLR
 from formwright.surrogate.polar_task import labelled_flows
+from formwright.surrogate.pretexts import FlowMatch, ViewMatch
 from formwright.surrogate.tasks import objective, task_of
+from formwright.surrogate.views.field_symmetries import Galilean, Parity, QuarterTurn, Shift
+from formwright.surrogate.views.fields import TimeLag
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +114,74 @@ def test_objectives_by_name():
 def test_other_folders_are_refused(tmp_path):
     with pytest.raises(CorpusError, match="neither a corpus of polars"):
         task_of([tmp_path], "cl")
+
+
+def test_named_views_make_a_recipe_a_set(waves):
+    sets = [["window", "shift"], ["time-lag", "parity", "galilean"]]
+    task = task_of([waves], "viscosity", None, ["vicreg", "jepa"], sets)
+    assert list(task.recipes) == [
+        "vicreg, window + shift",
+        "vicreg, time-lag + parity + galilean",
+        "jepa, window + shift",
+        "jepa, time-lag + parity + galilean",
+    ]
+    views = task.recipes["jepa, time-lag + parity + galilean"].views
+    assert views == (TimeLag(frames=8), Parity(), Galilean())
+
+
+def test_views_that_destroy_the_label_are_refused_before_anything_is_trained(waves):
+    with pytest.raises(ViewError, match="Amplitude is forbidden for 'viscosity'"):
+        task_of([waves], "viscosity", None, (), [["time-lag", "amplitude"]])
+
+
+def test_views_that_do_not_exist_are_refused_with_the_list(waves):
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'time-lag'\? Known: time-lag, win"):
+        task_of([waves], "viscosity", None, (), [["timelag"]])
+    with pytest.raises(ConfigError, match="no view is named"):
+        task_of([waves], "viscosity", None, (), [[]])
+
+
+def test_a_recipe_without_named_views_takes_those_of_the_equation():
+    burgers, kdv = (Solved(equation=kind, frames=8) for kind in ("burgers", "kdv"))
+    assert default_views(burgers, "viscosity") == ("time-lag", "parity")
+    assert default_views(kdv, "dispersion") == ("time-lag",)
+
+
+def test_a_forced_flow_is_shifted_by_whole_periods():
+    forced = Solved(equation="flow2d", frames=6, dimensions=2, waves=4)
+    known = run_views(forced)
+    assert known["shift"] == Shift(equation="flow2d", waves=4)
+    with pytest.raises(ViewError, match="QuarterTurn is forbidden"):
+        views_named(["quarter-turn"], known, ["viscosity"])
+    free = run_views(replace(forced, waves=0))
+    assert views_named(["quarter-turn"], free, ["viscosity"]) == (QuarterTurn(forced=False),)
+    assert "shift-reflect" in known and "shift-reflect" not in free
+
+
+@pytest.mark.parametrize(
+    ("known", "label", "lost"),
+    [
+        (run_views(Solved(equation="kdv", frames=8)), "dispersion", {"parity", "amplitude"}),
+        (section_views(), "xtr_top", {"manufacturing-noise"}),
+        (section_views(), "cd", set()),
+        (structure_views(), "e_ads_ev", {"other-element"}),
+    ],
+)
+def test_every_view_says_of_the_label_whether_it_is_lost(known, label, lost):
+    refused = set()
+    for name in known:
+        try:
+            views_named([name], known, [label])
+        except ViewError:
+            refused.add(name)
+    assert refused == lost
+
+
+def test_projectors_suit_the_objective():
+    widths = {name: matched(OBJECTIVES[name]()).projector for name in OBJECTIVES}
+    assert widths.pop("jepa") == 0 and widths.pop("lejepa") == widths.pop("visreg") == 64
+    assert set(widths.values()) == {256}
+    assert isinstance(matched(SimCLR(), flows=True), FlowMatch)
+    assert isinstance(matched(OBJECTIVES["byol"](), flows=True), ViewMatch)
+    for kind in Kind:
+        assert pretext_of("visreg", kind).projector == 64

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from formwright.surrogate.evaluate import Scores
     from formwright.surrogate.pretexts import Pretext
     from formwright.surrogate.pretrain import PretrainConfig
+    from formwright.surrogate.unlabeled import Start
 
 T = TypeVar("T")
 
@@ -24,6 +25,7 @@ def pretrain(
     structures: Path | None = None,
     label: str | None = None,
     objective: str | None = None,
+    views: str | None = None,
     steps: int | None = None,
     seed: int | None = None,
     config: Path | None = None,
@@ -60,6 +62,19 @@ def pretrain(
     | `denoise` | the noise that was added | atoms, fields |
     | `flow-predict` | the flow at the operating point (sections) | a cheap solver as a teacher |
 
+    Views, `--views time-lag,shift,parity`, are applied in the order given. Each says what it does
+    to the label: it keeps it, changes it by a known map, or destroys it and is refused.
+
+    | data | names | the label is |
+    | --- | --- | --- |
+    | runs | `time-lag` `window` `shift` `coarsen` `mask` `noise` | kept |
+    | runs | `parity` `galilean` `rescale` | kept if the equation has the symmetry |
+    | runs in 2-D | `quarter-turn` `reflect` `shift-reflect` | kept if the force allows it |
+    | sections | `incidence` `repanel` `partial-contour` `mirror` | kept |
+    | sections | `manufacturing-noise` | kept nearly; transition is lost |
+    | structures | `jiggle` `strain` `hide-elements` | kept nearly |
+    | runs, structures | `amplitude`, `other-element` | lost: false, there to be refused |
+
     Run the same command again to go on after a stop. An alarm in the log says if the embedding
     collapses. `formwright evaluate-pretraining` measures whether any of it pays.
 
@@ -70,25 +85,30 @@ def pretrain(
         structures: File of slabs or crystals: extxyz, CIF, `.db`, `.aselmdb`, pymatgen's JSON.
         label: With `--runs`: what the encoder will serve; views that destroy it are refused.
         objective: A name of the table, with the settings that suit the data; others in `--config`.
+        views: Names of the second table with commas; the usual ones for the data if not given.
         steps: Steps of training.
         seed: Of everything random.
         config: TOML with any attribute of `PretrainConfig`; flags go before it.
         quiet: Show no progress bar.
     """
-    from formwright.surrogate.named import pretext_of, what_to_pretrain
+    from formwright.commands.pretraining import split_names
+    from formwright.surrogate.named import pretext_of
     from formwright.surrogate.pretrain import pretrain as train
+    from formwright.surrogate.unlabeled import what_to_pretrain
 
-    values = pretraining_values(config, objective)
-    network, data, base, kind = what_to_pretrain(flows, runs, structures, label)
-    pretext = None if objective is None else pretext_of(objective, kind)
-    settings = pretraining_settings(base, values, steps, seed, pretext)
+    values = pretraining_values(config, objective, views)
+    if views is not None:
+        values["views"] = split_names([views])
+    start = what_to_pretrain(flows, runs, structures, label)
+    pretext = None if objective is None else pretext_of(objective, start.kind)
+    settings = pretraining_settings(start, values, steps, seed, pretext)
     seed_everything(settings.train.seed)
     result = train(
-        network(),
-        data,
+        start.network(),
+        start.data,
         settings,
         out,
-        provenance={kind.value: str(flows or runs or structures)},
+        provenance={start.kind.value: str(flows or runs or structures)},
         progress=not quiet,
     )
     print(f"{result.steps} steps in {result.seconds:.0f} s: {out}")
@@ -235,7 +255,9 @@ def settings_of(kind: type[T], config: Path | None, steps: int | None, seed: int
     return from_mapping(kind, {**values, "train": loop}, where=str(config or "the flags"))
 
 
-def pretraining_values(config: Path | None, objective: str | None) -> dict[str, Any]:
+def pretraining_values(
+    config: Path | None, objective: str | None, views: str | None = None
+) -> dict[str, Any]:
     """Return what a file says of a pretraining.
 
     Raises:
@@ -250,11 +272,13 @@ def pretraining_values(config: Path | None, objective: str | None) -> dict[str, 
     from_mapping(PretrainConfig, known, where=str(config))
     if objective is not None and "pretext" in values:
         raise ConfigError("give --objective, or [pretext] in the file of --config, not both.")
+    if views is not None and "views" in values:
+        raise ConfigError("give --views, or views in the file of --config, not both.")
     return values
 
 
 def pretraining_settings(
-    base: PretrainConfig,
+    start: Start,
     values: dict[str, Any],
     steps: int | None,
     seed: int | None,
@@ -264,17 +288,17 @@ def pretraining_settings(
     from dataclasses import replace
 
     from formwright.datasets.config import from_mapping, to_mapping
-    from formwright.surrogate.named import views_of
     from formwright.surrogate.pretrain import PretrainConfig
+    from formwright.surrogate.unlabeled import views_of
 
     own = {name: value for name, value in values.items() if name != "views"}
     flags = {"steps": steps, "seed": seed}
-    loop = {**to_mapping(base.train), **own.get("train", {})}
+    loop = {**to_mapping(start.config.train), **own.get("train", {})}
     loop |= {name: value for name, value in flags.items() if value is not None}
     read = from_mapping(PretrainConfig, {**own, "train": loop}, where="the configuration")
     given = {name: getattr(read, name) for name in (*own, "train")}
     given |= {"pretext": pretext} if pretext is not None else {}
-    return replace(base, views=views_of(base, values.get("views")), **given)
+    return replace(start.config, views=views_of(start, values.get("views")), **given)
 
 
 def seed_everything(seed: int) -> None:

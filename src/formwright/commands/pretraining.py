@@ -14,6 +14,7 @@ def evaluate_pretraining(
     label: str,
     unlabeled: Path | None = None,
     objectives: list[str] | None = None,
+    views: list[str] | None = None,
     sizes: list[str] | None = None,
     seeds: int | None = None,
     steps: int | None = None,
@@ -25,6 +26,7 @@ def evaluate_pretraining(
     ```text
     formwright evaluate-pretraining corpora/polars --label cd --unlabeled corpora/flows
     formwright evaluate-pretraining corpora/burgers --label viscosity --objectives vicreg,simclr
+    formwright evaluate-pretraining kdv --label dispersion --views window,shift --views time-lag
     ```
 
     For each number of labelled cases it compares pretrained encoders, frozen and fine-tuned, with
@@ -38,6 +40,9 @@ def evaluate_pretraining(
         label: What is to be predicted: a label of the corpus.
         unlabeled: Sections with flows (`formwright corpus flows`), for polars.
         objectives: Names, with commas or one by one; `formwright pretrain --help` lists them.
+        views: Names with commas, in the order applied; given again, another set to compare. Each
+            set is tried with each objective. `formwright pretrain --help` lists them; one that
+            destroys the label is refused.
         sizes: Numbers of labelled cases, with commas or one by one; as many as the corpus allows of
             50, 200, 1000 if not given.
         seeds: Draws of labelled cases, 5 if not given; fewer make a wide interval.
@@ -53,7 +58,8 @@ def evaluate_pretraining(
     from formwright.surrogate.label_report import write_report
     from formwright.surrogate.tasks import task_of
 
-    task = task_of(corpus, label, unlabeled, split_names(objectives))
+    sets = [split_names([names]) for names in views or ()]
+    task = task_of(corpus, label, unlabeled, split_names(objectives), sets)
     given = read_toml(config) if config else {}
     if "sizes" not in given or sizes:
         most = len(task.parts["train"])
