@@ -43,6 +43,8 @@ class CMesh:
         span: Thickness of the layer of cells, in chords.
         cells_base: Cells across the base of a blunt trailing edge; by its height where 0.
         even_share: Share of even spacing along the section; the rest crowds at nose and tail.
+        tail_angle: Where the crowding cosine begins at the tail, radians: 0 crowds there as at the
+            nose, more leaves longer cells at the tail and shorter ones at the nose.
 
     Good values: a first cell of 1e-3 with wall functions at a Reynolds number of 1e6, and of 1e-5
     without (y+ of about 0.5); the aspect ratio of cells at the wall rises as it falls.
@@ -56,6 +58,7 @@ class CMesh:
     span: float = 0.1
     cells_base: int = 0
     even_share: float = 0.2
+    tail_angle: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +88,12 @@ def c_mesh(pos: Float[Tensor, "points 2"], settings: CMesh | None = None) -> Hex
     """
     settings = settings or CMesh()
     validate(pos)
-    wall = wall_points(pos.detach().cpu().numpy(), settings.cells_side, even=settings.even_share)
+    wall = wall_points(
+        pos.detach().cpu().numpy(),
+        settings.cells_side,
+        even=settings.even_share,
+        tail_angle=settings.tail_angle,
+    )
     gap = float(np.hypot(*(wall[0] - wall[-1])))
     if gap < _CLOSED:
         wall[[0, -1]] = 0.5 * (wall[0] + wall[-1])
@@ -104,7 +112,7 @@ def c_mesh(pos: Float[Tensor, "points 2"], settings: CMesh | None = None) -> Hex
 
 
 def wall_points(
-    pos: Float[np.ndarray, "points 2"], cells: int, even: float = 0.2
+    pos: Float[np.ndarray, "points 2"], cells: int, even: float = 0.2, tail_angle: float = 0.0
 ) -> Float[np.ndarray, "wall 2"]:
     """Return 2 * cells + 1 points of a contour, dense at the nose and the trailing edge.
 
@@ -112,15 +120,17 @@ def wall_points(
         pos: Contour, upper trailing edge first.
         cells: On each side.
         even: Share of even spacing; the rest crowds at both ends.
+        tail_angle: See ``CMesh``.
     """
     from scipy.interpolate import PchipInterpolator
 
     pos = pos[np.concatenate([[True], np.hypot(*np.diff(pos, axis=0).T) > 1e-9])]
     arc = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(pos, axis=0).T))])
     nose = arc[int(pos[:, 0].argmin())]
-    step = 0.5 * (1.0 - np.cos(np.pi * np.arange(cells + 1) / cells))
+    cosine = np.cos(np.linspace(tail_angle, np.pi, cells + 1))
+    step = (cosine[0] - cosine) / (cosine[0] + 1.0)
     step = (1.0 - even) * step + even * np.arange(cells + 1) / cells
-    at = np.concatenate([nose * step, nose + (arc[-1] - nose) * step[1:]])
+    at = np.concatenate([nose * step, arc[-1] - (arc[-1] - nose) * step[-2::-1]])
     return PchipInterpolator(arc, pos)(at)
 
 

@@ -26,7 +26,7 @@ from formwright.datasets.errors import SectionError
 _THICKNESS: Final = (0.2969, -0.1260, -0.3516, 0.2843)
 _BLUNT: Final = -0.1015
 _SHARP: Final = -0.1036
-_CAMBER_5: Final = {
+CAMBER_LINES: Final = {
     "10": (0.0580, 361.400, 0.0),
     "20": (0.1260, 51.640, 0.0),
     "30": (0.2025, 15.957, 0.0),
@@ -55,11 +55,11 @@ def digits(designation: str) -> str:
     number = match.group(1)
     if int(number[-2:]) == 0:
         raise SectionError(f"NACA {number} has no thickness: its last two digits are 00.")
-    if len(number) == 5 and (number[1:3] not in _CAMBER_5 or number[0] not in "12345"):
+    if len(number) == 5 and (number[1:3] not in CAMBER_LINES or number[0] not in "12345"):
         raise SectionError(
             f"NACA {number} is none of the five-digit series: the first digit is 1 to 5, the next "
-            f"two are one of {', '.join(sorted(_CAMBER_5))}. (Six-series sections have no closed "
-            "form; the database holds many, e.g. 'naca64210'.)"
+            f"two are one of {', '.join(sorted(CAMBER_LINES))}. (Six-series sections have no "
+            "closed form; the database holds many, e.g. 'naca64210'.)"
         )
     if len(number) == 4 and (number[0] == "0") != (number[1] == "0"):
         raise SectionError(
@@ -92,6 +92,27 @@ def coordinates(
         camber, slope = camber_4(x, int(number[0]) / 100.0, int(number[1]) / 10.0)
     else:
         camber, slope = camber_5(x, number)
+    return _around(x, half, camber, slope)
+
+
+def four_digit(
+    camber: float, place: float, thickness: float, *, points_per_side: int = 100
+) -> Float[Tensor, "points 2"]:
+    """Return the contour of a section between those of the four-digit series, closed.
+
+    Args:
+        camber: In hundredths of the chord.
+        place: Of the largest camber, in tenths.
+        thickness: In hundredths.
+        points_per_side: Points on each side, the nose counted in both.
+    """
+    x = cosine_spacing(points_per_side)
+    line, slope = camber_4(x, camber / 100.0, place / 10.0)
+    return _around(x, half_thickness(x, thickness / 100.0), line, slope)
+
+
+def _around(x: Tensor, half: Tensor, camber: Tensor, slope: Tensor) -> Tensor:
+    """Return the contour at half the thickness from the camber line, perpendicular to it."""
     normal = torch.stack([-slope, torch.ones_like(slope)], -1) / (1.0 + slope**2).sqrt()[:, None]
     line = torch.stack([x, camber], -1)
     upper, lower = line + half[:, None] * normal, line - half[:, None] * normal
@@ -130,7 +151,7 @@ def camber_5(x: Tensor, number: str) -> tuple[Tensor, Tensor]:
         x: In chords.
         number: The five digits; the third is 1 where the line is reflexed.
     """
-    m, k1, ratio = _CAMBER_5[number[1:3]]
+    m, k1, ratio = CAMBER_LINES[number[1:3]]
     scale = k1 / 6.0 * (0.15 * int(number[0]) / _DESIGN_LIFT)
     aft = 1.0 + (ratio - 1.0) * (x >= m).to(x.dtype)
     linear = -ratio * (1.0 - m) ** 3 - m**3

@@ -48,6 +48,7 @@ class Numerics:
         turbulence: Relaxation of the equations of k and omega.
         pressure_tolerance: Of the pressure in one iteration, over its first residual.
         correctors: Corrections of the pressure for cells that are not orthogonal.
+        convection: Interpolation of the momentum.
         forces_every: Iterations between two values of the coefficients.
     """
 
@@ -55,6 +56,7 @@ class Numerics:
     turbulence: float = 0.8
     pressure_tolerance: float = 0.05
     correctors: int = 0
+    convection: str = "linearUpwind grad(U)"
     forces_every: int = 5
 
 
@@ -169,17 +171,21 @@ def _system(flow: Flow, numerics: Numerics) -> dict[str, dict[str, Any]]:
         "runTimeModifiable": False,
         "functions": _functions(flow, numerics),
     }
-    return {"controlDict": control, "fvSchemes": _schemes(), "fvSolution": _solution(numerics)}
+    return {
+        "controlDict": control,
+        "fvSchemes": _schemes(numerics),
+        "fvSolution": _solution(numerics),
+    }
 
 
-def _schemes() -> dict[str, Any]:
+def _schemes(numerics: Numerics) -> dict[str, Any]:
     """Return second order for the momentum, first order with a limiter for the turbulence."""
     return {
         "ddtSchemes": {"default": "steadyState"},
         "gradSchemes": {"default": "Gauss linear"},
         "divSchemes": {
             "default": "none",
-            "div(phi,U)": "bounded Gauss linearUpwind grad(U)",
+            "div(phi,U)": f"bounded Gauss {numerics.convection}",
             "div(phi,k)": "bounded Gauss limitedLinear 1",
             "div(phi,omega)": "bounded Gauss limitedLinear 1",
             "div((nuEff*dev2(T(grad(U)))))": "Gauss linear",

@@ -274,7 +274,7 @@ def _unsettled(samples: np.ndarray, solver: OpenFOAM) -> str:
     last = samples[samples[:, 0] >= samples[-1, 0] - solver.window, 1:3]
     (cl, cd), (cl_range, cd_range) = last.mean(0), np.ptp(last, axis=0)
     return (
-        f"not settled after {int(samples[-1, 0])} iterations: over the last {solver.window}, cl = "
+        f"not settled; after {int(samples[-1, 0])} iterations, over the last {solver.window}, cl = "
         f"{cl:.4f} within {cl_range:.4f}, cd = {cd:.5f} within {cd_range:.5f}"
     )
 

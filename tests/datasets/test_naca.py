@@ -77,7 +77,7 @@ def test_trailing_edge(digits, closed):
 
 def test_camber_lines_are_continuous():
     for digits in ("21012", "22012", "23012", "24012", "25012", "22112", "23112", "24112", "25112"):
-        m = naca._CAMBER_5[digits[1:3]][0]
+        m = naca.CAMBER_LINES[digits[1:3]][0]
         x = torch.tensor([m - 1e-9, m + 1e-9, 0.0, 1.0], dtype=torch.float64)
         height, slope = naca.camber_5(x, digits)
         assert float((height[0] - height[1]).abs()) < 1e-9

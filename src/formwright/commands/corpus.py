@@ -15,6 +15,7 @@ HELP: Final = """Generate and inspect corpora: cases, labels and their provenanc
 
 ```text
 formwright corpus polars --out corpora/polars --sections 5000
+formwright corpus rans --out corpora/rans --cases 400
 formwright corpus flows --out corpora/flows --sections 4096
 formwright corpus waves --out corpora/burgers --equation burgers --runs 4096
 formwright corpus info corpora/polars
@@ -70,6 +71,54 @@ def polars(
         polar_corpus = dataclasses.replace(polar_corpus, solver=Panel())
     corpus = generate(
         polar_corpus,
+        out,
+        workers=workers,
+        time_limit_s=None if hours is None else 3600.0 * hours,
+        progress=not quiet,
+    )
+    describe(corpus.path)
+
+
+@app.command
+def rans(
+    *,
+    out: Path,
+    cases: int | None = None,
+    seed: int | None = None,
+    config: Path | None = None,
+    workers: int | None = None,
+    hours: float | None = None,
+    quiet: bool = False,
+) -> None:
+    """Compute RANS cases of database and NACA sections, by OpenFOAM.
+
+    ```text
+    formwright corpus rans --out corpora/rans --cases 400
+    formwright corpus rans --out corpora/rans --cases 800 --hours 8
+    ```
+
+    Sections of the training, validation and test families take turns, so that every beginning of
+    the corpus is a fair sample. Run the same command again to go on after a stop, or with more
+    cases to extend the corpus; what failed stays as a row with its reason.
+
+    Args:
+        out: The corpus's folder; the whole flows go to `flows/` in it.
+        cases: How many.
+        seed: Of everything random.
+        config: TOML with any attribute of the recipe (docs/corpora.md); flags go before it.
+        workers: Processes at a time; one a core where not given.
+        hours: Start no case after this time.
+        quiet: Show no progress bar.
+    """
+    from formwright.datasets.config import from_mapping, read_toml
+    from formwright.datasets.rans import generate
+    from formwright.datasets.rans_cases import RansCorpus
+
+    recipe: dict[str, Any] = {} if config is None else read_toml(config)
+    flags = {"cases": cases, "seed": seed}
+    recipe |= {name: value for name, value in flags.items() if value is not None}
+    corpus = generate(
+        from_mapping(RansCorpus, recipe, where=str(config or "the recipe")),
         out,
         workers=workers,
         time_limit_s=None if hours is None else 3600.0 * hours,
@@ -186,6 +235,8 @@ def info(folder: Path) -> None:
 
 def describe(folder: Path) -> None:
     """Print what a corpus holds."""
+    from collections import Counter
+
     import pyarrow.compute as pc
 
     from formwright.datasets.corpus import open_corpus
@@ -193,14 +244,18 @@ def describe(folder: Path) -> None:
     corpus = open_corpus(folder)
     rows = corpus.read(["case_id", "split", "converged", "reason"])
     converged = rows["converged"].to_numpy()
-    reasons = pc.value_counts(rows.filter(pc.invert(rows["converged"]))["reason"])  # pyright: ignore
-    most = sorted(reasons.to_pylist(), key=lambda entry: -entry["counts"])[:5]
+    reasons = rows.filter(pc.invert(rows["converged"]))["reason"].to_pylist()  # pyright: ignore
+    most = Counter(reason.partition("; ")[0] for reason in reasons).most_common(5)
+    parts = Counter(zip(rows["split"].to_pylist(), converged.tolist(), strict=True))
     table = Table(title=escape(str(folder)), show_header=False, title_justify="left")
     manifest = corpus.manifest
     for name in ("name", "solver", "seed", "licence", "split_rule", "created", "formwright"):
         table.add_row(name.replace("_", " "), escape(str(manifest.get(name, "-"))))
     table.add_row("cases", f"{len(set(rows['case_id'].to_pylist())):,}")
     table.add_row("points", f"{len(rows):,}, {int(converged.sum()):,} converged")
-    for entry in most:
-        table.add_row("not converged", f"{entry['counts']:,}: {escape(str(entry['values']))}")
+    for part in sorted({part for part, _ in parts}):
+        total = parts[part, True] + parts[part, False]
+        table.add_row(f"{part}", f"{total:,} points, {parts[part, True]:,} converged")
+    for reason, count in most:
+        table.add_row("not converged", f"{count:,}: {escape(reason)}")
     Console(highlight=False).print(table)

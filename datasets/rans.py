@@ -1,0 +1,163 @@
+"""The corpus of RANS cases: the run that computes what ``rans_cases`` draws.
+
+Rows hold conditions, coefficients and the pressure at the stations; ``flows/CASE.npz`` holds the
+whole record of a converged case. A case that failed is a row with its reason.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from formwright.datasets import campaign
+from formwright.datasets.cases import CONDITIONS, Quantity
+from formwright.datasets.config import to_mapping
+from formwright.datasets.corpus import Corpus, Manifest, start_corpus
+from formwright.datasets.errors import FlowFileError, SectionError
+from formwright.datasets.flow_field import FlowField, save_flow
+from formwright.datasets.rans_cases import DrawnCase, RansCorpus, draw
+from formwright.datasets.solvers.foam_process import FoamFailure
+from formwright.datasets.solvers.openfoam import NAME, pressure_at_stations
+from formwright.datasets.solvers.result import POLAR_FIELDS, POLAR_LABELS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LICENCE: Final = "CC0-1.0 for the computed rows; coordinates from the UIUC airfoil database"
+SPLIT_RULE: Final = "by family of the section (datasets/families.py); NACA design points: train"
+PARTS: Final = ("cl_pressure", "cl_friction", "cd_pressure", "cd_friction")
+LABELS: Final = (
+    *(label for label in POLAR_LABELS if label.name in ("cl", "cd", "cm")),
+    *(Quantity(p, "1", f"the part of {p[-8:]} in {p[:2]}".replace("_", "")) for p in PARTS),
+)
+FLOWS: Final = "flows"
+COMPACT_EVERY: Final = 100
+
+
+def generate(
+    config: RansCorpus,
+    out: str | os.PathLike[str],
+    *,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    time_limit_s: float | None = None,
+    progress: bool = True,
+) -> Corpus:
+    """Compute the cases that the corpus ``out`` does not have yet.
+
+    Args:
+        config: The recipe; that of an existing corpus must agree except in ``cases``.
+        out: Folder of the corpus.
+        executor: Where to run; a pool of ``workers`` processes where None.
+        workers: Processes at a time.
+        time_limit_s: Start no case after this many seconds.
+        progress: Show a progress bar.
+
+    Raises:
+        CorpusError: The folder holds a corpus with other settings.
+        MissingSolverError: OpenFOAM is not installed.
+        StorageError: The disk is full; run the same command again when it is not.
+    """
+    config.solver.require()
+    corpus = start_corpus(out, manifest(config), extendable=("cases",))
+    finished = corpus.finished()
+    todo = [i for i in range(config.cases) if case_id(config, i) not in finished]
+    written = 0
+
+    def store(index: int, rows: pa.Table) -> None:
+        nonlocal written
+        corpus.write(case_id(config, index), rows)
+        written += 1
+        if written % COMPACT_EVERY == 0:
+            corpus.compact()
+
+    campaign.run(
+        todo,
+        partial(solve_case, config, corpus.path),
+        on_result=store,
+        on_failure=lambda i, error: store(i, row(config, i, draw(config, i), reason_of(error))),
+        executor=executor,
+        workers=workers,
+        time_limit_s=time_limit_s,
+        title="cases",
+        total=len(todo),
+        progress=progress,
+    )
+    corpus.compact()
+    return corpus
+
+
+def manifest(config: RansCorpus) -> Manifest:
+    """Return what the corpus of a recipe says of itself."""
+    conditions = tuple(c for c in CONDITIONS if c.name in ("alpha_deg", "reynolds"))
+    return Manifest(
+        name="rans-2d",
+        quantities=conditions + LABELS + POLAR_FIELDS,
+        solver=NAME,
+        settings=to_mapping(config),
+        seed=config.seed,
+        licence=LICENCE,
+        split_rule=SPLIT_RULE,
+    )
+
+
+def case_id(config: RansCorpus, index: int) -> str:
+    """Return the id of case ``index``."""
+    return f"rans-{config.seed}-{index:05d}"
+
+
+def flow_file(folder: str | os.PathLike[str], case: str) -> Path:
+    """Return the file with the record of a converged case."""
+    return Path(folder) / FLOWS / f"{case}.npz"
+
+
+def solve_case(config: RansCorpus, folder: Path, index: int) -> pa.Table:
+    """Draw case ``index``, solve it, store its flow, and return its row."""
+    drawn = draw(config, index)
+    try:
+        flow = config.solver.flow(drawn.pos, drawn.alpha_deg, drawn.reynolds)
+    except (FoamFailure, SectionError, FlowFileError) as error:
+        return row(config, index, drawn, reason_of(error))
+    save_flow(flow_file(folder, case_id(config, index)), flow)
+    return row(config, index, drawn, "", flow)
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a case has no answer."""
+    return str(error) if isinstance(error, FoamFailure) else f"{type(error).__name__}: {error}"
+
+
+def row(
+    config: RansCorpus, index: int, drawn: DrawnCase, reason: str, flow: FlowField | None = None
+) -> pa.Table:
+    """Return the row of a case; labels are null where there is a reason."""
+    import pyarrow as pa
+
+    text, number = pa.string(), pa.float64()
+    columns = {
+        "case_id": pa.array([case_id(config, index)], text),
+        "section": pa.array([drawn.section], text),
+        "split": pa.array([drawn.split], text),
+        "source": pa.array([drawn.source], text),
+        "families": pa.array([[drawn.family]], pa.list_(text)),
+        "cst": pa.array([drawn.vector.tolist()], pa.list_(number, len(drawn.vector))),
+        "alpha_deg": pa.array([drawn.alpha_deg], number),
+        "reynolds": pa.array([drawn.reynolds], number),
+        "converged": pa.array([not reason]),
+        "reason": pa.array([reason], text),
+        "iterations": pa.array([flow and flow.iterations], pa.int64()),
+        "seconds": pa.array([flow and flow.seconds], number),
+        "y_plus_max": pa.array([flow and float(flow.wall.y_plus.max())], number),
+    }
+    for label in LABELS:
+        columns[label.name] = pa.array([flow and flow.forces[label.name]], number)
+    pressure = pressure_at_stations(flow) if flow else {}
+    for quantity in POLAR_FIELDS:
+        values = pressure.get(quantity.name)
+        columns[quantity.name] = pa.array(
+            [None if values is None else values.tolist()], pa.list_(pa.float32(), 32)
+        )
+    return pa.table(columns)
