@@ -50,6 +50,10 @@ class FlowFileError(FormwrightError, ValueError):
     """A file of a mesh or a flow field that is cut off, not what it says, or lacks a field."""
 
 
+class DownloadError(FormwrightError, RuntimeError):
+    """A file that could not be fetched, or that is not what was asked for."""
+
+
 class CheckpointError(FormwrightError, ValueError):
     """Weights or a checkpoint that do not belong to this architecture or this version."""
 
