@@ -29,6 +29,7 @@ from formwright.datasets.solvers import coupling, interaction, vortex_panels
 from formwright.datasets.solvers.interaction import Conditions
 from formwright.datasets.solvers.readout import Readout, read_out
 from formwright.datasets.solvers.result import Result
+from formwright.datasets.solvers.result import stations as result_stations
 from formwright.datasets.solvers.vortex_panels import Flow
 
 VERSION: Final = "panel 1"
@@ -60,6 +61,7 @@ def analyse(
     ncrit: Float[Tensor, "sections conditions"] | None = None,
     mach: Float[Tensor, "sections conditions"] | None = None,
     *,
+    places: Float[Tensor, " places"] | None = None,
     panels: int = 140,
     stations: int = 56,
     steps: int = 24,
@@ -74,6 +76,7 @@ def analyse(
         reynolds: On the chord.
         ncrit: Critical amplification; 9 by default.
         mach: Free-stream Mach number; 0 by default.
+        places: x/c, from 0 to 1, at which the fields are read; ``result.stations()`` by default.
         panels: Even number of panels on the contour. Good values: 100-200.
         stations: Of the boundary layer on each side. Good values: 48-64.
         steps: At most so many Newton steps.
@@ -91,7 +94,8 @@ def analyse(
     section = torch.arange(len(pos), device=pos.device).repeat_interleave(alpha.shape[1])
     conditions = Conditions(torch.deg2rad(alpha).flatten(), reynolds.flatten(), ncrit.flatten())
     layouts = [interaction.shares(round(s * stations), crowding, pos) for s, crowding in LAYOUTS]
-    limits = {"steps": steps, "tolerance": tolerance}
+    places = torch.from_numpy(result_stations()) if places is None else places
+    limits = {"steps": steps, "tolerance": tolerance, "places": places}
     parts = []
     for index in torch.arange(alpha.numel(), device=pos.device).split(chunk):
         here, there = flow.take(section[index]), conditions.take(index)
@@ -120,10 +124,11 @@ def _attempts(
 def _attempt(
     flow: Flow, conditions: Conditions, mach: Tensor, share: Tensor, limits: dict[str, Any]
 ) -> dict[str, Tensor]:
-    state, change = coupling.solve(flow, conditions, share, **limits)
-    labels = read_out(flow, conditions, mach, state, share)
+    steps, tolerance = limits["steps"], limits["tolerance"]
+    state, change = coupling.solve(flow, conditions, share, steps=steps, tolerance=tolerance)
+    labels = read_out(flow, conditions, mach, state, share, limits["places"])
     values = {f.name: getattr(labels, f.name) for f in fields(labels)}
-    return {**values, "change": change, "converged": change < limits["tolerance"]}
+    return {**values, "change": change, "converged": change < tolerance}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,14 +11,13 @@ from torch import Tensor
 from formwright.datasets.solvers import equations, interaction, newton
 from formwright.datasets.solvers.interaction import Conditions
 from formwright.datasets.solvers.newton import State
-from formwright.datasets.solvers.result import stations
 from formwright.datasets.solvers.spline import hermite, linear, slopes
 from formwright.datasets.solvers.vortex_panels import Flow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Readout:
-    """Labels (...) and fields (..., 2, 32) of points; side 0 is the top, 1 the bottom.
+    """Labels (...) and fields (..., 2, places) of points; side 0 is the top, 1 the bottom.
 
     Attributes:
         cl: Lift coefficient.
@@ -28,9 +27,9 @@ class Readout:
         xtr_bottom: The same below.
         separation_top: Where the turbulent layer above separates, x/c; 1 where it does not.
         separation_bottom: The same below.
-        cp_top: Pressure coefficient above at ``result.stations()``, (..., 32).
+        cp_top: Pressure coefficient above, at the places asked for.
         cp_bottom: The same below.
-        theta: Momentum thickness at the stations, chords.
+        theta: Momentum thickness, chords.
         delta_star: Displacement thickness, chords.
         shape: H.
         friction: Skin friction on the free stream's dynamic pressure.
@@ -43,23 +42,28 @@ class Readout:
     xtr_bottom: Float[Tensor, "*points"]
     separation_top: Float[Tensor, "*points"]
     separation_bottom: Float[Tensor, "*points"]
-    cp_top: Float[Tensor, "*points 32"]
-    cp_bottom: Float[Tensor, "*points 32"]
-    theta: Float[Tensor, "*points 2 32"]
-    delta_star: Float[Tensor, "*points 2 32"]
-    shape: Float[Tensor, "*points 2 32"]
-    friction: Float[Tensor, "*points 2 32"]
+    cp_top: Float[Tensor, "*points places"]
+    cp_bottom: Float[Tensor, "*points places"]
+    theta: Float[Tensor, "*points 2 places"]
+    delta_star: Float[Tensor, "*points 2 places"]
+    shape: Float[Tensor, "*points 2 places"]
+    friction: Float[Tensor, "*points 2 places"]
 
 
 def read_out(
-    flow: Flow, conditions: Conditions, mach: Tensor, state: State, share: Tensor
+    flow: Flow,
+    conditions: Conditions,
+    mach: Tensor,
+    state: State,
+    share: Tensor,
+    places: Float[Tensor, " places"],
 ) -> Readout:
-    """Return labels and fields, one row a point."""
+    """Return labels and fields (at x/c = ``places`` of both sides), one row a point."""
     flux = newton.fluxes(flow, state)
     speed = interaction.speeds(flow, conditions.alpha, state.stop, *flux, share).nodes
     pressure = karman_tsien(1.0 - speed.square(), mach[:, None])
     cl, cm = _forces(flow.nodes, pressure, conditions.alpha)
-    at = _station_arcs(flow)
+    at = _arcs(flow, places)
     cp = hermite(flow.arc, pressure, slopes(flow.arc, pressure), at.flatten(1))
     cp = cp.unflatten(-1, (2, -1))
     xtr, separation, friction = _events(flow, conditions, state, share)
@@ -102,10 +106,10 @@ def _drag(state: State) -> Float[Tensor, " points"]:
     return 2.0 * theta * speed.pow(0.5 * (5.0 + state.wake.shape[:, -1]))
 
 
-def _station_arcs(flow: Flow) -> Float[Tensor, "points 2 stations"]:
-    """Return the arc length at the field stations of the upper and the lower side."""
+def _arcs(flow: Flow, places: Float[Tensor, " places"]) -> Float[Tensor, "points 2 places"]:
+    """Return the arc length at x/c = ``places`` of the upper and the lower side."""
     nose = flow.nodes.shape[1] // 2
-    target = torch.as_tensor(stations(), dtype=flow.nodes.dtype, device=flow.nodes.device).sqrt()
+    target = places.to(flow.nodes).sqrt()
     upper = (flow.nodes[:, : nose + 1].flip(1), flow.arc[:, : nose + 1].flip(1))
     rise = 1e-9 * torch.arange(nose + 1, dtype=target.dtype, device=target.device)
     sides = []
@@ -148,7 +152,7 @@ def _events(
 def _layer_fields(
     flow: Flow, state: State, share: Tensor, at: Tensor, friction: Tensor
 ) -> dict[str, Tensor]:
-    """Return the boundary layer at the field stations, whichever layer covers them."""
+    """Return the boundary layer at places, whichever layer covers them."""
     arc, _ = interaction.station_arc(flow, state.stop, share)
     knots = torch.cat([arc[:, 0].flip(-1), arc[:, 1]], -1)
     names = {
