@@ -19,11 +19,12 @@ from formwright.datasets.contour import validate
 from formwright.datasets.errors import SectionError
 
 PATCHES: Final = ("airfoil", "farfield", "front", "back")
-_CLOSED: Final = 1e-4
 _BASE_CELL: Final = 0.002
 _LEVELLING: Final = 0.3
 _STEEPEST_WAKE: Final = 0.6
-_WAKE_SPREAD: Final = 0.05
+_WAKE_SPREAD: Final = 0.02
+_EVEN_SPREAD: Final = 0.05
+_WAKE_OPENING: Final = 10.0
 _WAKE_GROWTH: Final = 0.5
 _CURVE_POINTS: Final = 400
 _NORMAL_REACH: Final = 0.5
@@ -42,6 +43,7 @@ class CMesh:
         far_field: Distance to the far field, in chords.
         span: Thickness of the layer of cells, in chords.
         cells_base: Cells across the base of a blunt trailing edge; by its height where 0.
+        closed_below: Trailing edges thinner than this are closed, the wedge taken off both sides.
         even_share: Share of even spacing along the section; the rest crowds at nose and tail.
         tail_angle: Where the crowding cosine begins at the tail, radians: 0 crowds there as at the
             nose, more leaves longer cells at the tail and shorter ones at the nose.
@@ -57,6 +59,7 @@ class CMesh:
     far_field: float = 20.0
     span: float = 0.1
     cells_base: int = 0
+    closed_below: float = 1e-4
     even_share: float = 0.2
     tail_angle: float = 0.0
 
@@ -95,13 +98,13 @@ def c_mesh(pos: Float[Tensor, "points 2"], settings: CMesh | None = None) -> Hex
         tail_angle=settings.tail_angle,
     )
     gap = float(np.hypot(*(wall[0] - wall[-1])))
-    if gap < _CLOSED:
-        wall[[0, -1]] = 0.5 * (wall[0] + wall[-1])
+    if gap < settings.closed_below:
+        wall, gap = _closed(wall), 0.0
     ring = _inner_ring(wall, settings)
     smallest = 0.0
     for turn in _TURNS:
         grid = _grow(ring, _directions(ring, turn), settings)
-        points, quads, edges = _plane_mesh(grid, settings, gap * (gap >= _CLOSED))
+        points, quads, edges = _plane_mesh(grid, settings, gap)
         smallest = float(_smallest_corners(points, quads).min())
         if smallest > 0.0:
             return _extrude(points, quads, edges, settings.span)
@@ -134,6 +137,17 @@ def wall_points(
     return PchipInterpolator(arc, pos)(at)
 
 
+def _closed(wall: Float[np.ndarray, "wall 2"]) -> Float[np.ndarray, "wall 2"]:
+    """Return the wall without its wedge: both sides sheared, by x, until they meet."""
+    nose = len(wall) // 2
+    x = np.clip((wall[:, :1] - wall[nose, 0]) / (wall[0, 0] - wall[nose, 0]), 0.0, 1.0)
+    upper = np.arange(len(wall))[:, None] < nose
+    middle = 0.5 * (wall[0] + wall[-1])
+    closed = wall + x * np.where(upper, middle - wall[0], middle - wall[-1])
+    closed[-1] = closed[0]
+    return closed
+
+
 def _inner_ring(wall: np.ndarray, settings: CMesh) -> np.ndarray:
     """Return wake, wall, wake as one line from the upper outlet to the lower."""
     far = settings.far_field
@@ -142,7 +156,7 @@ def _inner_ring(wall: np.ndarray, settings: CMesh) -> np.ndarray:
     ahead = wall[0] - wall[1] + wall[-1] - wall[-2]
     slope = np.clip(ahead[1] / max(ahead[0], 1e-9), -_STEEPEST_WAKE, _STEEPEST_WAKE)
     drop = slope * _LEVELLING * (1.0 - np.exp(-along / _LEVELLING))
-    spread = _WAKE_SPREAD * along * bool(np.any(wall[0] != wall[-1]))
+    spread = _spread(along, settings) * bool(np.any(wall[0] != wall[-1]))
     upper = wall[0] + np.stack([along, drop + spread], -1)
     lower = wall[-1] + np.stack([along, drop - spread], -1)
     return np.concatenate([upper[::-1], wall, lower])
@@ -161,11 +175,32 @@ def _grow(ring: np.ndarray, direction: np.ndarray, settings: CMesh) -> np.ndarra
     curve = np.sum([w * c[:, None] for w, c in zip(weights, corners, strict=True)], axis=0)
     step = np.hypot(*np.moveaxis(np.diff(curve, axis=1), -1, 0))
     length = np.concatenate([np.zeros((len(ring), 1)), np.cumsum(step, axis=1)], axis=1)
-    first = settings.first_cell * (1.0 + behind / _WAKE_GROWTH) ** 2
+    first = settings.first_cell * _thicker(ring, settings, behind)
     at = length[:, -1:] * _geometric(settings.cells_normal, first / length[:, -1])
     lines = zip(at, length, curve, strict=True)
     xy = [[np.interp(s, arc, line[:, k]) for k in (0, 1)] for s, arc, line in lines]
     return np.moveaxis(np.array(xy), 1, -1)
+
+
+def _thicker(ring: np.ndarray, settings: CMesh, behind: np.ndarray) -> np.ndarray:
+    """Return how much thicker the first cell is than at the wall.
+
+    Behind a base it grows as the gap does, so that cells on both sides of the line between them
+    have the same shape: where they are a thousand times longer than thick, any difference tilts
+    the line between their middles.
+    """
+    n_wake = settings.cells_wake
+    gap = float(np.hypot(*(ring[n_wake] - ring[-n_wake - 1])))
+    if not (gap and settings.cells_base):
+        return (1.0 + behind / _WAKE_GROWTH) ** 2
+    return 1.0 + 2.0 * _spread(behind, settings) / gap
+
+
+def _spread(behind: np.ndarray, settings: CMesh) -> np.ndarray:
+    """Return how much each of the two lines behind a base has moved away from the other."""
+    if not settings.cells_base:
+        return _EVEN_SPREAD * behind
+    return _WAKE_SPREAD * behind * (1.0 + behind / _WAKE_OPENING)
 
 
 def _outer_ring(ring: np.ndarray, settings: CMesh) -> tuple[np.ndarray, np.ndarray]:

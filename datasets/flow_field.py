@@ -118,7 +118,7 @@ def load_flow(path: str | os.PathLike[str]) -> FlowField:
         FlowFileError: It is absent, cut off, lacks an array, or a newer formwright wrote it.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             notes = json.loads(str(file[_NOTES]))
             if notes.pop(_VERSION) > FORMAT_VERSION:
                 raise FlowFileError(

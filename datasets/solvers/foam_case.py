@@ -24,6 +24,7 @@ from formwright.datasets.solvers.foam_files import dictionary, values
 FREE_K: Final = 4e-7
 FREE_VISCOSITY_RATIO: Final = 0.009
 NO_K: Final = 1e-14
+ROBUST: Final = "linearUpwind grad(U)"
 STOP: Final = "STOP"
 FORCES: Final = "coefficients"
 PARTS: Final = "parts"
@@ -56,7 +57,7 @@ class Numerics:
     turbulence: float = 0.8
     pressure_tolerance: float = 0.05
     correctors: int = 0
-    convection: str = "linearUpwind grad(U)"
+    convection: str = ROBUST
     forces_every: int = 5
 
 

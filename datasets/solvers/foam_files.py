@@ -97,7 +97,8 @@ def read_field(path: str | os.PathLike[str]) -> Field:
             "off or no field. Compute the case again."
         )
     internal, _ = _read_values(text, start + len("internalField"), path)
-    if text.count("{", boundary) != text.count("}", boundary):
+    depth = text.count("{", boundary)
+    if not depth or depth != text.count("}", boundary):
         raise FlowFileError(f"{str(path)!r} is cut off in its boundaryField.")
     return Field(internal=internal, patches=_read_patches(text, boundary, path))
 
@@ -147,7 +148,7 @@ def _numbers(text: str, path: Path) -> np.ndarray:
         numbers = np.array(words, dtype=np.float64)
     except ValueError as error:
         raise FlowFileError(f"{str(path)!r} holds something that is no number: {error}.") from error
-    return numbers[0] if len(numbers) == 1 and "(" not in text else numbers
+    return numbers.reshape(()) if len(numbers) == 1 and "(" not in text else numbers
 
 
 def _value(value: Any) -> str:

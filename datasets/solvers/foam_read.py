@@ -19,7 +19,7 @@ from formwright.datasets.solvers.foam_files import read_field
 from formwright.datasets.solvers.poly_mesh import PolyMesh
 
 RESIDUALS: Final = ("Ux", "Uy", "p", "k", "omega")
-MAX_NON_ORTHOGONALITY_DEG: Final = 80.0
+MAX_NON_ORTHOGONALITY_DEG: Final = 85.0
 MAX_SKEWNESS: Final = 4.0
 _NUMBER: Final = r"([-+.\deE]+)"
 _RESIDUAL: Final = re.compile(rf"Solving for (\w+), Initial residual = {_NUMBER}")
@@ -85,19 +85,29 @@ def read_coefficients(folder: Path) -> Float[np.ndarray, "samples 4"]:
         raise FlowFileError(f"{str(path)!r} is no table of coefficients ({error}).") from error
 
 
-def read_parts(folder: Path, flow: Flow) -> dict[str, float]:
-    """Return lift and drag coefficients of pressure and of friction at the end."""
-    path = folder / "postProcessing" / PARTS / "0" / "force.dat"
+def read_forces(folder: Path, flow: Flow) -> dict[str, float]:
+    """Return the coefficients of the last iteration, and the parts of pressure and friction."""
+    scale = 1.0 / (0.5 * flow.span)
+    pressure, friction = _last_vectors(folder, "force")[1:] * scale
+    across = np.array([-flow.direction[1], flow.direction[0], 0.0])
+    parts = {}
+    for name, force in (("pressure", pressure), ("friction", friction)):
+        parts[f"cl_{name}"] = float(force @ across)
+        parts[f"cd_{name}"] = float(force @ flow.direction)
+    total = {c: parts[f"{c}_pressure"] + parts[f"{c}_friction"] for c in ("cl", "cd")}
+    moment = _last_vectors(folder, "moment")[1:].sum(0) * scale
+    return total | {"cm": -float(moment[2])} | parts
+
+
+def _last_vectors(folder: Path, name: str) -> Float[np.ndarray, "3 3"]:
+    """Return total, pressure and friction from the last line of a table of forces."""
+    path = folder / "postProcessing" / PARTS / "0" / f"{name}.dat"
     try:
         last = path.read_text(encoding="ascii").rstrip().splitlines()[-1]
         numbers = [float(word) for word in re.sub(r"[()]", " ", last).split()]
-        parts = np.array(numbers[1:10]).reshape(3, 3)[1:] / (0.5 * flow.span)
+        return np.array(numbers[1:10]).reshape(3, 3)
     except (OSError, IndexError, ValueError) as error:
         raise FlowFileError(f"{str(path)!r} holds no forces ({error}).") from error
-    across = np.array([-flow.direction[1], flow.direction[0], 0.0])
-    names = ("pressure", "friction")
-    lift = {f"cl_{n}": float(v) for n, v in zip(names, parts @ across, strict=True)}
-    return lift | {f"cd_{n}": float(v) for n, v in zip(names, parts @ flow.direction, strict=True)}
 
 
 def read_residuals(log: str, last: int = 200) -> Float[np.ndarray, "iterations 5"]:
@@ -208,8 +218,6 @@ def flow_field(case: Solved, flow: Flow, log: str, quality: Mapping[str, float])
     """
     fields = read_fields(case.folder, len(case.mesh.cells))
     points, quads = plane(case.mesh)
-    last = read_coefficients(case.folder)[-1]
-    forces = dict(zip(("cl", "cd", "cm"), map(float, last[1:]), strict=True))
     return FlowField(
         points=points,
         quads=quads.astype(np.int32),
@@ -219,7 +227,7 @@ def flow_field(case: Solved, flow: Flow, log: str, quality: Mapping[str, float])
         wall=read_wall(case, fields, 1.0 / flow.reynolds),
         alpha_deg=flow.alpha_deg,
         reynolds=flow.reynolds,
-        forces=forces | read_parts(case.folder, flow),
+        forces=read_forces(case.folder, flow),
         iterations=int(last_time(case.folder).name),
         residuals=read_residuals(log).astype(np.float32),
         quality=dict(quality),

@@ -5,7 +5,7 @@ circulation settles where an iteration is cheap. It has converged when lift and 
 ``tolerance`` over ``window`` iterations on the finest mesh; what does not settle (massive
 separation, shedding) is no result, and says so. Works with Debian's ``openfoam`` 1912.
 
-Good values: 120 cells a side, 60 in the wake and 104 to the far field at 100 chords make 37,440.
+Good values: 148 cells a side, 48 in the wake and 100 to the far field at 100 chords make 39,200.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from formwright.datasets.cmesh import CMesh, c_mesh
 from formwright.datasets.errors import ConditionError, FlowFileError, SectionError
 from formwright.datasets.flow_field import FlowField
 from formwright.datasets.solvers import foam_process
-from formwright.datasets.solvers.foam_case import STOP, Flow, Numerics, write_case
+from formwright.datasets.solvers.foam_case import ROBUST, STOP, Flow, Numerics, write_case
 from formwright.datasets.solvers.foam_levels import carried, coarsened
 from formwright.datasets.solvers.foam_process import FoamFailure, case_folder
 from formwright.datasets.solvers.foam_read import (
@@ -42,7 +42,16 @@ from formwright.datasets.solvers.result import POLAR_FIELDS, POLAR_LABELS, Resul
 
 NAME: Final = "openfoam simpleFoam"
 PROGRAMS: Final = ("simpleFoam", "checkMesh")
-MESH: Final = CMesh(cells_side=120, cells_wake=60, cells_normal=104, far_field=100.0, cells_base=40)
+MESH: Final = CMesh(
+    cells_side=148,
+    cells_wake=48,
+    cells_normal=100,
+    far_field=100.0,
+    cells_base=40,
+    closed_below=2e-3,
+    even_share=0.05,
+    tail_angle=0.4,
+)
 MAX_ALPHA_DEG: Final = 30.0
 _SMALLEST_LIFT: Final = 0.1
 
@@ -231,7 +240,7 @@ class _Level:
             circulation_cl=start.cl if start else 0.0,
         )
         write_poly_mesh(self.folder / "constant" / "polyMesh", faces)
-        write_case(self.folder, flow, solver.numerics)
+        write_case(self.folder, flow, self._numerics())
         quality = self._check_mesh() if not self.level else {}
         log = foam_process.run(
             "simpleFoam", self.folder, timeout_s=solver.timeout_s, watch=self._watch
@@ -246,6 +255,12 @@ class _Level:
             raise FoamFailure(_unsettled(samples, solver))
         case = Solved(folder=self.folder, mesh=mesh, faces=faces, sides=2 * settings.cells_side)
         return flow_field(case, flow, log, quality)
+
+    def _numerics(self) -> Numerics:
+        """Return the numerics of this mesh: the robust convection on coarse ones."""
+        if not self.level:
+            return self.solver.numerics
+        return dataclasses.replace(self.solver.numerics, convection=ROBUST)
 
     def _check_mesh(self) -> dict[str, float]:
         """Return the mesh's numbers.
