@@ -19,6 +19,7 @@ from formwright.datasets.database import Database, database, plain_name, split_o
 from formwright.datasets.errors import SectionError, UnknownNameError, did_you_mean
 from formwright.datasets.families import family
 from formwright.datasets.section import Section, section_from_points
+from formwright.datasets.surface_files import SUFFIXES, read_section
 
 __all__ = [
     "Database",
@@ -45,20 +46,24 @@ def load_section(spec: SectionLike, *, points_per_side: int = 100) -> Section:
 
     Args:
         spec: A section; a NACA name (``"NACA 2412"``, ``"naca23012"``, ``"2412"``); a name of the
-            shipped database; the path of a ``.dat`` file; points of shape (P, 2); or a CST vector
-            of shape (2 n + 2,). Four and five digits are computed even where
-            the database has a table of them.
+            shipped database; the path of a ``.dat`` file, or of an extruded surface (``.stl``,
+            ``.obj``, ``.ply``, ``.vtk``, ``.vtp``, ``.vtu``); points of shape (P, 2); or a CST
+            vector of shape (2 n + 2,). Four and five digits are computed even where the database
+            has a table of them.
         points_per_side: Points a side where the contour is computed (NACA, CST).
 
     Raises:
         UnknownNameError: A name that is none of these; the message suggests others.
         SectionError: What it means is no section.
+        FlowFileError: A surface file that cannot be read.
     """
     if isinstance(spec, Section):
         return spec
     if isinstance(spec, np.ndarray | Tensor):
         return _from_numbers(spec, points_per_side)
     text = os.fspath(spec)
+    if Path(text).suffix.lower() in SUFFIXES:
+        return read_section(text)
     if isinstance(spec, os.PathLike) or text.lower().endswith((".dat", ".txt")) or "/" in text:
         return read_dat(text)
     plain = plain_name(text)
@@ -75,7 +80,8 @@ def load_section(spec: SectionLike, *, points_per_side: int = 100) -> Section:
         return read_dat(text)
     raise UnknownNameError(
         f"no section is called {text!r}.{did_you_mean(text, database())} Give a NACA name "
-        "('naca2412'), a name of the database (list(database())), or the path of a .dat file."
+        "('naca2412'), a name of the database (list(database())), or the path of a file (.dat, "
+        ".stl)."
     )
 
 

@@ -11,46 +11,27 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from formwright.datasets.airfrans_cases import CHORD, NU, CaseName, parse_name
 from formwright.datasets.errors import FlowFileError
 from formwright.datasets.flow_field import FlowField, Wall
+from formwright.datasets.flow_files import missing_field, read_plane
 from formwright.datasets.plane_flow import flow_from_plane, with_forces
 from formwright.datasets.vtk_xml import PolyData, read_vtp
-from formwright.datasets.vtu import read_vtu
 
 INTERNAL: Final = "_internal.vtu"
 AEROFOIL: Final = "_aerofoil.vtp"
 FREESTREAM: Final = "_freestream.vtp"
-FIELDS: Final = {"U": 3, "p": 1, "nut": 1}
 _CHORDS: Final = (0.9, 1.1)
 _SPEEDS: Final = (0.5, 6.0)
 _STAGNATION: Final = (0.6, 1.12)
 _EDDY: Final = (10.0, 1e5)
 _SAME_PLACE: Final = 1e-4
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plane:
-    """An internal mesh as it is in its file, m and s.
-
-    Attributes:
-        points: (N, 2), m.
-        quads: Corners of the cells.
-        cell_data: ``U`` (C, 3), ``p`` (C,), ``nut`` (C,): means of the corners where the file has
-            them at points only.
-    """
-
-    points: Float[np.ndarray, "points 2"]
-    quads: Int[np.ndarray, "cells 4"]
-    cell_data: Mapping[str, np.ndarray]
 
 
 def read_case(folder: str | os.PathLike[str], name: str) -> FlowField:
@@ -76,7 +57,7 @@ def read_case(folder: str | os.PathLike[str], name: str) -> FlowField:
     surface = read_vtp(surface_path)
     for field in ("p", "Normals"):
         if field not in surface.point_data:
-            raise _lacks(surface_path, field, surface.point_data)
+            raise missing_field(surface_path, field, surface.point_data)
     try:
         flow = flow_from_plane(
             plane.points / CHORD,
@@ -92,43 +73,6 @@ def read_case(folder: str | os.PathLike[str], name: str) -> FlowField:
     check_units(flow, case, path)
     wall = dataclasses.replace(flow.wall, cp=_surface_cp(flow.wall, surface, case, surface_path))
     return with_forces(dataclasses.replace(flow, wall=wall))
-
-
-def read_plane(path: str | os.PathLike[str]) -> Plane:
-    """Read an internal mesh and its fields.
-
-    Raises:
-        FlowFileError: It is absent or cut off, has other cells than quadrilaterals, or lacks a
-            field; the message names it.
-    """
-    mesh = read_vtu(path)
-    quads = [block.data for block in mesh.cells if block.type == "quad"]
-    others = sorted({block.type for block in mesh.cells} - {"quad"})
-    if others or not quads:
-        raise FlowFileError(
-            f"{str(path)!r} has cells of the kind {', '.join(others) or 'none'}; quadrilaterals of "
-            "a plane are wanted. Slice it first."
-        )
-    corners = np.concatenate([np.asarray(block, dtype=np.int64) for block in quads])
-    fields = {}
-    for name, components in FIELDS.items():
-        if name in mesh.cell_data:
-            values = np.concatenate([np.asarray(part) for part in mesh.cell_data[name]])
-        elif name in mesh.point_data:
-            values = np.asarray(mesh.point_data[name])[corners].mean(1)
-        else:
-            raise _lacks(path, name, [*mesh.point_data, *mesh.cell_data])
-        if values.size != len(corners) * components or not np.isfinite(values).all():
-            raise FlowFileError(
-                f"the field {name!r} of {str(path)!r} is not finite, or not {components} "
-                f"number(s) a cell (shape {values.shape}). Compute or copy the case again."
-            )
-        fields[name] = values.reshape(len(corners), -1) if components > 1 else values.ravel()
-    return Plane(
-        points=np.asarray(mesh.points, dtype=np.float64)[:, :2],
-        quads=corners,
-        cell_data=fields,
-    )
 
 
 def check_units(flow: FlowField, case: CaseName, path: str | os.PathLike[str]) -> None:
@@ -189,11 +133,3 @@ def _surface_cp(
             "internal mesh, or its p is not finite. The files belong to different cases."
         )
     return 2.0 * pressure[nearest].astype(np.float64) / case.speed**2
-
-
-def _lacks(path: str | os.PathLike[str], field: str, there: Iterable[str]) -> FlowFileError:
-    return FlowFileError(
-        f"{str(path)!r} lacks the field {field!r}; it has "
-        f"{', '.join(sorted(set(there))) or 'none'}. AirfRANS has {', '.join(FIELDS)} at points"
-        " and cells of the internal mesh, Normals on the aerofoil too. Export it again with them."
-    )

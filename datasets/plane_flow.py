@@ -10,7 +10,7 @@ import dataclasses
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from formwright.datasets.errors import FlowFileError
 from formwright.datasets.flow_field import FlowField, Wall
@@ -142,8 +142,26 @@ def wall_ring(
     widths = [np.ptp(once[edges[inverse == i, 0], 0]) for i in range(len(names))]
     inside = inverse == int(np.argmin(widths))
     ring, cells = _chained(edges[inside, ::-1], cells[inside])
-    ring, cells = _from_upper_trailing_edge(once, ring, cells)
-    return first[ring], cells
+    start, _ = upper_corner(once[ring])
+    return first[np.roll(ring, -start)], np.roll(cells, -start)
+
+
+def upper_corner(
+    corners: Float[np.ndarray, "corners 2"],
+) -> tuple[int, Bool[np.ndarray, " corners"]]:
+    """Return where the upper side of a section starts, and which steps are the blunt base.
+
+    Args:
+        corners: Of a closed contour, counterclockwise, the trailing edge at the larger x.
+    """
+    x = corners[:, 0]
+    step = np.roll(corners, -1, axis=0) - corners
+    upright = step[:, 1] > _BASE_NORMAL * np.hypot(*step.T)
+    base = upright & (x > x.max() - _BASE_SHARE * np.ptp(x))
+    start = int(x.argmax())
+    while base[start]:
+        start = (start + 1) % len(corners)
+    return start, base
 
 
 def boundary_edges(
@@ -175,17 +193,3 @@ def _chained(edges: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarr
             f"the wall is no closed line: {len(order)} of its {len(edges)} faces follow each other."
         )
     return edges[order, 0], cells[order]
-
-
-def _from_upper_trailing_edge(
-    points: np.ndarray, ring: np.ndarray, cells: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Turn a counterclockwise ring until it starts at the upper corner of the trailing edge."""
-    x = points[ring, 0]
-    step = points[np.roll(ring, -1)] - points[ring]
-    upright = step[:, 1] > _BASE_NORMAL * np.hypot(*step.T)
-    base = upright & (x > x.max() - _BASE_SHARE * np.ptp(x))
-    start = int(x.argmax())
-    while base[start]:
-        start = (start + 1) % len(ring)
-    return np.roll(ring, -start), np.roll(cells, -start)
