@@ -16,10 +16,8 @@ from formwright.datasets import campaign
 from formwright.datasets.cases import CONDITIONS, Quantity
 from formwright.datasets.config import to_mapping
 from formwright.datasets.corpus import Corpus, Manifest, start_corpus
-from formwright.datasets.errors import FlowFileError, SectionError
 from formwright.datasets.flow_field import FlowField, save_flow
 from formwright.datasets.rans_cases import DrawnCase, RansCorpus, draw
-from formwright.datasets.solvers.foam_process import FoamFailure
 from formwright.datasets.solvers.openfoam import NAME, pressure_at_stations
 from formwright.datasets.solvers.result import POLAR_FIELDS, POLAR_LABELS
 
@@ -78,7 +76,7 @@ def generate(
         todo,
         partial(solve_case, config, corpus.path),
         on_result=store,
-        on_failure=lambda i, error: store(i, row(config, i, draw(config, i), reason_of(error))),
+        on_failure=lambda index, error: store(index, failed_row(config, index, error)),
         executor=executor,
         workers=workers,
         time_limit_s=time_limit_s,
@@ -117,17 +115,16 @@ def flow_file(folder: str | os.PathLike[str], case: str) -> Path:
 def solve_case(config: RansCorpus, folder: Path, index: int) -> pa.Table:
     """Draw case ``index``, solve it, store its flow, and return its row."""
     drawn = draw(config, index)
-    try:
-        flow = config.solver.flow(drawn.pos, drawn.alpha_deg, drawn.reynolds)
-    except (FoamFailure, SectionError, FlowFileError) as error:
-        return row(config, index, drawn, reason_of(error))
+    flow = config.solver.point(drawn.pos, drawn.alpha_deg, drawn.reynolds)
+    if isinstance(flow, str):
+        return row(config, index, drawn, flow)
     save_flow(flow_file(folder, case_id(config, index)), flow)
     return row(config, index, drawn, "", flow)
 
 
-def reason_of(error: Exception) -> str:
-    """Return why a case has no answer."""
-    return str(error) if isinstance(error, FoamFailure) else f"{type(error).__name__}: {error}"
+def failed_row(config: RansCorpus, index: int, error: Exception) -> pa.Table:
+    """Return the row of a case whose solver raised."""
+    return row(config, index, draw(config, index), f"{type(error).__name__}: {error}")
 
 
 def row(

@@ -135,6 +135,17 @@ class OpenFOAM:
                 start = found
         raise AssertionError("unreachable")
 
+    def point(
+        self, pos: Float[Tensor, "points 2"], alpha_deg: float, reynolds: float
+    ) -> FlowField | str:
+        """Return the flow as ``flow`` does, or the reason why there is none."""
+        try:
+            return self.flow(pos, alpha_deg, reynolds)
+        except FoamFailure as error:
+            return str(error)
+        except (SectionError, FlowFileError) as error:
+            return f"{type(error).__name__}: {error}"
+
     def _solve_case(self, case: Data) -> Result:
         """Solve the points of one section."""
         begin = time.perf_counter()
@@ -146,12 +157,10 @@ class OpenFOAM:
         for i, (alpha, reynolds) in enumerate(
             zip(case["alpha_deg"].tolist(), case["reynolds"].tolist(), strict=True)
         ):
-            try:
-                flow = self.flow(pos, alpha, reynolds)
-            except (FoamFailure, SectionError, FlowFileError) as error:
-                reasons.append(str(error))
+            flow = self.point(pos, alpha, reynolds)
+            reasons.append(flow if isinstance(flow, str) else "")
+            if isinstance(flow, str):
                 continue
-            reasons.append("")
             for name in ("cl", "cd", "cm"):
                 labels[name][i] = flow.forces[name]
             for name, values in pressure_at_stations(flow).items():

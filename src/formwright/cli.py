@@ -10,7 +10,16 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from formwright import __version__
-from formwright.commands import corpus, design, learn, predict, pretraining, screen, sections
+from formwright.commands import (
+    corpus,
+    design,
+    learn,
+    predict,
+    pretraining,
+    screen,
+    sections,
+    validate,
+)
 from formwright.datasets.errors import FormwrightError
 
 USAGE: Final = 2
@@ -43,6 +52,7 @@ COMMANDS: Final = {
     "report": design.report,
     "sections": sections.app,
     "corpus": corpus.app,
+    "validate": validate.app,
     "pretrain": learn.pretrain,
     "finetune": learn.finetune,
     "evaluate": learn.evaluate,
