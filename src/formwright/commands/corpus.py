@@ -220,6 +220,50 @@ def waves(
 
 
 @app.command
+def airfrans(
+    folder: Path,
+    *,
+    out: Path | None = None,
+    task: Literal["full", "scarce", "reynolds", "aoa"] = "full",
+    fetch: bool = False,
+    workers: int | None = None,
+    quiet: bool = False,
+) -> None:
+    """Look over, fetch and convert the AirfRANS dataset.
+
+    ```text
+    formwright corpus airfrans data/airfrans --fetch
+    formwright corpus airfrans data/airfrans/Dataset
+    formwright corpus airfrans data/airfrans/Dataset --out corpora/airfrans --task scarce
+    ```
+
+    Without `--out` it says which cases each task has and which files are missing. With it, the
+    cases become rows and flow records as those of `formwright corpus rans`, in the official split.
+    A case that cannot be read is a row with its reason. Run the same command again to go on.
+
+    Args:
+        folder: The one with `manifest.json`; with `--fetch`, where to put the dataset.
+        out: The corpus's folder.
+        task: Whose split is kept.
+        fetch: Download first (about 10 GB), going on where an earlier call stopped.
+        workers: Processes at a time; one a core where not given.
+        quiet: Show no progress bar.
+    """
+    from formwright.datasets import airfrans_corpus
+
+    if fetch:
+        folder, digest = airfrans_corpus.fetch(folder)
+        print(f"{folder}, sha256 of the zip file {digest}")
+    if out is not None:
+        corpus = airfrans_corpus.convert(
+            folder, out, task=task, workers=workers, progress=not quiet
+        )
+        describe(corpus.path)
+        return
+    describe_airfrans(folder)
+
+
+@app.command
 def info(folder: Path) -> None:
     """Describe a corpus: how it was made, how many points it holds, why points are missing.
 
@@ -258,4 +302,17 @@ def describe(folder: Path) -> None:
         table.add_row(f"{part}", f"{total:,} points, {parts[part, True]:,} converged")
     for reason, count in most:
         table.add_row("not converged", f"{count:,}: {escape(reason)}")
+    Console(highlight=False).print(table)
+
+
+def describe_airfrans(folder: Path) -> None:
+    """Print the parts of an AirfRANS folder, and how many of their cases lack files."""
+    from formwright.datasets.airfrans_cases import read_manifest
+    from formwright.datasets.airfrans_corpus import absent_files
+
+    absent = absent_files(folder)
+    table = Table(title=escape(str(folder)), show_header=False, title_justify="left")
+    for part, names in read_manifest(folder).items():
+        lacking = f", {absent[part]:,} lack files" if absent[part] else ""
+        table.add_row(part.replace("_", " "), f"{len(names):,} cases{lacking}")
     Console(highlight=False).print(table)

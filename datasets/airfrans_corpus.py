@@ -1,0 +1,197 @@
+"""The real AirfRANS as a corpus: fetched, looked over, converted to rows and flow records.
+
+Rows have the columns of the corpus ``rans-2d``, so that what learns from one learns from the other.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from formwright.datasets import campaign, cst
+from formwright.datasets.airfrans import AEROFOIL, INTERNAL, read_case
+from formwright.datasets.airfrans_cases import (
+    MANIFEST,
+    TASKS,
+    Task,
+    parse_name,
+    read_manifest,
+    task_split,
+)
+from formwright.datasets.airfrans_sections import section_of
+from formwright.datasets.cases import CONDITIONS
+from formwright.datasets.corpus import Corpus, Manifest, start_corpus
+from formwright.datasets.download import AIRFRANS_URL, download_with_bar
+from formwright.datasets.errors import DownloadError, FlowFileError, SectionError
+from formwright.datasets.flow_field import FlowField, save_flow
+from formwright.datasets.rans import LABELS, flow_file
+from formwright.datasets.solvers.openfoam import pressure_at_stations
+from formwright.datasets.solvers.result import POLAR_FIELDS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LICENCE: Final = "ODbL-1.0 (AirfRANS, Bonnet et al. 2022)"
+_WEIGHTS: Final = 8
+
+
+def fetch(folder: str | os.PathLike[str], *, url: str = AIRFRANS_URL) -> tuple[Path, str]:
+    """Download and unpack the dataset (about 10 GB), going on where an earlier call stopped.
+
+    Args:
+        folder: Where to; the zip file stays in it.
+        url: Of the zip file. Its authors publish no checksum, so none is asked for.
+
+    Returns:
+        The folder with ``manifest.json``, and the sha256 of what came.
+
+    Raises:
+        DownloadError: No connection, or what came is no zip file of the dataset.
+        StorageError: It cannot be written.
+    """
+    target = Path(folder) / Path(url).name
+    digest = download_with_bar(url, target)
+    try:
+        with zipfile.ZipFile(target) as archive:
+            for member in archive.infolist():
+                there = Path(folder) / member.filename
+                if not there.is_file() or there.stat().st_size != member.file_size:
+                    archive.extract(member, folder)
+    except zipfile.BadZipFile as error:
+        raise DownloadError(
+            f"{str(target)!r} is no zip file ({error}); its sha256 is {digest}. Remove it and run "
+            "the same command again."
+        ) from error
+    found = [path.parent for path in sorted(Path(folder).glob(f"**/{MANIFEST}"))]
+    if not found:
+        raise DownloadError(f"{str(target)!r} holds no {MANIFEST}: it is not AirfRANS.")
+    return found[0], digest
+
+
+def absent_files(folder: str | os.PathLike[str]) -> dict[str, int]:
+    """Return how many cases of each part lack a file, without reading any.
+
+    Args:
+        folder: Of the dataset.
+
+    Raises:
+        CorpusError: There is no manifest.
+    """
+    return {
+        part: sum(not all(path.is_file() for path in _files(folder, name)) for name in names)
+        for part, names in read_manifest(folder).items()
+    }
+
+
+def convert(
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    task: Task = "full",
+    executor: Executor | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Corpus:
+    """Convert the cases of a task; a case that cannot be read is a row with its reason.
+
+    Args:
+        folder: Of the dataset.
+        out: Of the corpus; run again to go on.
+        task: Whose official split is kept.
+        executor: Where to run; a pool of ``workers`` processes where None.
+        workers: Processes at a time.
+        progress: Show a progress bar.
+
+    Raises:
+        CorpusError: There is no manifest, or ``out`` holds another corpus.
+        UnknownNameError: There is no such task.
+        StorageError: The disk is full; run the same command again when it is not.
+    """
+    train, test = task_split(read_manifest(folder), task)
+    splits = dict.fromkeys(train, "train") | dict.fromkeys(test, "test")
+    corpus = start_corpus(out, manifest(task))
+    finished = corpus.finished()
+    todo = [name for name in splits if name not in finished]
+    campaign.run(
+        todo,
+        partial(convert_case, Path(folder), corpus.path, splits),
+        on_result=corpus.write,
+        on_failure=lambda name, error: corpus.write(name, row(name, splits[name], str(error))),
+        executor=executor,
+        workers=workers,
+        title="cases",
+        total=len(todo),
+        progress=progress,
+    )
+    corpus.compact()
+    return corpus
+
+
+def manifest(task: str) -> Manifest:
+    """Return what the corpus of a task says of itself."""
+    conditions = tuple(c for c in CONDITIONS if c.name in ("alpha_deg", "reynolds"))
+    return Manifest(
+        name=f"airfrans-{task}",
+        quantities=conditions + LABELS + POLAR_FIELDS,
+        solver="OpenFOAM, k-omega SST (AirfRANS)",
+        settings={"task": task},
+        seed=0,
+        licence=LICENCE,
+        split_rule=f"official, task {task!r} of {', '.join(TASKS)}",
+    )
+
+
+def convert_case(folder: Path, out: Path, splits: dict[str, str], name: str) -> pa.Table:
+    """Read a case, store its flow, and return its row."""
+    try:
+        flow = read_case(folder, name)
+        vector = cst.fit(section_of(name).pos, _WEIGHTS).tolist()
+    except (FlowFileError, SectionError) as error:
+        return row(name, splits[name], f"{type(error).__name__}: {error}")
+    save_flow(flow_file(out, name), flow)
+    return row(name, splits[name], "", flow, vector)
+
+
+def row(
+    name: str,
+    split: str,
+    reason: str,
+    flow: FlowField | None = None,
+    vector: list[float] | None = None,
+) -> pa.Table:
+    """Return the row of a case; labels are null where there is a reason."""
+    import pyarrow as pa
+
+    text, number, case = pa.string(), pa.float64(), parse_name(name)
+    columns = {
+        "case_id": pa.array([name], text),
+        "section": pa.array([case.label], text),
+        "split": pa.array([split], text),
+        "source": pa.array(["airfrans"], text),
+        "families": pa.array([["naca"]], pa.list_(text)),
+        "cst": pa.array([vector], pa.list_(number, 2 * _WEIGHTS + 2)),
+        "alpha_deg": pa.array([case.alpha_deg], number),
+        "reynolds": pa.array([case.reynolds], number),
+        "converged": pa.array([not reason]),
+        "reason": pa.array([reason], text),
+        "iterations": pa.array([flow and flow.iterations], pa.int64()),
+        "seconds": pa.array([flow and flow.seconds], number),
+        "y_plus_max": pa.array([flow and float(flow.wall.y_plus.max())], number),
+    }
+    for label in LABELS:
+        columns[label.name] = pa.array([flow and flow.forces[label.name]], number)
+    pressure = pressure_at_stations(flow) if flow else {}
+    for quantity in POLAR_FIELDS:
+        values = pressure.get(quantity.name)
+        columns[quantity.name] = pa.array(
+            [None if values is None else values.tolist()], pa.list_(pa.float32(), 32)
+        )
+    return pa.table(columns)
+
+
+def _files(folder: str | os.PathLike[str], name: str) -> list[Path]:
+    return [Path(folder) / name / f"{name}{suffix}" for suffix in (INTERNAL, AEROFOIL)]
