@@ -23,7 +23,9 @@ from formwright.surrogate.pretrain import NETWORK, PretrainConfig, pretrain
 from formwright.surrogate.training import TrainConfig
 from formwright.surrogate.views.fields import Amplitude, Window
 
-STARTS: Final = ("from scratch", "scratch, all windows", "fine-tuned")
+SCRATCH: Final = "from scratch"
+TUNED: Final = "fine-tuned"
+STARTS: Final = (SCRATCH, TUNED, "scratch, all windows")
 LABEL_SEEDS: Final = range(10)
 TRAIN_SEEDS: Final = range(5)
 PRETRAIN_SEEDS: Final = (0, 1, 2)
@@ -39,11 +41,10 @@ class Plan:
         runs: How many of each split.
         sizes: Numbers of labels.
         network: Arguments of the encoder.
-        recipes: Pretext and views by name.
-        best: The recipe that was chosen on the validation split.
+        recipes: Pretext and views by name; the validation split chooses one.
         augment: Views that networks trained from labels see, beside other windows.
         waiting: Cuts another window of a labelled run.
-        steps: Of pretraining.
+        lengths: Steps of pretraining: recipes are compared at the first, the best tries the others.
         batch: Runs a step of pretraining.
         settings: Learning rate and steps that networks trained from labels may choose from.
     """
@@ -54,12 +55,26 @@ class Plan:
     sizes: tuple[int, ...]
     network: Mapping[str, Any] = field(default_factory=dict)
     recipes: Mapping[str, tuple[ViewMatch, tuple[Any, ...]]]
-    best: str
     augment: tuple[Any, ...]
     waiting: Any
-    steps: int
+    lengths: tuple[int, ...]
     batch: int = 128
     settings: tuple[tuple[float, int], ...] = ((1e-3, 300), (3e-3, 300), (3e-3, 900))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """What the validation split chose.
+
+    Attributes:
+        recipe: Name of the recipe.
+        steps: Of pretraining.
+        scores: By recipe and steps, the mean over sizes of the logarithm of the validation error.
+    """
+
+    recipe: str
+    steps: int
+    scores: Mapping[str, float]
 
 
 class Experiment:
@@ -94,11 +109,28 @@ class Experiment:
         )
         return replace(runs, values=grid_values(case).contiguous(), failures=())
 
-    @property
-    def begun(self) -> set[str]:
-        """Return start, size and seed of the trainings judged on the test split."""
-        keys = [key.split("|") for key in self.log.done if key.endswith("|test")]
-        return {"|".join(key[:3]) for key in keys}
+    def chosen(self, partial: bool = False) -> Choice:
+        """Choose recipe, then length of pretraining, by probes of one seed on validation.
+
+        Args:
+            partial: Choose among what has been run already; if nothing has, take the first recipe
+                at the greatest length.
+        """
+        scores: dict[str, float] = {}
+
+        def score(name: str, steps: int) -> float:
+            if partial and _key("moments", name, steps, 0, "validation") not in self.log.done:
+                return np.inf
+            errors = self.frozen(name, 0, "validation", steps).values()
+            found = float(np.mean([np.log(np.mean(values)) for values in errors]))
+            scores[f"{name}, {steps} steps"] = found
+            return found
+
+        first = self.plan.lengths[0]
+        recipe = min(self.plan.recipes, key=lambda name: score(name, first))
+        lengths = {steps: score(recipe, steps) for steps in self.plan.lengths}
+        steps = min(lengths, key=lambda n: lengths[n]) if scores else self.plan.lengths[-1]
+        return Choice(recipe=recipe, steps=steps, scores=scores)
 
     def encoder(self, seed: int) -> FieldCNN:
         """Return a random encoder."""
@@ -107,9 +139,8 @@ class Experiment:
         encoder.standardise(self.runs["train"].batch(torch.arange(512)))
         return encoder
 
-    def pretrained(self, name: str, seed: int, steps: int | None = None) -> FieldCNN:
+    def pretrained(self, name: str, seed: int, steps: int) -> FieldCNN:
         """Return an encoder pretrained by a recipe, from disk if it was before."""
-        steps = steps or self.plan.steps
         pretext, views = self.plan.recipes[name]
         false = any(isinstance(view, Amplitude) for view in views)
         config = PretrainConfig(
@@ -136,7 +167,7 @@ class Experiment:
         layer: str = "moments",
     ) -> Any:
         """Return the errors of probes of an encoder, by size; None for a random one."""
-        steps = steps or self.plan.steps
+        steps = steps or self.plan.lengths[0]
 
         def work() -> Any:
             encoder = self.encoder(seed) if name is None else self.pretrained(name, seed, steps)
@@ -144,16 +175,29 @@ class Experiment:
             y, truth = self.parts["train"].y, self.parts[split].y
             return probe(known, y, asked, truth, self.plan.sizes, LABEL_SEEDS)
 
-        key = f"{layer}|{name}|{steps if name else 0}|{seed}|{split}"
-        return self.log.once(key, work)
+        return self.log.once(_key(layer, name, steps, seed, split), work)
 
-    def trained(self, start: str, size: int, seed: int, setting: int, split: str) -> float:
-        """Train from labels and return the error; ``start`` is scratch, lagged or pretrained."""
+    def trained(
+        self, start: str, size: int, seed: int, setting: int, split: str, choice: Choice
+    ) -> float:
+        """Train from labels and return the error.
+
+        Args:
+            start: One of ``STARTS``.
+            size: Number of labels.
+            seed: Of the labelled cases and of everything else.
+            setting: Index of learning rate and steps.
+            split: Which is judged.
+            choice: What fine-tuning begins with.
+        """
 
         def work() -> float:
             rate, steps = self.plan.settings[setting]
-            tuned = start == "fine-tuned"
-            encoder = self.pretrained(self.plan.best, seed % 3) if tuned else self.encoder(seed)
+            encoder = (
+                self.pretrained(choice.recipe, seed % len(PRETRAIN_SEEDS), choice.steps)
+                if start == TUNED
+                else self.encoder(seed)
+            )
             lagged = start == "scratch, all windows"
             part = Split(self.runs["train"], self.parts["train"].y) if lagged else None
             loop = TrainConfig(
@@ -168,16 +212,38 @@ class Experiment:
             )
             return error(model, self.parts[split])
 
-        return self.log.once(f"{start}|{size}|{seed}|{setting}|{split}", work)
+        name = _start(start, choice)
+        return self.log.once(f"{name}|{size}|{seed}|{setting}|{split}", work)
 
-    def curve(self, start: str, seeds: range) -> dict[str, list[float]]:
+    def curve(self, start: str, seeds: range, choice: Choice) -> dict[str, list[float]]:
         """Tune on the validation split at each size, then return the test errors."""
         found = {}
         for size in self.plan.sizes:
             tried = [
-                np.mean([self.trained(start, size, 100 + s, i, "validation") for s in range(2)])
+                np.mean(
+                    [self.trained(start, size, 100 + s, i, "validation", choice) for s in range(2)]
+                )
                 for i in range(len(self.plan.settings))
             ]
             best = int(np.argmin(tried))
-            found[str(size)] = [self.trained(start, size, s, best, "test") for s in seeds]
+            found[str(size)] = [self.trained(start, size, s, best, "test", choice) for s in seeds]
         return found
+
+    def finished(self, start: str, seeds: range, choice: Choice) -> bool:
+        """Return whether the last training of a curve is on disk."""
+        last = f"{_start(start, choice)}|{self.plan.sizes[-1]}|{seeds[-1]}|"
+        return any(key.startswith(last) and key.endswith("|test") for key in self.log.done)
+
+    def compared(self, name: str) -> bool:
+        """Return whether the test errors of a recipe are on disk."""
+        return _key("moments", name, self.plan.lengths[0], 0, "test") in self.log.done
+
+
+def _key(layer: str, name: str | None, steps: int, seed: int, split: str) -> str:
+    """Return where the errors of probes are kept."""
+    return f"{layer}|{name}|{steps if name else 0}|{seed}|{split}"
+
+
+def _start(start: str, choice: Choice) -> str:
+    """Return where the errors of trained networks are kept."""
+    return f"{TUNED} from {choice.recipe}, {choice.steps}" if start == TUNED else start
