@@ -24,7 +24,8 @@ from formwright.datasets.solvers.foam_files import dictionary, values
 FREE_K: Final = 4e-7
 FREE_VISCOSITY_RATIO: Final = 0.009
 NO_K: Final = 1e-14
-ROBUST: Final = "linearUpwind grad(U)"
+FIRST_ORDER: Final = "upwind"
+SECOND_ORDER: Final = "linearUpwind grad(U)"
 STOP: Final = "STOP"
 FORCES: Final = "coefficients"
 PARTS: Final = "parts"
@@ -57,7 +58,7 @@ class Numerics:
     turbulence: float = 0.8
     pressure_tolerance: float = 0.05
     correctors: int = 0
-    convection: str = ROBUST
+    convection: str = SECOND_ORDER
     forces_every: int = 5
 
 

@@ -27,6 +27,10 @@ class FoamFailure(FormwrightError, RuntimeError):
     """A run that gave no answer; the message is the reason."""
 
 
+class Diverged(FoamFailure):
+    """A run whose numbers grew beyond all bounds."""
+
+
 def available(programs: tuple[str, ...]) -> bool:
     """Return whether the programs are on the PATH and OpenFOAM's own files are found."""
     return all(map(shutil.which, programs)) and _project() is not None
@@ -83,7 +87,9 @@ def run(
             process.wait()
     text = log.read_text(encoding="utf-8", errors="replace")
     if process.returncode:
-        raise FoamFailure(f"{program}: {_complaint(text, process.returncode)}")
+        reason = _complaint(text, process.returncode)
+        kind = Diverged if reason.startswith("diverged") else FoamFailure
+        raise kind(f"{program}: {reason}")
     return text
 
 

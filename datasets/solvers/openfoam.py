@@ -11,9 +11,11 @@ Good values: 148 cells a side, 48 in the wake and 100 to the far field at 100 ch
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -27,9 +29,9 @@ from formwright.datasets.cmesh import CMesh, c_mesh
 from formwright.datasets.errors import ConditionError, FlowFileError, SectionError
 from formwright.datasets.flow_field import FlowField
 from formwright.datasets.solvers import foam_process
-from formwright.datasets.solvers.foam_case import ROBUST, STOP, Flow, Numerics, write_case
+from formwright.datasets.solvers.foam_case import FIRST_ORDER, STOP, Flow, Numerics, write_case
 from formwright.datasets.solvers.foam_levels import carried, coarsened
-from formwright.datasets.solvers.foam_process import FoamFailure, case_folder
+from formwright.datasets.solvers.foam_process import Diverged, FoamFailure, case_folder
 from formwright.datasets.solvers.foam_read import (
     Solved,
     flow_field,
@@ -53,6 +55,9 @@ MESH: Final = CMesh(
     tail_angle=0.4,
 )
 MAX_ALPHA_DEG: Final = 30.0
+COARSE_SHARE: Final = 5
+EARLY: Final = 60
+BEYOND: Final = 20.0
 _SMALLEST_LIFT: Final = 0.1
 
 
@@ -64,7 +69,7 @@ class OpenFOAM:
         mesh: The finest mesh; its first cell is set by ``y_plus`` and the Reynolds number.
         y_plus: Height of the middle of the first cell, in viscous lengths of a flat plate.
         levels: Meshes, each with half the cells of the next in both directions.
-        iterations: At most, on each mesh.
+        iterations: At most, on the finest mesh; a fifth of that on the others.
         window: Iterations over which the coefficients must have settled.
         tolerance: Largest change of lift and drag in the window, over their size (lift: at least
             0.1).
@@ -249,14 +254,10 @@ class _Level:
             circulation_cl=start.cl if start else 0.0,
         )
         write_poly_mesh(self.folder / "constant" / "polyMesh", faces)
-        write_case(self.folder, flow, self._numerics())
+        write_case(self.folder, flow, solver.numerics)
         quality = self._check_mesh() if not self.level else {}
-        log = foam_process.run(
-            "simpleFoam", self.folder, timeout_s=solver.timeout_s, watch=self._watch
-        )
+        log = self._converge(flow, len(mesh.cells))
         samples = read_coefficients(self.folder)
-        if not np.isfinite(samples).all() or not len(samples):
-            raise FoamFailure("diverged: coefficients that are not finite")
         if self.level:
             fields = read_fields(self.folder, len(mesh.cells))
             return _Start(settings=settings, fields=fields, cl=float(samples[-1, 1]))
@@ -265,11 +266,40 @@ class _Level:
         case = Solved(folder=self.folder, mesh=mesh, faces=faces, sides=2 * settings.cells_side)
         return flow_field(case, flow, log, quality)
 
-    def _numerics(self) -> Numerics:
-        """Return the numerics of this mesh: the robust convection on coarse ones."""
-        if not self.level:
-            return self.solver.numerics
-        return dataclasses.replace(self.solver.numerics, convection=ROBUST)
+    def _converge(self, flow: Flow, cells: int) -> str:
+        """Run until settled and return the log: first order where second order fails.
+
+        The coarsest mesh, which starts from nothing, is of first order; on the finest one first
+        order is only a better start.
+        """
+        if self.level and flow.start is None:
+            return self._run(flow, FIRST_ORDER)
+        try:
+            return self._run(flow, self.solver.numerics.convection)
+        except Diverged:
+            log = self._run(flow, FIRST_ORDER)
+        if self.level:
+            return log
+        again = dataclasses.replace(flow, start=read_fields(self.folder, cells))
+        return self._run(again, self.solver.numerics.convection)
+
+    def _run(self, flow: Flow, convection: str) -> str:
+        """Run the solver from the start of ``flow`` with one convection scheme."""
+        for old in [*self.folder.glob("[1-9]*"), self.folder / "postProcessing"]:
+            shutil.rmtree(old, ignore_errors=True)
+        (self.folder / STOP).unlink(missing_ok=True)
+        solver = self.solver
+        numerics = dataclasses.replace(solver.numerics, convection=convection)
+        rough = self.level or convection != solver.numerics.convection
+        iterations = max(solver.iterations // COARSE_SHARE, 1) if rough else solver.iterations
+        write_case(self.folder, dataclasses.replace(flow, iterations=iterations), numerics)
+        watch = partial(self._watch, bool(rough))
+        log = foam_process.run("simpleFoam", self.folder, timeout_s=solver.timeout_s, watch=watch)
+        samples = read_coefficients(self.folder)
+        if not len(samples):
+            raise FoamFailure("no coefficients: the run ended before its first ones")
+        _check_bounds(samples)
+        return log
 
     def _check_mesh(self) -> dict[str, float]:
         """Return the mesh's numbers.
@@ -283,14 +313,26 @@ class _Level:
             raise FoamFailure(reason)
         return quality
 
-    def _watch(self) -> None:
-        """Ask the solver to write and stop once the coefficients have settled."""
-        stop = self.folder / STOP
+    def _watch(self, rough: bool) -> None:
+        """Ask the solver to write and stop once the coefficients have settled.
+
+        Raises:
+            Diverged: They are beyond all bounds.
+        """
+        stop, samples = self.folder / STOP, read_coefficients(self.folder)
         window, tolerance = self.solver.window, self.solver.tolerance
-        if self.level:
+        if rough:
             window, tolerance = window // 2, 5.0 * tolerance
-        if not stop.exists() and settled(read_coefficients(self.folder), window, tolerance):
+        _check_bounds(samples[EARLY // self.solver.numerics.forces_every :])
+        if not stop.exists() and settled(samples, window, tolerance):
             stop.touch()
+
+
+def _check_bounds(samples: Float[np.ndarray, "samples 4"]) -> None:
+    """Raise Diverged where the last coefficients are those of no section."""
+    if len(samples) and not np.abs(samples[-1, 1:3]).max() < BEYOND:
+        cl, cd = samples[-1, 1:3]
+        raise Diverged(f"diverged; cl = {cl:.3g}, cd = {cd:.3g} in iteration {samples[-1, 0]:.0f}")
 
 
 def _unsettled(samples: np.ndarray, solver: OpenFOAM) -> str:
