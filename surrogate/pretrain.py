@@ -28,7 +28,7 @@ from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_json
 from formwright.surrogate import distributed
 from formwright.surrogate.checkpoints import save_weights
-from formwright.surrogate.collapse import inspect
+from formwright.surrogate.collapse import CollapseReport, inspect
 from formwright.surrogate.encoders.encoder import encoder_of
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.pretexts import FlowMatch, Pretext
@@ -204,10 +204,16 @@ class _Watch:
     """Looks at one view of the same cases, drawn once, whenever a line is logged."""
 
     def __init__(self, model: Any, sample: Data) -> None:
-        self.model, self.batch = model, sample
+        self.model, self.batch, self.started = model, sample, 0.0
+        self.started = self._report().spread
+        model.train()
 
     def __call__(self, step: int) -> dict[str, float | str]:
         """Return figures and, if need be, an alarm."""
+        return self._report().figures()
+
+    def _report(self) -> CollapseReport:
+        """Look at the embedding as it is now."""
         self.model.eval()
         with torch.no_grad():
-            return inspect(self.model.embedding(self.batch)).figures()
+            return inspect(self.model.embedding(self.batch), self.started)

@@ -5,7 +5,13 @@ import math
 import pytest
 import torch
 
+from formwright.datasets import mamun
+from formwright.datasets.cases import sections_batch
+from formwright.datasets.cst import coordinates
+from formwright.surrogate.atom_cases import AtomCases
 from formwright.surrogate.collapse import inspect
+from formwright.surrogate.encoders.encoder import each_image
+from formwright.surrogate.zoo import load_network
 
 
 def gaussian(cases: int, dimensions: int) -> torch.Tensor:
@@ -41,6 +47,57 @@ def test_dead_dimensions_are_counted():
     report = inspect(z)
     assert report.dead == 7
     assert "7 of 10 dimensions do not vary" in report.alarm
+
+
+def test_one_strong_axis_among_living_ones_is_no_alarm():
+    z = gaussian(512, 64)
+    z[:, 0] *= 8.0
+    report = inspect(z)
+    assert report.participation < 5 and report.axes > 32 and report.alarm == ""
+
+
+def test_noise_does_not_hide_a_collapse():
+    z = gaussian(512, 2) @ gaussian(2, 64)
+    z += 0.01 * torch.randn(512, 64, generator=torch.Generator().manual_seed(1))
+    assert inspect(z).alarm.startswith("2 of 64 dimensions carry all variance")
+
+
+def test_cases_that_hardly_differ_are_an_alarm():
+    assert "cases differ by 4 % of the embedding" in inspect(gaussian(4096, 16) + 25.0).alarm
+
+
+def test_a_spread_that_shrinks_is_an_alarm():
+    z = gaussian(4096, 16)
+    assert inspect(z, started=8.0).alarm == ""
+    assert "has shrunk to 10 % of that before" in inspect(0.1 * z, started=4.0).alarm
+
+
+def test_the_shipped_encoder_of_sections_raises_no_alarm():
+    thickness = torch.linspace(0.1, 0.3, 6, dtype=torch.float64)[:, None, None]
+    camber = torch.linspace(-0.05, 0.15, 6, dtype=torch.float64)[:, None]
+    bumps = 0.04 * torch.sin(torch.arange(36.0).double()[:, None] * torch.arange(1.0, 17.0))
+    sides = torch.stack([camber - thickness, camber + thickness], -1).expand(6, 6, 1, 2)
+    weights = sides.reshape(36, 2, 1).expand(36, 2, 8).flatten(1) + bumps
+    edges = torch.tensor([[0.0, 0.002]], dtype=torch.float64).expand(36, 2)
+    pos = coordinates(torch.cat([weights, edges], 1))
+    alpha = torch.linspace(-4.0, 12.0, 5, dtype=torch.float64).expand(len(pos), 5)
+    reynolds = torch.logspace(5, 7, 5, dtype=torch.float64).expand(len(pos), 5)
+    batch = sections_batch(pos, {"alpha_deg": alpha, "reynolds": reynolds.flip(1)})
+    network = load_network("airfoil-encoder").eval()
+    with torch.no_grad():
+        vectors = [network(batch), network.encoder(batch).per_case]
+    reports = [inspect(each_image(z, network.images)) for z in vectors]
+    assert [report.alarm for report in reports] == ["", ""]
+    assert min(report.axes for report in reports) > 5
+
+
+def test_the_shipped_encoder_of_atoms_raises_no_alarm():
+    rows, _ = mamun.labelled("validation")
+    cases = AtomCases(mamun.build(rows[:: len(rows) // 96]))
+    with torch.no_grad():
+        z = load_network("atoms").eval()(cases.batch(torch.arange(len(cases)))).per_case
+    report = inspect(z)
+    assert report.participation < 2 and report.axes >= 3 and report.alarm == ""
 
 
 def test_nan_is_an_alarm_and_not_a_crash():

@@ -10,7 +10,7 @@ from torch import nn
 from torch_geometric.data import Data
 
 from formwright.datasets.fields import FieldRuns
-from formwright.surrogate.collapse import inspect
+from formwright.surrogate.collapse import CollapseReport, inspect
 from formwright.surrogate.denoising import Denoising
 from formwright.surrogate.encoders.encoder import Embedding, Encoder
 from formwright.surrogate.encoders.field import FieldCNN
@@ -53,11 +53,18 @@ class OnlyPull(SimCLR):
         return Loss(-cosine, {"cosine": cosine})
 
 
-def trained(objective, steps: int = 200) -> torch.Tensor:
-    """Train on two noisy views of independent factors; return embeddings of fresh ones."""
+def trained(objective, steps: int = 200) -> tuple[torch.Tensor, CollapseReport]:
+    """Train on two noisy views of independent factors; return embeddings of fresh ones, and watch.
+
+    What is watched are the same fresh factors before and after.
+    """
     torch.manual_seed(0)
     encoder = Rows()
     model = ViewMatch(objective=objective, projector=0, predictor=32).build(encoder, None)
+
+    fresh = Data(x=torch.randn(512, FACTORS, generator=torch.Generator().manual_seed(1)))
+    with torch.no_grad():
+        before = inspect(encoder(fresh).per_case)
 
     def step_loss(model, step, generator) -> Loss:
         x = torch.randn(128, FACTORS, generator=generator)
@@ -69,7 +76,8 @@ def trained(objective, steps: int = 200) -> torch.Tensor:
     train(model, step_loss, config, progress=False, after_update=model.after_update)
     encoder.eval()
     with torch.no_grad():
-        return encoder(Data(x=torch.randn(512, FACTORS))).per_case
+        z = encoder(fresh).per_case
+    return z, inspect(z, before.spread)
 
 
 def living(z: torch.Tensor) -> float:
@@ -102,8 +110,12 @@ def living(z: torch.Tensor) -> float:
     ids=lambda o: type(o).__name__ if not isinstance(o, float) else "",
 )
 def test_the_embedding_collapses_without_its_guard(whole, without_guard, least, most):
-    alive, collapsed = living(trained(whole)), living(trained(without_guard))
+    (good, healthy), (bad, alarmed) = trained(whole), trained(without_guard)
+    alive, collapsed = living(good), living(bad)
     assert alive > least and collapsed < most, (alive, collapsed)
+    assert healthy.alarm == "", healthy
+    if not isinstance(without_guard, BarlowTwins):
+        assert "collapsed" in alarmed.alarm, alarmed
 
 
 def smooth_fields(cases: int = 256, points: int = 32) -> FieldRuns:
