@@ -74,7 +74,13 @@ class Evaluation:
             said = f"pretraining costs: {method}, the best, {change} against training from scratch"
         else:
             said = f"undecided: {method}, {change} against from scratch; the interval holds zero"
-        return f"{size} labels: {said}." + (f" But {floor} does no worse." if beaten else "")
+        mean = self.errors.get(MEAN)
+        untuned = mean is not None and sum(self.errors[SCRATCH][size]) >= sum(mean[size])
+        return (
+            f"{size} labels: {said}."
+            + (f" But {floor} does no worse." if beaten else "")
+            + (" But training from scratch is no better than the mean: tune it." if untuned else "")
+        )
 
 
 def interval(values: list[float]) -> tuple[float, float, float]:

@@ -10,7 +10,14 @@ from typing import Any, Final
 import numpy as np
 
 from formwright.datasets.files import write_text
-from formwright.surrogate.label_curves import MEAN, RANDOM, SCRATCH, Evaluation, interval
+from formwright.surrogate.label_curves import (
+    COMPONENTS,
+    MEAN,
+    RANDOM,
+    SCRATCH,
+    Evaluation,
+    interval,
+)
 
 TEMPLATE: Final = "pretraining.html.j2"
 INK: Final = "#3a4048"
@@ -103,7 +110,7 @@ def _style(method: str, recipes: list[str]) -> dict[str, Any]:
         return {"color": INK, "fmt": "o-", "lw": 2.0, "ms": 4}
     recipe = method.rsplit(", ", 1)[0]
     if recipe not in recipes:
-        dashes = {RANDOM: "^:"}.get(method, "s--")
+        dashes = {RANDOM: "^:", COMPONENTS: "D-."}.get(method, "s--")
         return {"color": "#9a9f98", "fmt": dashes, "lw": 1.1, "ms": 3.5}
     colour = COLOURS[recipes.index(recipe) % len(COLOURS)]
     if method.endswith("fine-tuned"):

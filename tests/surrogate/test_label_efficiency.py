@@ -172,6 +172,14 @@ def test_verdicts_follow_the_interval():
     assert "undecided" in noisy.verdicts()[0] and "hand features" in noisy.verdicts()[0]
 
 
+def test_a_verdict_over_an_untuned_network_says_so():
+    pays = evaluation([0.5, 0.52, 0.48], [1.0, 1.0, 1.0])
+    errors = {**pays.errors, MEAN: {10: (0.9, 0.9, 0.9)}}
+    assert replace(pays, errors=errors).verdicts()[0].endswith("no better than the mean: tune it.")
+    errors[MEAN] = {10: (1.1, 1.1, 1.1)}
+    assert "tune it" not in replace(pays, errors=errors).verdicts()[0]
+
+
 def test_interval_is_students():
     mean, low, high = interval([1.0, 2.0, 3.0])
     assert mean == 2.0 and high - mean == pytest.approx(4.302653 / 3**0.5) == mean - low
