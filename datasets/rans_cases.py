@@ -4,7 +4,8 @@ Case i is a function of the recipe and i alone: a point of a scrambled Sobol seq
 its section comes from, which one, the incidence and the Reynolds number, so that every beginning of
 the corpus is a fair and even sample. A share of the cases are design points like those of AirfRANS
 (NACA sections of four and five digits, Re 2e6 to 6e6); they belong to the training families. Every
-section is its CST vector.
+section is its CST vector; thin blunt trailing edges, behind which the steady equations shed vortices
+instead of settling, are closed in it.
 
 Source of the design points: F. Bonnet et al., "AirfRANS", NeurIPS Datasets and Benchmarks (2022).
 """
@@ -48,6 +49,7 @@ class RansCorpus:
             test families.
         alpha_deg: Lowest and highest incidence, degrees.
         reynolds: Lowest and highest Reynolds number, log-uniform.
+        closed_below: Trailing edges thinner than this are closed, chords.
         solver: What computes the labels.
     """
 
@@ -56,6 +58,7 @@ class RansCorpus:
     shares: tuple[float, float, float, float] = (0.2, 0.5, 0.1, 0.2)
     alpha_deg: tuple[float, float] = (-5.0, 15.0)
     reynolds: tuple[float, float] = (1e6, 9e6)
+    closed_below: float = 0.01
     solver: OpenFOAM = field(default_factory=OpenFOAM)
 
     def __post_init__(self) -> None:
@@ -108,6 +111,8 @@ def draw(recipe: RansCorpus, index: int) -> DrawnCase:
         name = names[int(which * len(names))]
         vector, family = database_vector(name), database().family(name)
         alphas, range_re = recipe.alpha_deg, recipe.reynolds
+    if vector[-1] < recipe.closed_below:
+        vector = np.append(vector[:-1], 0.0)
     low, high = np.log(range_re)
     return DrawnCase(
         section=name,

@@ -80,7 +80,7 @@ class OpenFOAM:
     mesh: CMesh = MESH
     y_plus: float = 0.4
     levels: int = 3
-    iterations: int = 3000
+    iterations: int = 1500
     window: int = 100
     tolerance: float = 1e-3
     timeout_s: float = 600.0
