@@ -4,8 +4,8 @@ Case i is a function of the recipe and i alone: a point of a scrambled Sobol seq
 its section comes from, which one, the incidence and the Reynolds number, so that every beginning of
 the corpus is a fair and even sample. A share of the cases are design points like those of AirfRANS
 (NACA sections of four and five digits, Re 2e6 to 6e6); they belong to the training families. Every
-section is its CST vector; thin blunt trailing edges, behind which the steady equations shed vortices
-instead of settling, are closed in it.
+section is its CST vector; thin blunt trailing edges, behind which the steady equations shed
+vortices instead of settling, are closed in it.
 
 Source of the design points: F. Bonnet et al., "AirfRANS", NeurIPS Datasets and Benchmarks (2022).
 """
@@ -24,6 +24,7 @@ from torch import Tensor
 from formwright.datasets import cst, naca
 from formwright.datasets.airfoils import database
 from formwright.datasets.blends import DECIMALS, WEIGHTS, database_vector, pool
+from formwright.datasets.contour import first_crossing
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.solvers.openfoam import OpenFOAM
 
@@ -49,7 +50,8 @@ class RansCorpus:
             test families.
         alpha_deg: Lowest and highest incidence, degrees.
         reynolds: Lowest and highest Reynolds number, log-uniform.
-        closed_below: Trailing edges thinner than this are closed, chords.
+        closed_below: Trailing edges thinner than this are closed where that leaves a section,
+            chords.
         solver: What computes the labels.
     """
 
@@ -112,7 +114,7 @@ def draw(recipe: RansCorpus, index: int) -> DrawnCase:
         vector, family = database_vector(name), database().family(name)
         alphas, range_re = recipe.alpha_deg, recipe.reynolds
     if vector[-1] < recipe.closed_below:
-        vector = np.append(vector[:-1], 0.0)
+        vector = closed(vector)
     low, high = np.log(range_re)
     return DrawnCase(
         section=name,
@@ -122,6 +124,15 @@ def draw(recipe: RansCorpus, index: int) -> DrawnCase:
         alpha_deg=round(alphas[0] + (alphas[1] - alphas[0]) * alpha, 3),
         reynolds=float(np.round(np.exp(low + (high - low) * reynolds), -3)),
     )
+
+
+def closed(
+    vector: Float[np.ndarray, " parameters"],
+) -> Float[np.ndarray, " parameters"]:
+    """Return a CST vector without its blunt trailing edge, unless its sides would cross then."""
+    sharp = np.append(vector[:-1], 0.0)
+    contour = cst.coordinates(torch.from_numpy(sharp), POINTS_PER_SIDE)
+    return vector if first_crossing(contour.numpy()) else sharp
 
 
 def naca_section(
