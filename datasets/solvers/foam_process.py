@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,11 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from formwright.datasets.errors import FormwrightError, MissingSolverError
+from formwright.datasets.solvers.scratch import cpu_seconds, work_folder
 
 PROJECT: Final = Path("/usr/share/openfoam")
 PREFIX: Final = "formwright-foam-"
 WALL_FACTOR: Final = 8.0
-LEFT_BEHIND_S: Final = 3600.0
 _POLL_S: Final = 0.1
 _GUARD: Final = ("setpriv", "--pdeathsig", "KILL")
 
@@ -105,7 +104,7 @@ def case_folder(keep: Path | None = None) -> Iterator[Path]:
         keep.mkdir(parents=True)
         yield keep.resolve()
         return
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=_work_root()))
+    folder = work_folder(PREFIX)
     try:
         yield folder
     finally:
@@ -123,7 +122,7 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
 def _check_time(pid: int, started: float, timeout_s: float) -> None:
     """Raise FoamFailure once a process has used up its time."""
     wall = time.monotonic() - started
-    if wall > timeout_s and (wall > WALL_FACTOR * timeout_s or _cpu_seconds(pid) > timeout_s):
+    if wall > timeout_s and (wall > WALL_FACTOR * timeout_s or cpu_seconds(pid) > timeout_s):
         raise FoamFailure(f"timeout: not done after {timeout_s:g} s of processor time")
 
 
@@ -136,15 +135,6 @@ def _complaint(log: str, code: int) -> str:
     if "sigFpe" in log or code in (-8, 136):
         return "diverged (floating point exception)"
     return f"ended by signal {-code}" if code < 0 else f"exit status {code}"
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Return the processor time a process has used; infinite where the system does not tell."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except OSError:
-        return float("inf")
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -165,23 +155,3 @@ def _project() -> Path | None:
 def _guard() -> tuple[str, ...]:
     """Return what makes the system kill a program whose parent is gone (Linux)."""
     return _GUARD if shutil.which(_GUARD[0]) else ()
-
-
-@cache
-def _work_root() -> Path:
-    """Return a folder in memory where there is one, freed of what killed processes left there."""
-    memory = Path("/dev/shm")
-    root = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
-    for folder in root.glob(f"{PREFIX}*-*"):
-        owner = folder.name.removeprefix(PREFIX).split("-")[0]
-        if not Path(f"/proc/{owner}").exists() and _age(folder) > LEFT_BEHIND_S:
-            shutil.rmtree(folder, ignore_errors=True)
-    return root
-
-
-def _age(folder: Path) -> float:
-    """Return the seconds since a folder changed; 0 if it is gone."""
-    try:
-        return time.time() - folder.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0

@@ -6,10 +6,8 @@ import os
 import select
 import shutil
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -17,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float
 
+from formwright.datasets.solvers.scratch import cpu_seconds, work_folder
 from formwright.datasets.solvers.xfoil_dump import Point, read_points
 from formwright.datasets.solvers.xfoil_shim import shim
 
@@ -25,7 +24,6 @@ DUMP: Final = "polar.dump"
 TIMEOUT: Final = "timeout: no answer after {:g} s of processor time"
 WALL_FACTOR: Final = 20.0
 PREFIX: Final = "formwright-xfoil-"
-LEFT_BEHIND_S: Final = 600.0
 
 
 class Stuck(Exception):
@@ -63,8 +61,7 @@ class Process:
 
     def __enter__(self) -> Process:
         """Start the process and bring it to the viscous prompt, accumulating a polar."""
-        root = _work_root()
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=root))
+        self._folder = work_folder(PREFIX)
         lines = "\n".join(f"{x:.9f} {y:.9f}" for x, y in self.pos)
         (self._folder / "section.dat").write_text(f"section\n{lines}\n", encoding="ascii")
         self._process = subprocess.Popen(
@@ -127,7 +124,7 @@ class Process:
     def _ask(self, text: str) -> None:
         """Send ``text`` and wait for the prompt."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        used, started, answer = _cpu_seconds(self._process.pid), time.monotonic(), b""
+        used, started, answer = cpu_seconds(self._process.pid), time.monotonic(), b""
         try:
             self._process.stdin.write(text.encode("ascii"))
         except OSError as error:
@@ -144,30 +141,10 @@ class Process:
 
     def _check_time(self, used: float, started: float) -> None:
         """Kill the process if it has used up its processor time since ``used``."""
-        cpu, wall = _cpu_seconds(self._process.pid) - used, time.monotonic() - started
+        cpu, wall = cpu_seconds(self._process.pid) - used, time.monotonic() - started
         if cpu > self.settings.timeout_s or wall > WALL_FACTOR * self.settings.timeout_s:
             self._process.kill()
             raise Stuck(TIMEOUT.format(self.settings.timeout_s))
-
-
-@cache
-def _work_root() -> Path:
-    """Return a folder in memory where there is one, freed of what killed processes left there."""
-    memory = Path("/dev/shm")
-    root = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
-    for folder in root.glob(f"{PREFIX}*-*"):
-        owner = folder.name.removeprefix(PREFIX).split("-")[0]
-        if not Path(f"/proc/{owner}").exists() and _age(folder) > LEFT_BEHIND_S:
-            shutil.rmtree(folder, ignore_errors=True)
-    return root
-
-
-def _age(folder: Path) -> float:
-    """Return the seconds since a folder changed; 0 if it is gone."""
-    try:
-        return time.time() - folder.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
 
 
 def _preamble(settings: Settings) -> str:
@@ -186,12 +163,3 @@ def _environment() -> dict[str, Any]:
     """Return this process's environment with the shim."""
     preload = shim()
     return {**os.environ, **({} if preload is None else {"LD_PRELOAD": str(preload)})}
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Return the processor time a process has used; the clock where the system does not tell."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except OSError:
-        return time.monotonic()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from formwright.datasets.airfoils import naca
 from formwright.datasets.cases import section_case
 from formwright.datasets.errors import ConditionError, MissingSolverError
-from formwright.datasets.solvers import xfoil_process, xfoil_shim
+from formwright.datasets.solvers import xfoil_shim
 from formwright.datasets.solvers.result import stations
 from formwright.datasets.solvers.xfoil import XFoil, path, zero_lift_deg
 from formwright.datasets.solvers.xfoil_dump import read_points
@@ -173,18 +173,6 @@ def test_patience_leaves_the_rest_of_a_side(tmp_path):
     result = solve(solver, naca("0012").pos, [0.0, 1.0, 2.0, 3.0])
     assert result.reasons[:2] == ("not converged",) * 2
     assert result.reasons[2:] == ("not converged: left after 2 points in a row",) * 2
-
-
-def test_folders_of_killed_processes_are_cleared_away(tmp_path, monkeypatch):
-    monkeypatch.setattr(xfoil_process.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(xfoil_process.os, "access", lambda *_: False)
-    monkeypatch.setattr(xfoil_process, "LEFT_BEHIND_S", -1.0)
-    dead, alive = (tmp_path / f"formwright-xfoil-{pid}-x" for pid in (2**30, os.getpid()))
-    other = tmp_path / "formwright-other"
-    for folder in (dead, alive, other):
-        folder.mkdir()
-    assert xfoil_process._work_root.__wrapped__() == tmp_path
-    assert not dead.exists() and alive.exists() and other.exists()
 
 
 @given(
