@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from formwright.datasets.errors import FlowFileError
 from formwright.datasets.files import replacing
 
 FORMAT_VERSION: Final = 1
+_BASE: Final = 0.999
 _NOTES: Final = "notes"
 _VERSION: Final = "format_version"
 
@@ -47,6 +48,11 @@ class Wall:
     cf: Float[np.ndarray, "faces 2"]
     y_plus: Float[np.ndarray, " faces"]
     cells: Int[np.ndarray, " faces"]
+
+    @property
+    def sides(self) -> Bool[np.ndarray, " faces"]:
+        """Which faces belong to the upper and lower side, not to a blunt base, (W,)."""
+        return self.normals[:, 0] < _BASE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

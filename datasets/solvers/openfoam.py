@@ -11,11 +11,9 @@ Good values: 148 cells a side, 48 in the wake and 100 to the far field at 100 ch
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,21 +23,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch_geometric.data import Data
 
-from formwright.datasets.cmesh import CMesh, c_mesh
+from formwright.datasets.cmesh import CMesh
 from formwright.datasets.errors import ConditionError, FlowFileError, SectionError
 from formwright.datasets.flow_field import FlowField
 from formwright.datasets.solvers import foam_process
-from formwright.datasets.solvers.foam_case import FIRST_ORDER, STOP, Flow, Numerics, write_case
-from formwright.datasets.solvers.foam_levels import carried, coarsened
-from formwright.datasets.solvers.foam_process import Diverged, FoamFailure, case_folder
-from formwright.datasets.solvers.foam_read import (
-    Solved,
-    flow_field,
-    mesh_quality,
-    read_coefficients,
-    read_fields,
-)
-from formwright.datasets.solvers.poly_mesh import poly_mesh, write_poly_mesh
+from formwright.datasets.solvers.foam_case import Numerics
+from formwright.datasets.solvers.foam_level import Effort, Level, Start
+from formwright.datasets.solvers.foam_levels import coarsened
+from formwright.datasets.solvers.foam_process import FoamFailure, case_folder
 from formwright.datasets.solvers.result import POLAR_FIELDS, POLAR_LABELS, Result, stations
 
 NAME: Final = "openfoam simpleFoam"
@@ -55,10 +46,6 @@ MESH: Final = CMesh(
     tail_angle=0.4,
 )
 MAX_ALPHA_DEG: Final = 30.0
-COARSE_SHARE: Final = 5
-EARLY: Final = 60
-BEYOND: Final = 20.0
-_SMALLEST_LIFT: Final = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,11 +117,11 @@ class OpenFOAM:
         begin = time.perf_counter()
         finest = dataclasses.replace(self.mesh, first_cell=first_cell(reynolds, self.y_plus))
         with case_folder(keep) as folder:
-            start: _Start | None = None
-            for level in reversed(range(self.levels)):
-                settings = coarsened(finest, 2**level) if level else finest
-                run = _Level(self, settings, folder / f"level{level}", alpha_deg, reynolds, level)
-                found = run.solve(pos, start)
+            start: Start | None = None
+            for i in reversed(range(self.levels)):
+                settings = coarsened(finest, 2**i) if i else finest
+                level = Level(self._effort, settings, folder / f"level{i}", alpha_deg, reynolds, i)
+                found = level.solve(pos, start)
                 if isinstance(found, FlowField):
                     return dataclasses.replace(found, seconds=time.perf_counter() - begin)
                 start = found
@@ -150,6 +137,17 @@ class OpenFOAM:
             return str(error)
         except (SectionError, FlowFileError) as error:
             return f"{type(error).__name__}: {error}"
+
+    @property
+    def _effort(self) -> Effort:
+        """What is spent on a mesh."""
+        return Effort(
+            iterations=self.iterations,
+            window=self.window,
+            tolerance=self.tolerance,
+            timeout_s=self.timeout_s,
+            numerics=self.numerics,
+        )
 
     def _solve_case(self, case: Data) -> Result:
         """Solve the points of one section."""
@@ -194,7 +192,7 @@ def first_cell(reynolds: float, y_plus: float) -> float:
 def pressure_at_stations(flow: FlowField) -> dict[str, Float[np.ndarray, " stations"]]:
     """Return the pressure coefficient of both sides at the stations."""
     x, y = flow.wall.centres.T
-    sides = flow.wall.normals[:, 0] < 0.999
+    sides = flow.wall.sides
     nose = int(np.argmin(np.where(sides, x, np.inf)))
     end = len(x) - int((~sides).sum())
     upper, lower = slice(nose, None, -1), slice(nose, end)
@@ -202,147 +200,6 @@ def pressure_at_stations(flow: FlowField) -> dict[str, Float[np.ndarray, " stati
         "cp_top": np.interp(stations(), x[upper], flow.wall.cp[upper]),
         "cp_bottom": np.interp(stations(), x[lower], flow.wall.cp[lower]),
     }
-
-
-def settled(samples: Float[np.ndarray, "samples 4"], window: int, tolerance: float) -> bool:
-    """Return whether lift and drag stayed within the tolerance over the last iterations.
-
-    Args:
-        samples: Iteration, cl, cd, cm.
-        window: In iterations.
-        tolerance: Largest less smallest value, over the size.
-    """
-    if not len(samples) or samples[-1, 0] < window + samples[0, 0]:
-        return False
-    last = samples[samples[:, 0] >= samples[-1, 0] - window, 1:3]
-    size = np.maximum(np.abs(last[-1]), [_SMALLEST_LIFT, 0.0])
-    return bool((np.ptp(last, axis=0) <= tolerance * size).all())
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Start:
-    """What a coarse mesh gives the next one: its settings, its fields, its lift coefficient."""
-
-    settings: CMesh
-    fields: dict[str, np.ndarray]
-    cl: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Level:
-    """One mesh of a point."""
-
-    solver: OpenFOAM
-    settings: CMesh
-    folder: Path
-    alpha_deg: float
-    reynolds: float
-    level: int
-
-    def solve(self, pos: Float[Tensor, "points 2"], start: _Start | None) -> FlowField | _Start:
-        """Run; return the fields of a coarse mesh, the whole record of the finest."""
-        solver, settings = self.solver, self.settings
-        mesh = c_mesh(pos, settings)
-        faces = poly_mesh(mesh)
-        flow = Flow(
-            alpha_deg=self.alpha_deg,
-            reynolds=self.reynolds,
-            iterations=solver.iterations,
-            span=settings.span,
-            far=mesh.points[mesh.patches["farfield"]].mean(1),
-            start=start and carried(start.fields, start.settings, settings, len(mesh.cells)),
-            circulation_cl=start.cl if start else 0.0,
-        )
-        write_poly_mesh(self.folder / "constant" / "polyMesh", faces)
-        write_case(self.folder, flow, solver.numerics)
-        quality = self._check_mesh() if not self.level else {}
-        log = self._converge(flow, len(mesh.cells))
-        samples = read_coefficients(self.folder)
-        if self.level:
-            fields = read_fields(self.folder, len(mesh.cells))
-            return _Start(settings=settings, fields=fields, cl=float(samples[-1, 1]))
-        if not settled(samples, solver.window, solver.tolerance):
-            raise FoamFailure(_unsettled(samples, solver))
-        case = Solved(folder=self.folder, mesh=mesh, faces=faces, sides=2 * settings.cells_side)
-        return flow_field(case, flow, log, quality)
-
-    def _converge(self, flow: Flow, cells: int) -> str:
-        """Run until settled and return the log: first order where second order fails.
-
-        The coarsest mesh, which starts from nothing, is of first order; on the finest one first
-        order is only a better start.
-        """
-        if self.level and flow.start is None:
-            return self._run(flow, FIRST_ORDER)
-        try:
-            return self._run(flow, self.solver.numerics.convection)
-        except Diverged:
-            log = self._run(flow, FIRST_ORDER)
-        if self.level:
-            return log
-        again = dataclasses.replace(flow, start=read_fields(self.folder, cells))
-        return self._run(again, self.solver.numerics.convection)
-
-    def _run(self, flow: Flow, convection: str) -> str:
-        """Run the solver from the start of ``flow`` with one convection scheme."""
-        for old in [*self.folder.glob("[1-9]*"), self.folder / "postProcessing"]:
-            shutil.rmtree(old, ignore_errors=True)
-        (self.folder / STOP).unlink(missing_ok=True)
-        solver = self.solver
-        numerics = dataclasses.replace(solver.numerics, convection=convection)
-        rough = self.level or convection != solver.numerics.convection
-        iterations = max(solver.iterations // COARSE_SHARE, 1) if rough else solver.iterations
-        write_case(self.folder, dataclasses.replace(flow, iterations=iterations), numerics)
-        watch = partial(self._watch, bool(rough))
-        log = foam_process.run("simpleFoam", self.folder, timeout_s=solver.timeout_s, watch=watch)
-        samples = read_coefficients(self.folder)
-        if not len(samples):
-            raise FoamFailure("no coefficients: the run ended before its first ones")
-        _check_bounds(samples)
-        return log
-
-    def _check_mesh(self) -> dict[str, float]:
-        """Return the mesh's numbers.
-
-        Raises:
-            FoamFailure: ``checkMesh`` refuses it.
-        """
-        log = foam_process.run("checkMesh", self.folder, timeout_s=self.solver.timeout_s)
-        quality, reason = mesh_quality(log)
-        if reason:
-            raise FoamFailure(reason)
-        return quality
-
-    def _watch(self, rough: bool) -> None:
-        """Ask the solver to write and stop once the coefficients have settled.
-
-        Raises:
-            Diverged: They are beyond all bounds.
-        """
-        stop, samples = self.folder / STOP, read_coefficients(self.folder)
-        window, tolerance = self.solver.window, self.solver.tolerance
-        if rough:
-            window, tolerance = window // 2, 5.0 * tolerance
-        _check_bounds(samples[EARLY // self.solver.numerics.forces_every :])
-        if not stop.exists() and settled(samples, window, tolerance):
-            stop.touch()
-
-
-def _check_bounds(samples: Float[np.ndarray, "samples 4"]) -> None:
-    """Raise Diverged where the last coefficients are those of no section."""
-    if len(samples) and not np.abs(samples[-1, 1:3]).max() < BEYOND:
-        cl, cd = samples[-1, 1:3]
-        raise Diverged(f"diverged; cl = {cl:.3g}, cd = {cd:.3g} in iteration {samples[-1, 0]:.0f}")
-
-
-def _unsettled(samples: np.ndarray, solver: OpenFOAM) -> str:
-    """Return how far the coefficients still moved."""
-    last = samples[samples[:, 0] >= samples[-1, 0] - solver.window, 1:3]
-    (cl, cd), (cl_range, cd_range) = last.mean(0), np.ptp(last, axis=0)
-    return (
-        f"not settled; after {int(samples[-1, 0])} iterations, over the last {solver.window}, cl = "
-        f"{cl:.4f} within {cl_range:.4f}, cd = {cd:.5f} within {cd_range:.5f}"
-    )
 
 
 def _check(alpha_deg: float, reynolds: float) -> None:

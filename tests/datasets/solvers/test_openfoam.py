@@ -26,6 +26,7 @@ from formwright.datasets.force_integration import integrate_flow
 from formwright.datasets.solvers import foam_process
 from formwright.datasets.solvers.foam_case import Flow, Numerics, far_field, write_case
 from formwright.datasets.solvers.foam_files import Field, block, dictionary, read_field, values
+from formwright.datasets.solvers.foam_level import settled
 from formwright.datasets.solvers.foam_levels import blocks, carried, coarsened
 from formwright.datasets.solvers.foam_process import FoamFailure
 from formwright.datasets.solvers.foam_read import mesh_quality, read_coefficients, read_residuals
@@ -34,7 +35,6 @@ from formwright.datasets.solvers.openfoam import (
     OpenFOAM,
     first_cell,
     pressure_at_stations,
-    settled,
 )
 from formwright.datasets.solvers.poly_mesh import poly_mesh, write_poly_mesh
 from formwright.datasets.solvers.result import stations
