@@ -28,8 +28,8 @@ from formwright.datasets.corpus import Corpus, Manifest, start_corpus
 from formwright.datasets.download import AIRFRANS_URL, download_with_bar
 from formwright.datasets.errors import DownloadError, FlowFileError, SectionError
 from formwright.datasets.flow_field import FlowField, save_flow
-from formwright.datasets.rans import LABELS, flow_file
-from formwright.datasets.solvers.openfoam import pressure_at_stations
+from formwright.datasets.rans import flow_file
+from formwright.datasets.rans_rows import LABELS, case_row
 from formwright.datasets.solvers.result import POLAR_FIELDS
 
 if TYPE_CHECKING:
@@ -164,33 +164,19 @@ def row(
     vector: list[float] | None = None,
 ) -> pa.Table:
     """Return the row of a case; labels are null where there is a reason."""
-    import pyarrow as pa
-
-    text, number, case = pa.string(), pa.float64(), parse_name(name)
-    columns = {
-        "case_id": pa.array([name], text),
-        "section": pa.array([case.label], text),
-        "split": pa.array([split], text),
-        "source": pa.array(["airfrans"], text),
-        "families": pa.array([["naca"]], pa.list_(text)),
-        "cst": pa.array([vector], pa.list_(number, 2 * _WEIGHTS + 2)),
-        "alpha_deg": pa.array([case.alpha_deg], number),
-        "reynolds": pa.array([case.reynolds], number),
-        "converged": pa.array([not reason]),
-        "reason": pa.array([reason], text),
-        "iterations": pa.array([flow and flow.iterations], pa.int64()),
-        "seconds": pa.array([flow and flow.seconds], number),
-        "y_plus_max": pa.array([flow and float(flow.wall.y_plus.max())], number),
-    }
-    for label in LABELS:
-        columns[label.name] = pa.array([flow and flow.forces[label.name]], number)
-    pressure = pressure_at_stations(flow) if flow else {}
-    for quantity in POLAR_FIELDS:
-        values = pressure.get(quantity.name)
-        columns[quantity.name] = pa.array(
-            [None if values is None else values.tolist()], pa.list_(pa.float32(), 32)
-        )
-    return pa.table(columns)
+    case = parse_name(name)
+    return case_row(
+        case_id=name,
+        section=case.label,
+        split=split,
+        source="airfrans",
+        family="naca",
+        vector=vector,
+        alpha_deg=case.alpha_deg,
+        reynolds=case.reynolds,
+        reason=reason,
+        flow=flow,
+    )
 
 
 def _files(folder: str | os.PathLike[str], name: str) -> list[Path]:

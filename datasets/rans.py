@@ -13,24 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from formwright.datasets import campaign
-from formwright.datasets.cases import CONDITIONS, Quantity
+from formwright.datasets.cases import CONDITIONS
 from formwright.datasets.config import to_mapping
 from formwright.datasets.corpus import Corpus, Manifest, start_corpus
 from formwright.datasets.flow_field import FlowField, save_flow
 from formwright.datasets.rans_cases import DrawnCase, RansCorpus, draw
-from formwright.datasets.solvers.openfoam import NAME, pressure_at_stations
-from formwright.datasets.solvers.result import POLAR_FIELDS, POLAR_LABELS
+from formwright.datasets.rans_rows import LABELS, case_row
+from formwright.datasets.solvers.openfoam import NAME
+from formwright.datasets.solvers.result import POLAR_FIELDS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 LICENCE: Final = "CC0-1.0 for the computed rows; coordinates from the UIUC airfoil database"
 SPLIT_RULE: Final = "by family of the section (datasets/families.py); NACA design points: train"
-PARTS: Final = ("cl_pressure", "cl_friction", "cd_pressure", "cd_friction")
-LABELS: Final = (
-    *(label for label in POLAR_LABELS if label.name in ("cl", "cd", "cm")),
-    *(Quantity(p, "1", f"the part of {p[-8:]} in {p[:2]}".replace("_", "")) for p in PARTS),
-)
 FLOWS: Final = "flows"
 COMPACT_EVERY: Final = 100
 
@@ -131,30 +127,15 @@ def row(
     config: RansCorpus, index: int, drawn: DrawnCase, reason: str, flow: FlowField | None = None
 ) -> pa.Table:
     """Return the row of a case; labels are null where there is a reason."""
-    import pyarrow as pa
-
-    text, number = pa.string(), pa.float64()
-    columns = {
-        "case_id": pa.array([case_id(config, index)], text),
-        "section": pa.array([drawn.section], text),
-        "split": pa.array([drawn.split], text),
-        "source": pa.array([drawn.source], text),
-        "families": pa.array([[drawn.family]], pa.list_(text)),
-        "cst": pa.array([drawn.vector.tolist()], pa.list_(number, len(drawn.vector))),
-        "alpha_deg": pa.array([drawn.alpha_deg], number),
-        "reynolds": pa.array([drawn.reynolds], number),
-        "converged": pa.array([not reason]),
-        "reason": pa.array([reason], text),
-        "iterations": pa.array([flow and flow.iterations], pa.int64()),
-        "seconds": pa.array([flow and flow.seconds], number),
-        "y_plus_max": pa.array([flow and float(flow.wall.y_plus.max())], number),
-    }
-    for label in LABELS:
-        columns[label.name] = pa.array([flow and flow.forces[label.name]], number)
-    pressure = pressure_at_stations(flow) if flow else {}
-    for quantity in POLAR_FIELDS:
-        values = pressure.get(quantity.name)
-        columns[quantity.name] = pa.array(
-            [None if values is None else values.tolist()], pa.list_(pa.float32(), 32)
-        )
-    return pa.table(columns)
+    return case_row(
+        case_id=case_id(config, index),
+        section=drawn.section,
+        split=drawn.split,
+        source=drawn.source,
+        family=drawn.family,
+        vector=drawn.vector.tolist(),
+        alpha_deg=drawn.alpha_deg,
+        reynolds=drawn.reynolds,
+        reason=reason,
+        flow=flow,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -24,6 +25,7 @@ from formwright.datasets.rans_cases import (
     naca_section,
     sobol,
 )
+from formwright.datasets.rans_rows import PARTS, largest_y_plus
 from formwright.datasets.solvers.openfoam import OpenFOAM
 
 RECIPE = RansCorpus(cases=6, seed=3)
@@ -41,7 +43,7 @@ def flow(alpha_deg: float, reynolds: float) -> FlowField:
         y_plus=np.full(40, 0.5),
         cells=np.arange(40),
     )
-    names = ("cl", "cd", "cm", *rans.PARTS)
+    names = ("cl", "cd", "cm", *PARTS)
     return FlowField(
         points=np.zeros((4, 2)),
         quads=np.array([[0, 1, 2, 3]]),
@@ -184,3 +186,14 @@ def test_manifest_names_units_and_settings(tmp_path, solved):
     manifest = open_corpus(run(RECIPE, tmp_path).path).manifest
     assert manifest["quantities"]["cd_friction"]["meaning"] == "the part of friction in cd"
     assert manifest["settings"]["solver"]["mesh"]["far_field"] == 100.0
+
+
+def test_y_plus_is_that_of_the_sides():
+    record = flow(2.0, 1e6)
+    blunt = record.wall.normals.copy()
+    blunt[-4:] = [1.0, 0.0]
+    y_plus = np.where(np.arange(40) < 36, 0.5, 7.0)
+    base = dataclasses.replace(record.wall, normals=blunt, y_plus=y_plus)
+    assert largest_y_plus(dataclasses.replace(record, wall=base)) == 0.5
+    sides = dataclasses.replace(record.wall, y_plus=y_plus)
+    assert largest_y_plus(dataclasses.replace(record, wall=sides)) == 7.0
