@@ -55,12 +55,15 @@ class Needs:
 
 
 XFOIL: Final = "bash .ci/xfoil, or your package manager"
+FOAM: Final = "apt-get install openfoam (Debian, Ubuntu)"
 NEEDS: Final[Mapping[str, Needs]] = {
     "adsorption_training_time": Needs(hours=0.35),
     "burgers_probe": Needs(hours=0.7),
     "flow2d_probe": Needs(hours=0.5),
     "multipoint_design": Needs(program="xfoil", how=XFOIL),
-    "naca0012_validation": Needs(program="simpleFoam", how="openfoam.org or openfoam.com"),
+    "naca0012_validation": Needs(
+        hours=0.3, program="simpleFoam", how=FOAM, arguments=("--meshes",)
+    ),
     "panel_vs_xfoil": Needs(hours=0.1, program="xfoil", how=XFOIL),
     "polar_label_efficiency": Needs(hours=2.0, path="runs/polars-train", how=POLARS),
     "section_encoder": Needs(path="runs/polars-train", how=POLARS),
