@@ -1,8 +1,8 @@
 """OpenFOAM on our C-mesh against NASA's CFL3D: NACA 0012, Re 6e6, k-omega SST.
 
 CFL3D's coefficients are those of the Turbulence Modeling Resource (datasets/tmr.py); other
-incidences (``--alphas``) are computed as well, without a reference. ``--meshes`` adds the coarser
-meshes of the same family at 10 deg: the evidence of mesh convergence.
+incidences (``--alphas``) are computed as well, without a reference. ``--meshes`` adds two coarser
+meshes of the same family and a finer one at 10 deg: the evidence of mesh convergence.
 """
 
 from __future__ import annotations
@@ -16,34 +16,45 @@ from typing import Any
 from _common import Benchmark, save, tell
 
 from formwright.datasets import tmr
-from formwright.datasets.solvers.foam_levels import coarsened
+from formwright.datasets.cmesh import CMesh
 from formwright.datasets.solvers.openfoam import MESH, OpenFOAM
 
 AT_DEG = 10.0
-COARSER = {2: 3, 4: 2}
-"""Levels of the meshes with every 2nd and 4th line: each is started from coarser ones, whose lift
-the far field needs."""
+LEVELS = {1.5: 3, 1.0: 3, 0.5: 3, 0.25: 2}
+"""Levels of each mesh, by its number of lines over that of the corpus's mesh: all are started from
+coarser ones, whose lift the far field needs."""
+PATIENCE_S = 3600.0
 
 
-def convergence(finest: tmr.Comparison) -> list[dict[str, Any]]:
-    """Return lift and drag on the mesh and on those with every 2nd and 4th line."""
-    found = [numbers(1, finest)]
-    for factor, levels in COARSER.items():
-        mesh = coarsened(MESH, factor)
-        solver = OpenFOAM(mesh=mesh, y_plus=OpenFOAM().y_plus * factor, levels=levels)
-        found.append(numbers(factor, tmr.compare(solver, AT_DEG)))
+def convergence(at_ten: tmr.Comparison) -> list[dict[str, Any]]:
+    """Return lift and drag on meshes of one family, the finest first."""
+    found = []
+    for share, levels in LEVELS.items():
+        solver = OpenFOAM(
+            mesh=scaled(share),
+            y_plus=OpenFOAM().y_plus / share,
+            levels=levels,
+            timeout_s=PATIENCE_S,
+        )
+        found.append(numbers(share, at_ten if share == 1.0 else tmr.compare(solver, AT_DEG)))
         tell("mesh", found[-1])
     return found
 
 
-def numbers(factor: int, row: tmr.Comparison) -> dict[str, Any]:
+def scaled(share: float) -> CMesh:
+    """Return the corpus's mesh with another number of lines in both directions."""
+    counts = ("cells_side", "cells_wake", "cells_normal", "cells_base")
+    cells = {name: round(getattr(MESH, name) * share) for name in counts}
+    return dataclasses.replace(MESH, **cells)
+
+
+def numbers(share: float, row: tmr.Comparison) -> dict[str, Any]:
     """Return the size of a mesh and what was found on it."""
-    mesh = coarsened(MESH, factor)
-    cells = 2 * (mesh.cells_side + mesh.cells_wake) * mesh.cells_normal
+    mesh = scaled(share)
     return {
-        "every": factor,
-        "cells": cells,
-        "y_plus": OpenFOAM().y_plus * factor,
+        "lines": share,
+        "cells": 2 * (mesh.cells_side + mesh.cells_wake) * mesh.cells_normal,
+        "y_plus": OpenFOAM().y_plus / share,
         "CL": None if row.reason else row.cl,
         "CD": None if row.reason else row.cd,
         "iterations": row.iterations,
