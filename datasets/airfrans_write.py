@@ -1,9 +1,9 @@
 """AirfRANS out: a flow record as a case of the dataset's folder, which PyPI's ``airfrans`` reads.
 
 Readers of the dataset integrate forces from values at points. So those are means of the cells
-around a point by the inverse of their area, exact for a velocity that is linear in the distance
-from the wall whatever the stretching (by inverse distances there was 4 % more friction); on the
-wall, pressure and normals are such that the means over the ends of a face are the face's.
+around a point by the inverse of their area, exact for a velocity linear in the distance from the
+wall whatever the stretching (by inverse distances there was 4 % more friction); on the wall,
+pressure and normals are such that the means over the ends of a face are the face's.
 """
 
 from __future__ import annotations
