@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from formwright.datasets import campaign, cst
+from formwright.datasets import cst
 from formwright.datasets.airfrans import AEROFOIL, INTERNAL, read_case
 from formwright.datasets.airfrans_cases import (
     MANIFEST,
@@ -23,6 +23,7 @@ from formwright.datasets.airfrans_cases import (
     task_split,
 )
 from formwright.datasets.airfrans_sections import section_of
+from formwright.datasets.campaign import fill
 from formwright.datasets.cases import CONDITIONS
 from formwright.datasets.corpus import Corpus, Manifest, start_corpus
 from formwright.datasets.download import AIRFRANS_URL, download_with_bar
@@ -114,21 +115,16 @@ def convert(
     train, test = task_split(read_manifest(folder), task)
     splits = dict.fromkeys(train, "train") | dict.fromkeys(test, "test")
     corpus = start_corpus(out, manifest(task))
-    finished = corpus.finished()
-    todo = [name for name in splits if name not in finished]
-    campaign.run(
-        todo,
+    return fill(
+        corpus,
+        splits,
         partial(convert_case, Path(folder), corpus.path, splits),
-        on_result=corpus.write,
-        on_failure=lambda name, error: corpus.write(name, row(name, splits[name], str(error))),
+        lambda name, error: row(name, splits[name], str(error)),
+        str,
         executor=executor,
         workers=workers,
-        title="cases",
-        total=len(todo),
         progress=progress,
     )
-    corpus.compact()
-    return corpus
 
 
 def manifest(task: str) -> Manifest:

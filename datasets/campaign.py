@@ -1,4 +1,4 @@
-"""Many cases on any ``concurrent.futures.Executor``, a process pool by default."""
+"""Many cases on any ``concurrent.futures.Executor``, a process pool by default; into a corpus."""
 
 from __future__ import annotations
 
@@ -19,11 +19,17 @@ from concurrent.futures import (
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from formwright.datasets.corpus import Corpus
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 HOPELESS: Final = 20
+COMPACT_EVERY: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +105,7 @@ def run(
             while True:
                 left = time_limit_s is not None and time.monotonic() - started > time_limit_s
                 if not left:
-                    _fill(flying, queue, function, executor, 2 * workers)
+                    _submit(flying, queue, function, executor, 2 * workers)
                 if not flying:
                     break
                 for future in wait(flying, return_when=FIRST_COMPLETED).done:
@@ -121,7 +127,61 @@ def run(
     return Tally(done=done, failed=failed, left=left, seconds=time.monotonic() - started)
 
 
-def _fill(
+def fill(
+    corpus: Corpus,
+    items: Iterable[Item],
+    function: Callable[[Item], pa.Table],
+    failed: Callable[[Item, Exception], pa.Table],
+    case_id: Callable[[Item], str],
+    *,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    time_limit_s: float | None = None,
+    title: str = "cases",
+    progress: bool = True,
+) -> Corpus:
+    """Work out the cases that a corpus does not have yet, and return it.
+
+    Args:
+        corpus: Where rows go, as soon as they are there.
+        items: All cases.
+        function: From a case to its rows; as in ``run``.
+        failed: From a case and what its function raised to its row.
+        case_id: Of a case.
+        executor: As in ``run``, and so are the others.
+        workers: Processes at a time.
+        time_limit_s: Start no case after this many seconds.
+        title: What the progress bar calls the cases.
+        progress: Show a progress bar.
+    """
+    finished = corpus.finished()
+    todo = [item for item in items if case_id(item) not in finished]
+    written = 0
+
+    def store(item: Item, rows: pa.Table) -> None:
+        nonlocal written
+        corpus.write(case_id(item), rows)
+        written += 1
+        if written % COMPACT_EVERY == 0:
+            corpus.compact()
+
+    run(
+        todo,
+        function,
+        on_result=store,
+        on_failure=lambda item, error: store(item, failed(item, error)),
+        executor=executor,
+        workers=workers,
+        time_limit_s=time_limit_s,
+        title=title,
+        total=len(todo),
+        progress=progress,
+    )
+    corpus.compact()
+    return corpus
+
+
+def _submit(
     flying: dict[Future[Answer], Item],
     queue: Iterator[Item],
     function: Callable[[Item], Answer],

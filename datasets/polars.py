@@ -19,9 +19,10 @@ import torch
 from jaxtyping import Float
 from torch_geometric.data import Data
 
-from formwright.datasets import campaign, cst
+from formwright.datasets import cst
 from formwright.datasets.airfoils import database
 from formwright.datasets.blends import SPLITS, Blending, Drawn, draw_section
+from formwright.datasets.campaign import fill
 from formwright.datasets.cases import CONDITIONS, section_case
 from formwright.datasets.config import to_mapping
 from formwright.datasets.corpus import Corpus, Manifest, start_corpus
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 LICENCE: Final = "CC0-1.0 for the computed rows; coordinates from the UIUC airfoil database"
 SPLIT_RULE: Final = "by family of the section, of every parent for a blend (datasets/families.py)"
 STANDARD_NCRIT: Final = 9.0
-COMPACT_EVERY: Final = 250
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,31 +105,18 @@ def generate(
     if isinstance(config.solver, XFoil):
         config.solver.require()
     corpus = start_corpus(out, manifest(config), extendable=("sections",))
-    finished = corpus.finished()
-    todo = [i for i in range(config.sections) if case_id(config, i) not in finished]
-    written = 0
-
-    def store(index: int, rows: pa.Table) -> None:
-        nonlocal written
-        corpus.write(case_id(config, index), rows)
-        written += 1
-        if written % COMPACT_EVERY == 0:
-            corpus.compact()
-
-    campaign.run(
-        todo,
+    return fill(
+        corpus,
+        range(config.sections),
         partial(solve_section, config),
-        on_result=store,
-        on_failure=lambda index, error: store(index, failed_section(config, index, error)),
+        partial(failed_section, config),
+        partial(case_id, config),
         executor=executor,
         workers=workers,
         time_limit_s=time_limit_s,
         title="sections",
-        total=len(todo),
         progress=progress,
     )
-    corpus.compact()
-    return corpus
 
 
 def manifest(config: PolarCorpus) -> Manifest:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from formwright.datasets import campaign
+from formwright.datasets.campaign import fill
 from formwright.datasets.cases import CONDITIONS
 from formwright.datasets.config import to_mapping
 from formwright.datasets.corpus import Corpus, Manifest, start_corpus
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 LICENCE: Final = "CC0-1.0 for the computed rows; coordinates from the UIUC airfoil database"
 SPLIT_RULE: Final = "by family of the section (datasets/families.py); NACA design points: train"
 FLOWS: Final = "flows"
-COMPACT_EVERY: Final = 100
 
 
 def generate(
@@ -57,31 +56,17 @@ def generate(
     """
     config.solver.require()
     corpus = start_corpus(out, manifest(config), extendable=("cases",))
-    finished = corpus.finished()
-    todo = [i for i in range(config.cases) if case_id(config, i) not in finished]
-    written = 0
-
-    def store(index: int, rows: pa.Table) -> None:
-        nonlocal written
-        corpus.write(case_id(config, index), rows)
-        written += 1
-        if written % COMPACT_EVERY == 0:
-            corpus.compact()
-
-    campaign.run(
-        todo,
+    return fill(
+        corpus,
+        range(config.cases),
         partial(solve_case, config, corpus.path),
-        on_result=store,
-        on_failure=lambda index, error: store(index, failed_row(config, index, error)),
+        partial(failed_row, config),
+        partial(case_id, config),
         executor=executor,
         workers=workers,
         time_limit_s=time_limit_s,
-        title="cases",
-        total=len(todo),
         progress=progress,
     )
-    corpus.compact()
-    return corpus
 
 
 def manifest(config: RansCorpus) -> Manifest:
