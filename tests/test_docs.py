@@ -10,6 +10,7 @@ import pytest
 
 from formwright.datasets.config import from_mapping, read_toml
 from formwright.datasets.polars import PolarCorpus
+from formwright.datasets.rans_cases import RansCorpus
 from formwright.design.specs import ConstraintKind
 from formwright.design.study import read_study
 from formwright.surrogate.matching import ViewMatch
@@ -75,6 +76,13 @@ def test_the_example_recipe_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text(block)
     recipe = from_mapping(PolarCorpus, read_toml(tmp_path / "recipe.toml"))
     assert recipe.sections == 2000 and recipe.solver.panels == 160
+
+
+def test_the_example_of_a_rans_recipe_can_be_read(tmp_path: Path) -> None:
+    (block,) = blocks("rans.md", "toml")
+    (tmp_path / "recipe.toml").write_text(block)
+    recipe = from_mapping(RansCorpus, read_toml(tmp_path / "recipe.toml"))
+    assert recipe.solver.iterations == 2500 and recipe.solver.mesh.cells_side == 200
 
 
 @pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
