@@ -8,7 +8,16 @@ from typing import Any, Final
 
 import numpy as np
 from _probe import interval
-from _probe_runs import PRETRAIN_SEEDS, SCRATCH, STARTS, TRAIN_SEEDS, TUNED, Choice, Experiment
+from _probe_runs import (
+    ALL_WINDOWS,
+    PRETRAIN_SEEDS,
+    SCRATCH,
+    STARTS,
+    TRAIN_SEEDS,
+    TUNED,
+    Choice,
+    Experiment,
+)
 
 Curve = Mapping[str, list[float]]
 BELOW: Final = "below"
@@ -69,6 +78,20 @@ def verdict(differences: Mapping[str, Sequence[float]], whom: str) -> str:
         places[BELOW if high < 0.0 else ABOVE if low > 0.0 else LEVEL].append(size)
     said = [f"{how} {{}} at {listed(sizes)}" for how, sizes in places.items() if sizes]
     return ", ".join(said).replace("{}", whom, 1).replace("{}", "it") + " labels"
+
+
+def against_all_windows(
+    best: Curve, others: Mapping[str, Curve], gains: dict[str, dict[str, list[float]]]
+) -> str:
+    """Return how ours compares with a network that trains on all times of the labelled runs.
+
+    The comparison is added to ``gains``; empty where that network has not been trained.
+    """
+    if ALL_WINDOWS not in others:
+        return ""
+    gains[f"frozen against {ALL_WINDOWS}"] = against(best, others[ALL_WINDOWS])
+    whom = "that network when it trains on every window of the labelled runs"
+    return f"; the frozen probe is {verdict(gains[f'frozen against {ALL_WINDOWS}'], whom)}"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -25,7 +25,8 @@ from formwright.surrogate.views.fields import Amplitude, Window
 
 SCRATCH: Final = "from scratch"
 TUNED: Final = "fine-tuned"
-STARTS: Final = (SCRATCH, TUNED, "scratch, all windows")
+ALL_WINDOWS: Final = "scratch, all windows"
+STARTS: Final = (SCRATCH, TUNED, ALL_WINDOWS)
 LABEL_SEEDS: Final = range(10)
 TRAIN_SEEDS: Final = range(5)
 PRETRAIN_SEEDS: Final = (0, 1, 2)
@@ -198,7 +199,7 @@ class Experiment:
                 if start == TUNED
                 else self.encoder(seed)
             )
-            lagged = start == "scratch, all windows"
+            lagged = start == ALL_WINDOWS
             part = Split(self.runs["train"], self.parts["train"].y) if lagged else None
             loop = TrainConfig(
                 steps=steps, learning_rate=rate, warmup_steps=20, weight_decay=1e-2, seed=seed

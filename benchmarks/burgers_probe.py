@@ -25,6 +25,7 @@ from _probe_floors import energy_balance, gaussian_process, hand_features, raw
 from _probe_report import (
     OURS,
     against,
+    against_all_windows,
     chosen_how,
     draw_curves,
     rows,
@@ -133,12 +134,13 @@ def report(experiment: Experiment, partial: bool = False) -> None:
     if TUNED in others and SCRATCH in others:
         gains[f"{TUNED} against {SCRATCH}"] = against(others[TUNED], others[SCRATCH])
     whom = "the same network trained and tuned on the labels"
+    said = verdict(gains[SCRATCH], whom) + against_all_windows(best, others, gains)
     kept = {split: len(runs) for split, runs in experiment.runs.items()}
     record = Benchmark(
         name="burgers-probe",
         claim="Frozen features of an encoder pretrained on unlabeled runs of Burgers' equation "
         f"({choice.recipe}) give the viscosity from few labels by a linear probe: "
-        f"{verdict(gains[SCRATCH], whom)}.",
+        f"{said}.",
         value=summary(best),
         unit="mean squared error of the log viscosity, of variance 1, by number of labels",
         better="lower",

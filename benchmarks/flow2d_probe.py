@@ -19,7 +19,17 @@ import numpy as np
 import torch
 from _common import ROOT, Benchmark, save
 from _probe import Split, interval, probe
-from _probe_report import OURS, against, chosen_how, draw_curves, rows, shown, summary, verdict
+from _probe_report import (
+    OURS,
+    against,
+    against_all_windows,
+    chosen_how,
+    draw_curves,
+    rows,
+    shown,
+    summary,
+    verdict,
+)
 from _probe_runs import (
     LABEL_SEEDS,
     PRETRAIN_SEEDS,
@@ -117,6 +127,7 @@ def report(experiment: Experiment, partial: bool = False) -> None:
     said = f"a frozen probe is {verdict(gains[f'frozen against {SCRATCH}'], whom)}"
     if tuned:
         said += f"; fine-tuned it is {verdict(gains[f'{TUNED} against {SCRATCH}'], 'that')}"
+    said += against_all_windows(best, others, gains)
     times = np.mean(shifted["64"]) / np.mean(waited["64"])
     record = Benchmark(
         name="flow2d-probe",
