@@ -264,8 +264,14 @@ def test_bad_sections_and_conditions():
 
 
 @pytest.fixture(scope="module")
-def flow() -> FlowField:
-    return QUICK.flow(naca("4412").pos, 4.0, 3e6)
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("foam") / "4412"
+
+
+@pytest.fixture(scope="module")
+def flow(kept: Path) -> FlowField:
+    solver = dataclasses.replace(QUICK, numerics=Numerics(forces_every=1))
+    return solver.flow(naca("4412").pos, 4.0, 3e6, keep=kept)
 
 
 @installed
@@ -289,6 +295,15 @@ def test_our_integral_is_openfoams(flow):
     found = integrate_flow(flow)
     for name, value in flow.forces.items():
         assert float(getattr(found, name)) == pytest.approx(value, rel=1e-4, abs=1e-6), name
+
+
+@installed
+def test_our_integral_is_that_of_force_coeffs(flow, kept):
+    iteration, *coefficients = read_coefficients(kept / "level0")[-1]
+    assert iteration == flow.iterations
+    found = integrate_flow(flow)
+    for name, value in zip(("cl", "cd", "cm"), coefficients, strict=True):
+        assert float(getattr(found, name)) == pytest.approx(value, rel=1e-7, abs=1e-9), name
 
 
 @installed
