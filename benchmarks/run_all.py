@@ -27,7 +27,7 @@ POLARS: Final = (
 )
 
 RANS: Final = (
-    "make it with OpenFOAM in twenty to forty cases an hour and core: formwright corpus rans "
+    "make it with OpenFOAM, 30 to 60 cases an hour and core: formwright corpus rans "
     "--cases 400 --out runs/rans-2d"
 )
 
