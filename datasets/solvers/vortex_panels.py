@@ -128,6 +128,44 @@ def flow(nodes: Float[Tensor, "sections nodes 2"]) -> Flow:
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sheet:
+    """The sheets that make the inviscid flow, at incidence 0 (first) and 90 degrees.
+
+    Attributes:
+        nodes: Panel ends, upper trailing edge -> nose -> lower trailing edge, chords.
+        vortex: Strength of the vortex sheet at the nodes: the surface speed.
+        stream: Streamfunction on the contour.
+        base_vortex: Strength of the panel across a blunt trailing edge, from the lower corner to
+            the upper one; 0 where it is sharp.
+        base_source: Its source.
+    """
+
+    nodes: Float[Tensor, "sections nodes 2"]
+    vortex: Float[Tensor, "sections nodes 2"]
+    stream: Float[Tensor, "sections 2"]
+    base_vortex: Float[Tensor, "sections 2"]
+    base_source: Float[Tensor, "sections 2"]
+
+
+def sheet(nodes: Float[Tensor, "sections nodes 2"]) -> Sheet:
+    """Solve for the inviscid flow alone; differentiable in the nodes."""
+    ends = _trailing_edge(nodes)
+    right = torch.cat([-nodes[..., 1:], nodes[..., :1]], -1)
+    right = torch.cat([right, torch.zeros_like(right[:, :1])], 1)
+    matrix, right = _sharpen(_streamfunction_matrix(nodes, ends), right, ends.gap)
+    solution = torch.linalg.solve(matrix, right)
+    vortex = solution[:, :-1]
+    jump = 0.5 * (vortex[:, 0] - vortex[:, -1]) * (ends.gap > SHARP_GAP)[:, None]
+    return Sheet(
+        nodes=nodes,
+        vortex=vortex,
+        stream=solution[:, -1],
+        base_vortex=-ends.along[:, None] * jump,
+        base_source=ends.across[:, None] * jump,
+    )
+
+
 def _per_flux(response: Tensor, steps: tuple[Tensor, Tensor]) -> Tensor:
     """Turn answers to the panels' sources into answers to the flux at the panels' ends."""
     pad = torch.nn.functional.pad
