@@ -78,6 +78,21 @@ def truth(table: Mapping[str, Any]) -> Gradients:
     return {name: {label: differences(table, name, label) for label in LABELS} for name in names}
 
 
+def judged(theirs: Gradients) -> Gradients:
+    """Return the truth.
+
+    Raises:
+        SystemExit: No base has enough components for a gradient.
+    """
+    counts = {name: int(np.isfinite(labels["cd"]).sum()) for name, labels in theirs.items()}
+    if max(counts.values()) < LEAST:
+        raise SystemExit(
+            f"a base is judged by {LEAST} components of its gradient or more; the table has "
+            f"{counts}. Compute more: python benchmarks/rans_gradient.py --solve"
+        )
+    return theirs
+
+
 def agreement(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
     """Return the cosine between two gradients and the ratio of their norms.
 
@@ -201,7 +216,7 @@ def main() -> None:
         compute(arguments.out, arguments.workers, limit)
     torch.set_num_threads(1)
     table = read()
-    theirs, polar = truth(table), formwright.load("airfoil-polar")
+    theirs, polar = judged(truth(table)), formwright.load("airfoil-polar")
     chosen = formwright.load(arguments.surrogate)
     found = {
         arguments.surrogate: gradients(chosen, table, NCRIT),

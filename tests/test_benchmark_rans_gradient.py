@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch_geometric.data import Data
 
 from formwright.datasets import cst
 from formwright.datasets.cases import sections_batch
+from formwright.datasets.config import to_mapping
 from formwright.datasets.solvers.openfoam import OpenFOAM
 from formwright.surrogate.model import Prediction, Surrogate
 
@@ -127,6 +129,15 @@ def test_the_committed_table_answers_without_openfoam(load) -> None:
     assert result.value["CD cosine"] == pytest.approx(1.0)
     assert result.peers["half"]["CD norm ratio"] == pytest.approx(0.5)
     assert result.peers["half"]["CL cosine"] == pytest.approx(1.0)
+    assert json.loads(json.dumps(to_mapping(result), allow_nan=False))["name"] == "rans-gradient"
+
+
+def test_a_gradient_of_few_components_is_not_judged(load) -> None:
+    compared = load("rans_gradient")
+    few = {"a": {"cd": np.array([1.0, 2.0, 3.0, np.nan, np.nan])}}
+    with pytest.raises(SystemExit, match="'a': 3.*--solve"):
+        compared.judged(few)
+    assert compared.judged({**few, "b": {"cd": np.ones(4)}})["b"]["cd"].sum() == 4.0
 
 
 def halved(found: dict) -> dict:
