@@ -11,6 +11,7 @@ from torch import Tensor
 
 _CANDIDATES: Final = 4
 _TINY: Final = 1e-30
+_TIE: Final = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,8 +34,10 @@ class Nearest:
 def nearest_wall(nodes: Float[Tensor, "nodes 2"], points: Float[Tensor, "points 2"]) -> Nearest:
     """Return the nearest point of a wall for each point.
 
+    Where a corner of the wall is nearest, the face counts that looks more toward the point.
+
     Args:
-        nodes: Corners of the wall, one after the other.
+        nodes: Corners of the wall, one after the other, the fluid on the right of their order.
         points: Anywhere but on the wall.
     """
     from scipy.spatial import KDTree
@@ -46,7 +49,12 @@ def nearest_wall(nodes: Float[Tensor, "nodes 2"], points: Float[Tensor, "points 
         found = KDTree(middle).query(points.cpu().numpy(), k=k)[1].reshape(-1, k)
         faces = torch.from_numpy(found).to(points.device)
         away, _ = _offset(start[faces], step[faces], points[:, None])
-        face = faces.gather(1, away.square().sum(-1).argmin(1, keepdim=True))[:, 0]
+        square = away.square().sum(-1)
+        normal = torch.stack([step[:, 1], -step[:, 0]], -1)[faces]
+        normal = normal / normal.square().sum(-1, keepdim=True).sqrt().clamp_min(_TINY)
+        least = square.min(1, keepdim=True).values
+        facing = (away * normal).sum(-1).where(square <= least * (1.0 + _TIE), -torch.inf)
+        face = faces.gather(1, facing.argmax(1, keepdim=True))[:, 0]
     offset, share = _offset(start[face], step[face], points)
     distance = (offset.square().sum(-1) + _TINY).sqrt()
     return Nearest(face=face, share=share, distance=distance, direction=offset / distance[:, None])
