@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float
 
-from formwright.datasets.errors import ConditionError
+from formwright.datasets.errors import ConditionError, OutOfRangeWarning
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,3 +72,29 @@ def check(conditions: Mapping[str, Float[np.ndarray, " points"]]) -> None:
         first = min(found)
         more = f" (and {len(found) - 1} more points)" if len(found) > 1 else ""
         raise ConditionError(f"point {first}: {found[first]}{more}.")
+
+
+def warn_outside(
+    conditions: Mapping[str, Float[np.ndarray, " points"]],
+    ranges: Mapping[str, tuple[float, float]],
+    stacklevel: int,
+) -> None:
+    """Warn of conditions that the training data of a surrogate does not reach.
+
+    Args:
+        conditions: By name, each one of ``ranges``.
+        ranges: Lowest and highest value in the training data.
+        stacklevel: Of the warning, as if it were given where this is called.
+    """
+    for name, values in conditions.items():
+        low, high = ranges[name]
+        if not len(values) or (low <= values.min() and values.max() <= high):
+            continue
+        outside = int(np.count_nonzero((values < low) | (values > high)))
+        warnings.warn(
+            f"{name}: {outside} of {np.size(values)} points lie outside the training range "
+            f"{low:g} .. {high:g} (seen {np.min(values):g} .. {np.max(values):g}); their "
+            "predictions are extrapolations.",
+            OutOfRangeWarning,
+            stacklevel=stacklevel + 1,
+        )

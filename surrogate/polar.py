@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,9 +14,9 @@ from torch_geometric.data import Data
 
 from formwright.datasets import cst
 from formwright.datasets.airfoils import SectionLike, load_section
-from formwright.datasets.conditions import check
+from formwright.datasets.conditions import check, warn_outside
 from formwright.datasets.contours import read_contours
-from formwright.datasets.errors import ConditionError, OutOfRangeWarning
+from formwright.datasets.errors import ConditionError
 from formwright.datasets.section import Section
 from formwright.datasets.solvers.result import N_STATIONS, POLAR_LABELS
 from formwright.datasets.surface import stations_y
@@ -201,7 +200,7 @@ class PolarSurrogate(Surrogate):
         given = zip(_CONDITIONS, (alpha_deg, reynolds, ncrit), strict=True)
         conditions: dict[str, np.ndarray] = {str(name): values for name, values in given}
         check(conditions)
-        self._warn_outside(conditions)
+        warn_outside(conditions, self.training_range, stacklevel=3)
         ring, turned = read_rings(sections, self.config.stations)
         index = torch.as_tensor(section_index)
         turned_alpha = alpha_deg + turned[section_index]
@@ -225,21 +224,6 @@ class PolarSurrogate(Surrogate):
         std = self.half_widths(vector) / NORMAL_QUANTILE
         std[:, 1] *= mean[:, 1]
         return torch.cat([mean, std], -1).double()
-
-    def _warn_outside(self, conditions: Mapping[str, np.ndarray]) -> None:
-        """Warn of conditions that the training data does not reach."""
-        for name, values in conditions.items():
-            low, high = self.training_range[name]
-            if not len(values) or (low <= values.min() and values.max() <= high):
-                continue
-            outside = int(np.count_nonzero((values < low) | (values > high)))
-            warnings.warn(
-                f"{name}: {outside} of {np.size(values)} points lie outside the training range "
-                f"{low:g} .. {high:g} (seen {np.min(values):g} .. {np.max(values):g}); their "
-                "predictions are extrapolations.",
-                OutOfRangeWarning,
-                stacklevel=4,
-            )
 
 
 DEFAULT_RANGE: Final[Mapping[str, tuple[float, float]]] = {

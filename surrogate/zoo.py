@@ -21,6 +21,7 @@ from formwright.surrogate.adsorption import AdsorptionConfig, AdsorptionSurrogat
 from formwright.surrogate.checkpoints import load_state, load_tensors, save_weights
 from formwright.surrogate.encoders.atoms import AtomGNN
 from formwright.surrogate.encoders.conditioned import Conditioned
+from formwright.surrogate.encoders.wall import WallNet
 from formwright.surrogate.known_answers import (
     answers,
     check_answers,
@@ -28,19 +29,20 @@ from formwright.surrogate.known_answers import (
     slab_question,
 )
 from formwright.surrogate.polar import PolarConfig, PolarSurrogate
+from formwright.surrogate.rans import RansConfig, RansSurrogate
 
 FOLDER: Final = Path(__file__).parent / "weights"
 FILE: Final = "surrogate.safetensors"
-SHIPPED: Final = ("airfoil-polar", "adsorption-mamun")
+SHIPPED: Final = ("airfoil-polar", "rans-2d", "adsorption-mamun")
 NETWORK_KIND: Final = "network"
-PRETRAINED: Final = ("airfoil-encoder", "atoms")
+PRETRAINED: Final = ("airfoil-encoder", "turbulent-wall", "atoms")
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of surrogate: its architecture, how it is built, and its reference cases."""
 
-    config: type[PolarConfig] | type[AdsorptionConfig]
+    config: type[PolarConfig] | type[RansConfig] | type[AdsorptionConfig]
     build: Callable[[Any, Mapping[str, tuple[float, float]]], Any]
     question: Callable[[Any], Data]
 
@@ -49,6 +51,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     "polar": Kind(
         PolarConfig,
         lambda config, ranges: PolarSurrogate(config, ranges),
+        lambda _: section_question(),
+    ),
+    "rans": Kind(
+        RansConfig,
+        lambda config, ranges: RansSurrogate(config, ranges),
         lambda _: section_question(),
     ),
     "adsorption": Kind(
@@ -61,6 +68,8 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 @overload
 def load(name: Literal["airfoil-polar"]) -> PolarSurrogate: ...
+@overload
+def load(name: Literal["rans-2d"]) -> RansSurrogate: ...
 @overload
 def load(name: Literal["adsorption-mamun"]) -> AdsorptionSurrogate: ...
 @overload
@@ -97,6 +106,8 @@ def load(name: str | os.PathLike[str]) -> Any:
 @overload
 def load_network(name: Literal["airfoil-encoder"]) -> Conditioned: ...
 @overload
+def load_network(name: Literal["turbulent-wall"]) -> WallNet: ...
+@overload
 def load_network(name: Literal["atoms"]) -> AtomGNN: ...
 @overload
 def load_network(name: str | os.PathLike[str], config: AdsorptionConfig) -> AtomGNN: ...
@@ -105,7 +116,7 @@ def load_network(
     name: str | os.PathLike[str], config: PolarConfig | None = None
 ) -> Conditioned: ...
 def load_network(
-    name: str | os.PathLike[str], config: PolarConfig | AdsorptionConfig | None = None
+    name: str | os.PathLike[str], config: PolarConfig | RansConfig | AdsorptionConfig | None = None
 ) -> Any:
     """Load a shipped pretrained network by its name, or that of a folder that ``pretrain`` wrote.
 
@@ -134,7 +145,7 @@ def load_network(
 
 def save_network(
     network: nn.Module,
-    config: PolarConfig | AdsorptionConfig,
+    config: PolarConfig | RansConfig | AdsorptionConfig,
     path: str | os.PathLike[str],
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
@@ -144,7 +155,7 @@ def save_network(
 
 
 def save(
-    surrogate: PolarSurrogate | AdsorptionSurrogate,
+    surrogate: PolarSurrogate | RansSurrogate | AdsorptionSurrogate,
     path: str | os.PathLike[str],
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
@@ -164,7 +175,7 @@ def save(
     save_weights(surrogate, path, header)
 
 
-def _kind_of(config: PolarConfig | AdsorptionConfig) -> str:
+def _kind_of(config: PolarConfig | RansConfig | AdsorptionConfig) -> str:
     """Return the kind of surrogate that an architecture belongs to."""
     return next(name for name, kind in KINDS.items() if isinstance(config, kind.config))
 

@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Float
 from torch_geometric.data import Data
 
-from formwright.datasets.errors import ConditionError, MissingSolverError
+from formwright.datasets.errors import ConditionError, ConfigError, MissingSolverError
 from formwright.datasets.solvers.polar_checks import false_convergence
 from formwright.datasets.solvers.result import N_STATIONS, POLAR_FIELDS, POLAR_LABELS, Result
 from formwright.datasets.solvers.xfoil_dump import Point
@@ -48,6 +48,7 @@ class XFoil:
         retries: More sweeps over what is missing, each with other panels and half the step.
         timeout_s: Processor time a point may take before its process is killed.
         fields_every: Report the pressure at every k-th point of a sweep; 0 for none.
+        trip: Where transition is forced on both sides unless it comes before, x/c (``XTR``).
         binary: Name or path of the program.
     """
 
@@ -58,7 +59,13 @@ class XFoil:
     retries: int = 0
     timeout_s: float = 3.0
     fields_every: int = 1
+    trip: float = 1.0
     binary: str = "xfoil"
+
+    def __post_init__(self) -> None:
+        """Refuse a trip that is not on the section."""
+        if not 0.0 < self.trip <= 1.0:
+            raise ConfigError(f"trip = {self.trip!r} must lie above 0 and up to 1 (no trip), x/c.")
 
     def available(self) -> bool:
         """Return whether the program is there."""
@@ -102,6 +109,7 @@ class XFoil:
                 panels=self.panels,
                 iterations=self.iterations,
                 timeout_s=self.timeout_s,
+                trip=self.trip,
                 reynolds=float(reynolds),
                 ncrit=float(ncrit),
                 mach=float(mach),

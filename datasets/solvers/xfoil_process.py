@@ -38,6 +38,7 @@ class Settings:
     panels: int
     iterations: int
     timeout_s: float
+    trip: float
     reynolds: float
     ncrit: float
     mach: float
@@ -152,7 +153,8 @@ def _preamble(settings: Settings) -> str:
     return "\n".join(
         [
             *("PLOP", "G F", "", "LOAD section.dat", "PPAR", f"N {settings.panels}", "", ""),
-            *("OPER", "VPAR", f"N {settings.ncrit:.6f}", "", f"MACH {settings.mach:.6f}"),
+            *("OPER", "VPAR", f"N {settings.ncrit:.6f}"),
+            *(f"XTR {settings.trip:.6f} {settings.trip:.6f}", "", f"MACH {settings.mach:.6f}"),
             *(f"VISC {settings.reynolds:.6f}", f"ITER {settings.iterations}"),
             *("PACC", "", DUMP, ""),
         ]

@@ -33,20 +33,23 @@ def mirrored(ring: Float[Tensor, "*cases heights"]) -> Float[Tensor, "*cases hei
 def rings(batch: Data, stations: int = STATIONS) -> Float[Tensor, "cases heights"]:
     """Return the heights of every section of a batch, ``2 * stations`` a section.
 
-    A batch that already carries them as ``rings`` is taken at its word. Contours of different
-    lengths are padded with their last point, which the interpolation does not mind.
+    A batch that already carries them as ``rings`` is taken at its word.
     """
     if "rings" in batch and batch.rings.shape[-1] == 2 * stations:
         return batch.rings
+    return stations_y(contours(batch), stations)
+
+
+def contours(batch: Data) -> Float[Tensor, "cases points 2"]:
+    """Return the contours of a batch; shorter ones repeat their last point."""
     pos, ptr = batch.pos, batch.ptr
     assert pos is not None and ptr is not None
     lengths = ptr.diff()
     longest = int(lengths.max())
     if int(lengths.min()) == longest:
-        return stations_y(pos.reshape(-1, longest, 2), stations)
+        return pos.reshape(-1, longest, 2)
     column = torch.arange(longest, device=pos.device)
-    rows = ptr[:-1, None] + torch.minimum(column, lengths[:, None] - 1)
-    return stations_y(pos[rows], stations)
+    return pos[ptr[:-1, None] + torch.minimum(column, lengths[:, None] - 1)]
 
 
 class ContourMLP(Encoder):

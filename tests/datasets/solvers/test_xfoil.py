@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from formwright.datasets.airfoils import naca
 from formwright.datasets.cases import section_case
-from formwright.datasets.errors import ConditionError, MissingSolverError
+from formwright.datasets.errors import ConditionError, ConfigError, MissingSolverError
 from formwright.datasets.solvers import xfoil_shim
 from formwright.datasets.solvers.result import stations
 from formwright.datasets.solvers.xfoil import XFoil, path, zero_lift_deg
@@ -250,3 +250,19 @@ def test_prebuilt_object_can_be_preloaded():
     )
     assert b"cannot be preloaded" not in done.stderr
     assert b"XFOIL" in done.stdout
+
+
+@needs_xfoil
+def test_a_trip_forces_transition_there_unless_it_comes_before():
+    pos = naca("4412", closed=False).pos
+    free = solve(XFoil(fields_every=0), pos, [0.0, 4.0], ncrit=9.0)
+    tripped = solve(XFoil(fields_every=0, trip=0.2), pos, [0.0, 4.0], ncrit=9.0)
+    for side in ("xtr_top", "xtr_bottom"):
+        assert np.allclose(tripped.labels[side], np.minimum(free.labels[side], 0.2), atol=5e-3)
+    assert (tripped.labels["cd"] > free.labels["cd"]).all()
+
+
+@pytest.mark.parametrize("trip", [0.0, -0.1, 1.5])
+def test_a_trip_lies_on_the_section(trip):
+    with pytest.raises(ConfigError, match=f"trip = {trip}"):
+        XFoil(trip=trip)

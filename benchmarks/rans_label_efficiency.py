@@ -1,0 +1,192 @@
+"""How few RANS cases: fine-tuned from cheap flow, from scratch, and by Gaussian processes.
+
+    python benchmarks/rans_label_efficiency.py
+
+Everything it needs is in the repository. Training sets are nested, drawn five times; every network
+is one member, not the four of ``rans-2d``. Steps and rate of each network are chosen at each size
+on the validation families, among equally many candidates; the test families are looked at by what
+was chosen. XFoil and NeuralFoil, which learn nothing, are those of ``rans_accuracy.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from _common import RESULTS, Benchmark, save, tell
+from _rans import Answer, errors
+from _rans_baselines import BASELINES
+from rans_accuracy import DATA, SPLIT
+
+from formwright.datasets.files import write_json
+from formwright.datasets.rans_data import RansData, read_rans
+from formwright.surrogate.rans import RansConfig, RansSurrogate
+from formwright.surrogate.rans_training import FINE_TUNING, WallTraining, finetune_rans
+from formwright.surrogate.wall_cases import WallCases, rans_walls
+from formwright.surrogate.zoo import load, load_network
+
+SIZES: Final = (25, 50, 100, 200, 400)
+SEEDS: Final = (0, 1, 2, 3, 4)
+KEYS: Final = ("cl_absolute", "cd", "cp")
+PRETRAINED: Final = "pretrained on cheap flow"
+SCRATCH: Final = "the same network from scratch"
+CANDIDATES: Final = {
+    PRETRAINED: ((100, 1e-3), (300, 1e-3), (300, 2e-3)),
+    SCRATCH: ((300, 3e-3), (600, 3e-3), (600, 6e-3)),
+}
+"""Steps and learning rates."""
+
+
+def recipe(steps: int, rate: float) -> WallTraining:
+    """Return how to fine-tune."""
+    settings = dataclasses.replace(FINE_TUNING.train, steps=steps, learning_rate=rate, threads=1)
+    return dataclasses.replace(FINE_TUNING, train=settings)
+
+
+class Question:
+    """The splits, as numbers and as walls."""
+
+    def __init__(self) -> None:
+        """Read the corpus."""
+        data = read_rans(DATA)
+        polar = load("airfoil-polar")
+        self.polar, self.config = polar, RansConfig(members=1)
+        self.data = {name: data.of_split(name) for name in ("train", "validation", "test")}
+        self.walls = {name: rans_walls(polar, part) for name, part in self.data.items()}
+
+    def network(self, arm: str, rows: np.ndarray, seed: int, steps: int, rate: float) -> Any:
+        """Return a surrogate that learned from some training cases."""
+        torch.manual_seed(seed)
+        surrogate = RansSurrogate(self.config, polar=self.polar)
+        start = load_network("turbulent-wall") if arm == PRETRAINED else self.config.network()
+        cases = self.walls["train"].take(torch.from_numpy(rows))
+        finetune_rans(surrogate, start, cases, recipe(steps, rate), seed=seed)
+        return surrogate
+
+    def judged(self, surrogate: RansSurrogate, split: str) -> dict[str, float]:
+        """Return the errors on a split."""
+        walls: WallCases = self.walls[split]
+        with torch.no_grad():
+            said = surrogate.walls(walls.flow)
+        forces = said.forces.numpy().astype(float)
+        forces[:, 1] = np.exp(forces[:, 1])
+        half = said.cp.shape[1] // 2
+        cp = torch.stack([said.cp[:, :half].flip(1), said.cp[:, half:]], 1).numpy()
+        return errors(self.data[split], Answer(forces=forces, cp=cp))
+
+
+def rows_of(cases: int, size: int, seed: int) -> np.ndarray:
+    """Return the training cases of a size; those of a smaller size are among them."""
+    return np.random.default_rng(seed).permutation(cases)[:size]
+
+
+def learned(question: Question, arm: str, size: int, seed: int, chosen: dict) -> dict[str, Any]:
+    """Return the errors of an arm on the test split, the recipe chosen on validation at seed 0."""
+    rows = rows_of(len(question.data["train"]), size, seed)
+    if arm in BASELINES:
+        predict: Callable[[RansData], Answer] = BASELINES[arm](question.data["train"].take(rows))
+        return errors(question.data["test"], predict(question.data["test"]))
+    key = f"{arm} {size}"
+    if key not in chosen:
+        tried = []
+        for steps, rate in CANDIDATES[arm]:
+            found = question.judged(question.network(arm, rows, seed, steps, rate), "validation")
+            tried.append((found["cd"] + found["cl_absolute"] + found["cp"], steps, rate))
+        chosen[key] = min(tried)[1:]
+    return question.judged(question.network(arm, rows, seed, *chosen[key]), "test")
+
+
+def summary(rows: dict[str, dict[str, float]], arm: str, sizes: list[int]) -> dict[str, Any]:
+    """Return mean errors of an arm by size."""
+    return {
+        f"{key} {size}": float(np.mean([rows[f"{arm}|{size}|{seed}"][key] for seed in SEEDS]))
+        for key in KEYS
+        for size in sizes
+    }
+
+
+def spread(rows: dict[str, dict[str, float]], arm: str, sizes: list[int]) -> dict[str, list[float]]:
+    """Return the 95 % t interval of the mean over the seeds."""
+    found = {}
+    for key in KEYS:
+        for size in sizes:
+            values = np.array([rows[f"{arm}|{size}|{seed}"][key] for seed in SEEDS])
+            half = 2.776 * values.std(ddof=1) / len(values) ** 0.5
+            found[f"{key} {size}"] = [float(values.mean() - half), float(values.mean() + half)]
+    return found
+
+
+def unchanged(sizes: list[int]) -> dict[str, dict[str, float | None]]:
+    """Return XFoil and NeuralFoil as ``rans_accuracy.py`` found them."""
+    lift, drag, pressure = (
+        json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["peers"]
+        for name in ("rans-lift", "rans-drag", "rans-wall-cp")
+    )
+    return {
+        who: {
+            f"{key} {size}": value
+            for key, value in zip(
+                KEYS,
+                (lift[who]["absolute"], drag[who]["relative"], pressure[who]["mean"]),
+                strict=True,
+            )
+            for size in sizes
+        }
+        for who in lift
+    }
+
+
+def main() -> None:
+    """Fit what is not fitted yet, and save the claim."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("runs/rans-label-efficiency"))
+    options = parser.parse_args()
+    question = Question()
+    store = options.out / "rows.json"
+    kept = json.loads(store.read_text(encoding="utf-8")) if store.exists() else {}
+    rows, chosen = kept.setdefault("rows", {}), kept.setdefault("chosen", {})
+    cases = len(question.data["train"])
+    sizes = [size for size in SIZES if size <= cases]
+    arms = [PRETRAINED, *BASELINES, SCRATCH]
+    for seed in SEEDS:
+        for arm in arms:
+            for size in sizes:
+                key = f"{arm}|{size}|{seed}"
+                if key not in rows:
+                    rows[key] = learned(question, arm, size, seed, chosen)
+                    write_json(store, kept)
+                    tell(key, {name: round(rows[key][name], 4) for name in KEYS})
+    peers = {arm: summary(rows, arm, sizes) for arm in arms[1:]} | unchanged(sizes)
+    test = question.data["test"]
+    save(
+        Benchmark(
+            name="rans-label-efficiency",
+            claim="RANS from few labels: fine-tuned from cheap turbulent flow.",
+            value=summary(rows, PRETRAINED, sizes),
+            unit="1",
+            better="lower",
+            split=SPLIT.format(len(test), len(set(test.sections))),
+            peers=peers,
+            interval=spread(rows, PRETRAINED, sizes),
+            seeds=SEEDS,
+            notes=(
+                "cl_absolute: mean absolute error of lift; cd: mean relative error of drag; cp: "
+                "mean over the cases of the wall pressure's RMSE; the number is that of training "
+                f"cases, of which the corpus has {cases}. Intervals: 95 %, over 5 draws."
+            ),
+            details={
+                "chosen": chosen,
+                "intervals": {arm: spread(rows, arm, sizes) for arm in arms[1:]},
+            },
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

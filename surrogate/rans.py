@@ -1,0 +1,198 @@
+"""The surrogate of RANS: section and conditions -> lift, drag, moment and wall pressure.
+
+Potential flow and the polar of natural transition are corrected by networks along the wall
+(``encoders.wall``), which learned from XFoil with forced transition first and from some RANS cases
+last. Several of them, fine-tuned from different seeds, answer together: their mean is the answer,
+their spread is what the intervals are scaled by (Lakshminarayanan et al. 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from formwright.datasets.airfoils import SectionLike, load_section
+from formwright.datasets.conditions import check, warn_outside
+from formwright.datasets.rans_data import FORCES
+from formwright.datasets.solvers.result import N_STATIONS, POLAR_LABELS
+from formwright.surrogate.conformal import LEVEL, NORMAL_QUANTILE
+from formwright.surrogate.encoders.wall import WallNet
+from formwright.surrogate.model import Prediction, Surrogate
+from formwright.surrogate.polar import PolarConfig, PolarSurrogate
+from formwright.surrogate.wall_flow import EVEN, FORCE_SCALE, ODD, WHOLE, WallFlow, wall_flow
+
+RANS_LABELS: Final = tuple(label for label in POLAR_LABELS if label.name in FORCES)
+DEFAULT_RANGE: Final[Mapping[str, tuple[float, float]]] = {
+    "alpha_deg": (-5.0, 15.0),
+    "reynolds": (1e6, 9e6),
+}
+LEAST_SPREAD: Final = 0.1
+"""Of an error, in units of ``FORCE_SCALE``, however well the networks agree."""
+_ROWS_AT_ONCE: Final = 512
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RansConfig:
+    """The architecture, saved beside the weights.
+
+    Attributes:
+        channels: Of a station.
+        blocks: Convolutions along the wall.
+        hidden: Half the length of the vector of a case.
+        members: Networks that answer together.
+        polar: Of the surrogate of natural transition.
+    """
+
+    channels: int = 32
+    blocks: int = 5
+    hidden: int = 64
+    members: int = 4
+    polar: PolarConfig = field(default_factory=PolarConfig)
+
+    def network(self) -> WallNet:
+        """Return a network along the wall, untrained."""
+        return WallNet(
+            even=EVEN,
+            odd=ODD,
+            whole=WHOLE,
+            channels=self.channels,
+            blocks=self.blocks,
+            hidden=self.hidden,
+        )
+
+
+class Said(NamedTuple):
+    """What the networks say of points.
+
+    Attributes:
+        cp: Pressure coefficient at the stations, in the order of a contour.
+        forces: Lift, logarithm of drag, and moment.
+        spread: Of the forces over the networks, in units of ``FORCE_SCALE``.
+    """
+
+    cp: Float[Tensor, "points ring"]
+    forces: Float[Tensor, "points 3"]
+    spread: Float[Tensor, "points 3"]
+
+
+class RansSurrogate(Surrogate):
+    """A stand-in for steady RANS with k-omega SST, turbulent from the nose on.
+
+    Attributes:
+        config: The architecture.
+        polar: The surrogate of natural transition.
+        members: Networks along the wall.
+        training_range: Of each condition, where the training data lies.
+    """
+
+    labels = RANS_LABELS
+
+    def __init__(
+        self,
+        config: RansConfig | None = None,
+        training_range: Mapping[str, tuple[float, float]] | None = None,
+        polar: PolarSurrogate | None = None,
+    ) -> None:
+        """Build an untrained surrogate, which adds nothing to the polar and the potential flow."""
+        super().__init__()
+        self.config = config or RansConfig()
+        self.training_range = dict(training_range or DEFAULT_RANGE)
+        self.polar = polar or PolarSurrogate(self.config.polar)
+        self.members = nn.ModuleList(self.config.network() for _ in range(self.config.members))
+        self.calibration = nn.Buffer(torch.ones(len(FORCES)))
+
+    def walls(self, flow: WallFlow) -> Said:
+        """Return pressure and forces of points from what is known of them."""
+        view = flow.view()
+        pairs = [flow.corrected(member(view)) for member in self.members]
+        cp = torch.stack([cp for cp, _ in pairs]).mean(0)
+        forces = torch.stack([forces for _, forces in pairs])
+        off = (forces - forces.mean(0)) / forces.new_tensor(FORCE_SCALE)
+        spread = (off.square().mean(0) + LEAST_SPREAD**2).sqrt()
+        return Said(cp, forces.mean(0), spread)
+
+    def half_widths(self, said: Said) -> Float[Tensor, "points 3"]:
+        """Return half the calibrated interval of lift, logarithm of drag, and moment."""
+        scale = said.forces.new_tensor(FORCE_SCALE)
+        return said.spread * self.calibration.to(said.spread) * scale
+
+    def forward(self, batch: Data, *, fields: bool = False) -> Prediction:
+        """Predict every operating point of a batch, differentiably.
+
+        Args:
+            batch: Sections with ``alpha_deg`` and ``reynolds``; Ncrit is not looked at.
+            fields: Also return ``cp_top`` and ``cp_bottom`` at ``solvers.result.stations()``.
+        """
+        said = self.walls(wall_flow(self.polar, batch))
+        half = self.half_widths(said)
+        lower, mean, upper, std = ({} for _ in range(4))
+        for i, label in enumerate(FORCES):
+            middle, own = said.forces[:, i], half[:, i]
+            ends = (middle - own, middle, middle + own)
+            lower[label], mean[label], upper[label] = (
+                value.exp() if label == "cd" else value for value in ends
+            )
+            std[label] = (mean[label] if label == "cd" else 1.0) * own / NORMAL_QUANTILE
+        top, bottom = said.cp[:, :N_STATIONS].flip(1), said.cp[:, N_STATIONS:]
+        walls = {"cp_top": top, "cp_bottom": bottom} if fields else {}
+        return Prediction(mean=mean, std=std, lower=lower, upper=upper, level=LEVEL, fields=walls)
+
+    def predict_rows(
+        self,
+        sections: Sequence[SectionLike],
+        section_index: Int[np.ndarray, " rows"],
+        alpha_deg: Float[np.ndarray, " rows"],
+        reynolds: Float[np.ndarray, " rows"],
+        ncrit: Float[np.ndarray, " rows"] | None = None,
+        *,
+        spread: bool = True,
+    ) -> dict[str, np.ndarray]:
+        """Predict a table: each row one of ``sections`` at one operating point.
+
+        Args:
+            sections: NACA names, database names, ``.dat`` paths, coordinate arrays or CST vectors.
+            section_index: Of each row.
+            alpha_deg: Incidence in the axes of the section's file, degrees.
+            reynolds: On the chord.
+            ncrit: Not looked at: the flow is turbulent from the nose on.
+            spread: Also return standard deviations.
+
+        Returns:
+            ``cl``, ``cd``, ``cm`` and, with ``spread``, ``cl_std`` and so on, each (rows,).
+
+        Raises:
+            SectionError: A section that is none.
+            ConditionError: A condition without meaning.
+        """
+        conditions = {"alpha_deg": alpha_deg, "reynolds": reynolds}
+        check(conditions)
+        warn_outside(conditions, self.training_range, stacklevel=2)
+        loaded = [load_section(section) for section in sections]
+        turned = np.array([section.placement.rotation_deg for section in loaded])
+        parts: list[dict[str, np.ndarray]] = []
+        rows = np.arange(len(section_index))
+        for part in np.split(rows, range(_ROWS_AT_ONCE, len(rows), _ROWS_AT_ONCE)):
+            used, case = np.unique(section_index[part], return_inverse=True)
+            batch = _joined([loaded[i].pos for i in used])
+            batch.condition_batch = torch.from_numpy(case.reshape(-1))
+            batch.alpha_deg = torch.from_numpy(alpha_deg[part] + turned[section_index[part]])
+            batch.reynolds = torch.from_numpy(np.asarray(reynolds[part], dtype=np.float64))
+            with torch.no_grad():
+                said = self(batch)
+            values = {name: said.mean[name].numpy() for name in FORCES}
+            deviations = {f"{name}_std": said.std[name].numpy() for name in FORCES}
+            parts.append({**values, **(deviations if spread else {})})
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _joined(contours: Sequence[Float[Tensor, "points 2"]]) -> Data:
+    """Return sections as a batch without conditions."""
+    lengths = torch.tensor([0, *(len(pos) for pos in contours)])
+    return Data(pos=torch.cat([pos.double() for pos in contours]), ptr=lengths.cumsum(0))
