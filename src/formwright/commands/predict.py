@@ -18,6 +18,7 @@ def predict(
     out: Path,
     cases: Path | None = None,
     structures: Path | None = None,
+    fields: Path | None = None,
     std: bool = False,
     prefix: str = "",
 ) -> int:
@@ -25,6 +26,7 @@ def predict(
 
     ```text
     formwright predict airfoil-polar --cases cases.csv --out out.csv
+    formwright predict rans-2d --cases cases.csv --out out.csv --fields fields/
     formwright predict adsorption-mamun --cases cases.csv --out out.csv
     formwright predict adsorption-mamun --structures slabs.extxyz --out out.csv
     ```
@@ -37,6 +39,10 @@ def predict(
     naca2412,4,1e6,9
     shapes/mine.dat,2.5,250000,5
     ```
+
+    `rans-2d` (k-omega SST, turbulent from the nose on) takes the same without `ncrit`; with
+    `--fields`, cells (`.vtu`: U, p, nut), wall (`.vtp`: cp, cf) and a figure of each row as well,
+    by the surrogate of fields, whose forces are its own.
 
     For `adsorption-mamun` it has `prototype` (A1, L12, L10), `a` and `b` (L12 is A3B), `adsorbate`
     and `site`; the new columns are `e_ads_ev` and its 90 % interval:
@@ -57,11 +63,13 @@ def predict(
         cases: The CSV to read.
         structures: A file of slabs with adsorbates (extxyz, CIF, ASE database, ...), predicted as
             they are; tag 2 marks the adsorbate's atoms. In place of `--cases`.
+        fields: Folder for the fields of each row, with `rans-2d`; a column `fields` names the file.
         std: Also write the standard deviation of each value, e.g. `cl_std`.
         prefix: Put this before the names of the new columns.
     """
     from formwright import load
     from formwright.datasets.errors import ConfigError, OutOfRangeWarning
+    from formwright.surrogate.rans import RansSurrogate
 
     if (cases is None) == (structures is None):
         raise ConfigError("give either --cases TABLE.csv or --structures FILE, and not both.")
@@ -69,7 +77,12 @@ def predict(
         warnings.simplefilter("default")
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("always", OutOfRangeWarning)
-        outcome = _predict(load(surrogate), surrogate, cases, structures, out, std, prefix)
+        loaded = load(surrogate)
+        if fields is not None and not isinstance(loaded, RansSurrogate):
+            raise ConfigError(
+                f"{surrogate!r} predicts no fields: leave out --fields, or use rans-2d."
+            )
+        outcome = _predict(loaded, surrogate, cases, structures, fields, out, std, prefix)
     messages: dict[str, str] = {}
     for entry in caught:
         messages.setdefault(str(entry.message).partition(":")[0], str(entry.message))
@@ -81,16 +94,19 @@ def _predict(
     name: str,
     cases: Path | None,
     structures: Path | None,
+    fields: Path | None,
     out: Path,
     std: bool,
     prefix: str,
 ) -> Outcome:
     """Choose the reader that fits the surrogate."""
     from formwright.commands.adsorption_table import AlloyTable, predict_structures
+    from formwright.commands.field_table import FieldTable
     from formwright.commands.section_table import SectionTable
     from formwright.commands.table import predict_table
     from formwright.datasets.errors import ConfigError
     from formwright.surrogate.adsorption import AdsorptionSurrogate
+    from formwright.surrogate.rans import RansSurrogate
 
     of_atoms = isinstance(surrogate, AdsorptionSurrogate)
     if structures is not None:
@@ -98,11 +114,12 @@ def _predict(
             raise ConfigError(f"{name!r} predicts sections, not structures: give --cases.")
         return predict_structures(surrogate, structures, out, spread=std, prefix=prefix)
     assert cases is not None
-    reader = (
-        AlloyTable(surrogate, spread=std)
-        if of_atoms
-        else SectionTable(surrogate.predict_rows, cases, spread=std)
-    )
+    if of_atoms:
+        reader = AlloyTable(surrogate, spread=std)
+    elif isinstance(surrogate, RansSurrogate):
+        reader = FieldTable(surrogate, cases, fields, spread=std)
+    else:
+        reader = SectionTable(surrogate.predict_rows, cases, spread=std)
     return predict_table(reader, cases, out, prefix=prefix)
 
 
