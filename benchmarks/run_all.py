@@ -76,7 +76,6 @@ NEEDS: Final[Mapping[str, Needs]] = {
     "rans_label_efficiency": Needs(hours=0.7),
     "rans_speed": Needs(program="simpleFoam", how=FOAM),
     "section_encoder": Needs(path="runs/polars-train", how=POLARS),
-    "rans_fields": Needs(hours=0.3, path="runs/rans-2d/flows", how=RANS),
     "wwl_accuracy": Needs(
         path=WWL,
         how="download it from github.com/Wenbintum/WWL-GPR (MIT licence) to the root of the "
