@@ -119,8 +119,8 @@ class FieldSurrogate(nn.Module):
             nn.Linear(config.hidden, 1),
         )
         for layer in (self.of_cells, self.of_wall[-1], self.of_case[-1]):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            for parameter in layer.parameters():
+                nn.init.zeros_(parameter)
         self.mean, self.std = nn.Buffer(scales.mean.clone()), nn.Buffer(scales.std.clone())
         self.wall_std = nn.Buffer(scales.wall.clone())
         self.turn_std = nn.Buffer(torch.tensor(scales.decambering))
