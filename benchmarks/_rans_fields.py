@@ -95,6 +95,7 @@ class Floor(nn.Module):
     def __init__(self, samples: Sequence[Data], *, mean: bool) -> None:
         super().__init__()
         self.config = FieldConfig()
+        self.precision = nn.Buffer(torch.zeros(()))
         first = samples[0]
         self.cells, self.wall = (
             torch.zeros_like(first.target),

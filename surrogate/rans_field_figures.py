@@ -49,7 +49,8 @@ def field_figure(
     _check(predicted, truth, field)
     columns = 3 if truth is not None else 1
     figure = Figure(figsize=(_WIDTH, 6.0), layout="constrained")
-    upper, lower = np.ravel(figure.subfigures(2, 1))
+    parts: Any = figure.subfigures(2, 1)
+    upper, lower = parts
     axes = np.atleast_1d(upper.subplots(1, columns))
     values = _values(predicted, field)
     solved = None if truth is None else _values(truth, field)
