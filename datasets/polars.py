@@ -29,7 +29,7 @@ from formwright.datasets.corpus import Corpus, Manifest, start_corpus
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.solvers import panel, xfoil
 from formwright.datasets.solvers.panel import Panel
-from formwright.datasets.solvers.result import N_STATIONS, POLAR_FIELDS, POLAR_LABELS, Result
+from formwright.datasets.solvers.result import POLAR_FIELDS, POLAR_LABELS, Result, unanswered
 from formwright.datasets.solvers.xfoil import XFoil
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def failed_section(config: PolarCorpus, index: int, error: Exception) -> pa.Tabl
     drawn, case = draw(config, index)
     n = len(case["alpha_deg"])
     result = Result(
-        labels={label.name: np.full(n, np.nan) for label in POLAR_LABELS},
+        labels=unanswered(n)[0],
         reasons=(f"{type(error).__name__}: {error}",) * n,
         solver=solver_name(config),
     )
@@ -213,8 +213,8 @@ def rows_of(config: PolarCorpus, index: int, drawn: Drawn, case: Data, result: R
         columns[name] = pa.array(values, mask=np.isnan(values))
     columns["converged"] = pa.array(result.converged)
     columns["reason"] = pa.array(list(result.reasons), pa.string())
-    absent = {quantity.name: np.full((n, N_STATIONS), np.nan) for quantity in POLAR_FIELDS}
-    columns |= {name: _vectors(values) for name, values in (absent | dict(result.fields)).items()}
+    pressure = unanswered(n)[1] | dict(result.fields)
+    columns |= {name: _vectors(values) for name, values in pressure.items()}
     return pa.table(columns)
 
 

@@ -26,7 +26,7 @@ from formwright.surrogate.atom_cases import AtomCases
 from formwright.surrogate.conformal import LEVEL, conformal_factor, cross_fitted, fit_log_error
 from formwright.surrogate.least_squares import LeastSquares
 from formwright.surrogate.objectives.loss import Loss
-from formwright.surrogate.training import TrainConfig, TrainResult, train
+from formwright.surrogate.training import TrainConfig, TrainResult, train_for_use
 
 _AT_ONCE: Final = 128
 _PRIOR_CASES: Final = 25.0
@@ -78,11 +78,7 @@ def finetune_adsorption(
     fit_references(surrogate, cases)
     if config.linear_first:
         fit_mean(surrogate, cases, config.ridge)
-    result = train(surrogate, _Step(cases, config), config.train, folder, progress)
-    if result.averaged is not None:
-        surrogate.load_state_dict(result.averaged.state_dict())
-    surrogate.eval()
-    return result
+    return train_for_use(surrogate, _Step(cases, config), config.train, folder, progress)
 
 
 def fit_references(surrogate: AdsorptionSurrogate, cases: AtomCases, ridge: float = 1e-3) -> None:

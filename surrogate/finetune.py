@@ -27,7 +27,7 @@ from formwright.surrogate.conformal import LEVEL, conformal_factor
 from formwright.surrogate.least_squares import LeastSquares
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.polar import LABELS, PolarSurrogate
-from formwright.surrogate.training import TrainConfig, TrainResult, train
+from formwright.surrogate.training import TrainConfig, TrainResult, train_for_use
 
 _LEAST_RESIDUAL: Final = 1e-4
 
@@ -134,11 +134,7 @@ def finetune(
     """
     if config.linear_first:
         fit_heads(surrogate, points)
-    result = train(surrogate, _Step(points, config), config.train, folder, progress)
-    if result.averaged is not None:
-        surrogate.load_state_dict(result.averaged.state_dict())
-    surrogate.eval()
-    return result
+    return train_for_use(surrogate, _Step(points, config), config.train, folder, progress)
 
 
 def fit_pressure(surrogate: PolarSurrogate, points: LabelledPoints, ridge: float = 1e-6) -> None:

@@ -129,21 +129,10 @@ class PolarSurrogate(Surrogate):
         vector = self.network(batch)
         middle = (self.means(vector) * self.scale + self.centre).to(batch.alpha_deg)
         half = self.half_widths(vector).to(batch.alpha_deg)
-        mean, lower, upper, std = ({} for _ in range(4))
-        for i, label in enumerate(LABELS):
-            lower[label], mean[label], upper[label] = (
-                _physical(label, value)
-                for value in (
-                    middle[:, i] - half[:, i],
-                    middle[:, i],
-                    middle[:, i] + half[:, i],
-                )
-            )
-            relative = mean[label] if label == "cd" else 1.0
-            std[label] = relative * half[:, i] / NORMAL_QUANTILE
-        names = ("cp_top", "cp_bottom")
-        cp = dict(zip(names, self.pressures(vector).unbind(1), strict=True)) if fields else {}
-        return Prediction(mean=mean, std=std, lower=lower, upper=upper, level=LEVEL, fields=cp)  # pyright: ignore
+        cp: dict[str, Tensor] = {}
+        if fields:
+            cp["cp_top"], cp["cp_bottom"] = self.pressures(vector).unbind(1)
+        return answered(LABELS, middle, half, cp)
 
     def predict(
         self,
@@ -232,6 +221,28 @@ DEFAULT_RANGE: Final[Mapping[str, tuple[float, float]]] = {
     "ncrit": (3.0, 13.0),
     "mach": (0.0, 0.1),
 }
+
+
+def answered(
+    labels: Sequence[str],
+    middle: Float[Tensor, "points labels"],
+    half: Float[Tensor, "points labels"],
+    fields: Mapping[str, Tensor],
+) -> Prediction:
+    """Return a prediction from what was regressed.
+
+    Args:
+        labels: Names of the columns.
+        middle: Regressed values: drag as its logarithm.
+        half: Half of each calibrated interval.
+        fields: By name.
+    """
+    lower, mean, upper, std = ({} for _ in range(4))
+    for i, label in enumerate(labels):
+        ends = (middle[:, i] - half[:, i], middle[:, i], middle[:, i] + half[:, i])
+        lower[label], mean[label], upper[label] = (_physical(label, value) for value in ends)
+        std[label] = (mean[label] if label == "cd" else 1.0) * half[:, i] / NORMAL_QUANTILE
+    return Prediction(mean=mean, std=std, lower=lower, upper=upper, level=LEVEL, fields=fields)
 
 
 def _physical(label: str, value: Tensor) -> Tensor:

@@ -22,10 +22,9 @@ from formwright.datasets.airfoils import SectionLike, load_section
 from formwright.datasets.conditions import check, warn_outside
 from formwright.datasets.rans_data import FORCES
 from formwright.datasets.solvers.result import N_STATIONS, POLAR_LABELS
-from formwright.surrogate.conformal import LEVEL, NORMAL_QUANTILE
 from formwright.surrogate.encoders.wall import WallNet
 from formwright.surrogate.model import Prediction, Surrogate
-from formwright.surrogate.polar import PolarConfig, PolarSurrogate
+from formwright.surrogate.polar import PolarConfig, PolarSurrogate, answered
 from formwright.surrogate.wall_flow import EVEN, FORCE_SCALE, ODD, WHOLE, WallFlow, wall_flow
 
 RANS_LABELS: Final = tuple(label for label in POLAR_LABELS if label.name in FORCES)
@@ -131,18 +130,9 @@ class RansSurrogate(Surrogate):
             fields: Also return ``cp_top`` and ``cp_bottom`` at ``solvers.result.stations()``.
         """
         said = self.walls(wall_flow(self.polar, batch))
-        half = self.half_widths(said)
-        lower, mean, upper, std = ({} for _ in range(4))
-        for i, label in enumerate(FORCES):
-            middle, own = said.forces[:, i], half[:, i]
-            ends = (middle - own, middle, middle + own)
-            lower[label], mean[label], upper[label] = (
-                value.exp() if label == "cd" else value for value in ends
-            )
-            std[label] = (mean[label] if label == "cd" else 1.0) * own / NORMAL_QUANTILE
         top, bottom = said.cp[:, :N_STATIONS].flip(1), said.cp[:, N_STATIONS:]
         walls = {"cp_top": top, "cp_bottom": bottom} if fields else {}
-        return Prediction(mean=mean, std=std, lower=lower, upper=upper, level=LEVEL, fields=walls)
+        return answered(FORCES, said.forces, self.half_widths(said), walls)
 
     def predict_rows(
         self,
@@ -192,7 +182,7 @@ class RansSurrogate(Surrogate):
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _joined(contours: Sequence[Float[Tensor, "points 2"]]) -> Data:
-    """Return sections as a batch without conditions."""
+def _joined(contours: Sequence[Tensor]) -> Data:
+    """Return sections, (points, 2) each, as a batch without conditions."""
     lengths = torch.tensor([0, *(len(pos) for pos in contours)])
     return Data(pos=torch.cat([pos.double() for pos in contours]), ptr=lengths.cumsum(0))

@@ -20,7 +20,7 @@ from formwright.surrogate.conformal import LEVEL, conformal_factor
 from formwright.surrogate.encoders.wall import WallNet
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.rans import RansSurrogate
-from formwright.surrogate.training import TrainConfig, TrainResult, train
+from formwright.surrogate.training import TrainConfig, TrainResult, train_for_use
 from formwright.surrogate.wall_cases import WallCases
 from formwright.surrogate.wall_flow import FORCE_SCALE, pressure_scale
 
@@ -76,11 +76,7 @@ def train_wall(
     Raises:
         TrainingError: The loss is not finite.
     """
-    result = train(network, _Step(cases, config), config.train, folder, progress)
-    if result.averaged is not None:
-        network.load_state_dict(result.averaged.state_dict())
-    network.eval()
-    return result
+    return train_for_use(network, _Step(cases, config), config.train, folder, progress)
 
 
 class _Step:

@@ -112,6 +112,21 @@ def train(
     )
 
 
+def train_for_use(
+    model: nn.Module,
+    step_loss: StepLoss,
+    config: TrainConfig,
+    folder: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> TrainResult:
+    """Train as ``train`` does; the model ends with its averaged weights, if any, to be asked."""
+    result = train(model, step_loss, config, folder, progress)
+    if result.averaged is not None:
+        model.load_state_dict(result.averaged.state_dict())
+    model.eval()
+    return result
+
+
 def _loop(
     run: Run,
     step_loss: StepLoss,
@@ -164,4 +179,4 @@ def _flushes_denormals() -> bool:
     return bool(torch.tensor(1e-310, dtype=torch.float64) * 1.0 == 0.0)
 
 
-__all__ = ["CHECKPOINT", "LOG", "Precision", "TrainConfig", "TrainResult", "train"]
+__all__ = ["CHECKPOINT", "LOG", "Precision", "TrainConfig", "TrainResult", "train", "train_for_use"]

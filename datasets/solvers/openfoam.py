@@ -31,7 +31,7 @@ from formwright.datasets.solvers.foam_case import Numerics
 from formwright.datasets.solvers.foam_level import Effort, Level, Start
 from formwright.datasets.solvers.foam_levels import coarsened
 from formwright.datasets.solvers.foam_process import FoamFailure, case_folder
-from formwright.datasets.solvers.result import POLAR_FIELDS, POLAR_LABELS, Result, stations
+from formwright.datasets.solvers.result import Result, stations, unanswered
 
 NAME: Final = "openfoam simpleFoam"
 PROGRAMS: Final = ("simpleFoam", "checkMesh")
@@ -153,8 +153,7 @@ class OpenFOAM:
         """Solve the points of one section."""
         begin = time.perf_counter()
         n = len(case["alpha_deg"])
-        labels = {label.name: np.full(n, np.nan) for label in POLAR_LABELS}
-        fields = {f.name: np.full((n, len(stations())), np.nan) for f in POLAR_FIELDS}
+        labels, fields = unanswered(n)
         reasons = []
         pos = torch.as_tensor(case.pos).detach().cpu().double()
         for i, (alpha, reynolds) in enumerate(

@@ -54,3 +54,10 @@ class Result:
     def converged(self) -> Bool[np.ndarray, " conditions"]:
         """Where the solver converged."""
         return np.array([not reason for reason in self.reasons], dtype=bool)
+
+
+def unanswered(points: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return labels and fields of points without an answer, to be filled: NaN."""
+    labels = {label.name: np.full(points, np.nan) for label in POLAR_LABELS}
+    fields = {quantity.name: np.full((points, N_STATIONS), np.nan) for quantity in POLAR_FIELDS}
+    return labels, fields

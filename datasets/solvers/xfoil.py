@@ -25,7 +25,7 @@ from torch_geometric.data import Data
 
 from formwright.datasets.errors import ConditionError, ConfigError, MissingSolverError
 from formwright.datasets.solvers.polar_checks import false_convergence
-from formwright.datasets.solvers.result import N_STATIONS, POLAR_FIELDS, POLAR_LABELS, Result
+from formwright.datasets.solvers.result import Result, unanswered
 from formwright.datasets.solvers.xfoil_dump import Point
 from formwright.datasets.solvers.xfoil_process import Process, Settings, Stuck
 from formwright.datasets.solvers.xfoil_shim import shim
@@ -98,9 +98,9 @@ class XFoil:
         names = ("reynolds", "ncrit", "mach", "alpha_deg")
         rows = np.stack([case[name].detach().cpu().double().numpy() for name in names], 1)
         _check_conditions(rows)
-        labels = {label.name: np.full(len(rows), np.nan) for label in POLAR_LABELS}
-        shape = (len(rows), N_STATIONS)
-        fields = {f.name: np.full(shape, np.nan) for f in POLAR_FIELDS if self.fields_every}
+        labels, fields = unanswered(len(rows))
+        if not self.fields_every:
+            fields = {}
         reasons = [""] * len(rows)
         sweeps, member = np.unique(rows[:, :3], axis=0, return_inverse=True)
         for k, (reynolds, ncrit, mach) in enumerate(sweeps):
