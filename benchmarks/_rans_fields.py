@@ -174,9 +174,12 @@ def _field_errors(flow: FlowField, found: FieldPrediction) -> list[float]:
     ]
 
 
-def scores(surrogates: Mapping[str, Any], cases: Cases) -> dict[str, dict[str, float]]:
-    """Return the scores at the wall and in the field, by surrogate."""
-    fields = field_scores(surrogates, cases)
+def scores(
+    surrogates: Mapping[str, Any], cases: Cases, field_cases: int
+) -> dict[str, dict[str, float]]:
+    """Return the scores at the wall, and in the field of the first cases, by surrogate."""
+    first = replace(cases, names=cases.names[:field_cases])
+    fields = field_scores(surrogates, first)
     return {
         name: {**wall_scores(wall_errors(surrogate, cases.samples)), **fields[name]}
         for name, surrogate in surrogates.items()

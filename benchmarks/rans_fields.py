@@ -20,7 +20,7 @@ from _rans_fields import Cases, Floor, cases_of, scores, wall_scores
 from formwright.datasets.airfoils import naca
 from formwright.datasets.c_grid import section_grid
 from formwright.surrogate.rans_field_training import FieldTraining, fit, wall_errors
-from formwright.surrogate.rans_fields import FieldConfig, FieldSurrogate, Network
+from formwright.surrogate.rans_fields import FieldConfig, FieldSurrogate, Network, load
 from formwright.surrogate.rans_fields import save as keep
 from formwright.surrogate.rans_predict import predict_grid
 
@@ -40,6 +40,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--samples", type=Path, default=ROOT / "runs" / "rans-fields")
     parser.add_argument("--networks", nargs="+", choices=list(CONFIGS), default=list(CONFIGS))
+    parser.add_argument("--weights", type=Path, help="of the one network, trained before")
+    parser.add_argument("--field-cases", type=int, default=1000, help="for errors at all cells")
     parser.add_argument("--out", type=Path, help="where the chosen network is written")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -50,10 +52,15 @@ def main() -> None:
     trained, validation, steps = {}, {}, {}
     for name in given.networks:
         config = CONFIGS[name]
-        trained[name], steps[name] = _trained(cases, config, training)
+        if given.weights:
+            trained[name] = load(given.weights)
+            steps[name] = trained[name].provenance["steps"]
+        else:
+            trained[name], steps[name] = _trained(cases, config, training)
         validation[name] = wall_scores(wall_errors(trained[name], cases["validation"].samples))
         tell(f"{name}, validation", {"steps": steps[name], **validation[name]})
     best = min(validation, key=lambda name: validation[name][CHOSEN_BY])
+    trained_on = trained[best].provenance.get("cases", counts)["train"]
     provenance = {"cases": counts, "seed": given.seed, "steps": steps[best]}
     provenance["validation"] = validation[best]
     if given.out:
@@ -62,7 +69,7 @@ def main() -> None:
         "potential flow, plate": Floor(cases["train"].samples, mean=False),
         "mean correction": Floor(cases["train"].samples, mean=True),
     }
-    test = scores(trained | floors, cases["test"])
+    test = scores(trained | floors, cases["test"], given.field_cases)
     value = test.pop(best)
     if given.out:
         keep(trained[best], given.out, {**provenance, "test": value})
@@ -74,7 +81,7 @@ def main() -> None:
                 f"On {counts['test']} RANS cases of unseen families the {best} predicts the wall's "
                 f"pressure with an RMSE of {value['wall cp RMSE']:.3f} and drag within "
                 f"{value['CD relative']:.1%}, trained for {given.minutes:g} minutes of one "
-                f"core on {counts['train']} cases."
+                f"core on {trained_on} cases."
             ),
             value=value,
             unit="mean over the test cases; velocities over the free stream",
@@ -92,6 +99,7 @@ def main() -> None:
             details={
                 "validation": validation,
                 "steps": steps,
+                "cases whose fields were measured": min(given.field_cases, counts["test"]),
                 "parameters": {n: _size(m) for n, m in trained.items()},
                 "seconds, 39,200 cells": _seconds(trained[best]),
             },

@@ -203,3 +203,13 @@ def test_a_figure_shows_field_error_and_walls(flow: FlowField, tmp_path: Path) -
     assert (downstream(flow.wall)[[5, -6]] > 0.0).all()
     with pytest.raises(FlowFileError, match="there are pressure coefficient"):
         field_figure(flow, field="vorticity")
+
+
+def test_the_shipped_weights_know_the_naca_0012() -> None:
+    model, pos = load(), naca("0012").pos
+    level = predict_fields(model, pos, 0.0, 6e6)
+    assert level.forces["cl"] == pytest.approx(0.0, abs=1e-3)
+    assert level.forces["cd"] == pytest.approx(0.0081, rel=0.15)
+    lifting = predict_fields(model, pos, 6.0, 6e6)
+    assert len(lifting.quads) == 39_200
+    assert lifting.forces["cl"] == pytest.approx(0.65, rel=0.1)
