@@ -24,6 +24,7 @@ from formwright.surrogate.zoo import load
 DATA = ROOT / "benchmarks" / "data" / "rans-2d"
 SPLIT = "rans-2d test: {} cases of {} sections, of families that no training case has"
 DRAWS = 2000
+TRIPPED = "XFoil 6.99, tripped at .01"
 
 
 def shipped(data: RansData) -> tuple[Answer, dict[str, float]]:
@@ -59,11 +60,14 @@ def main() -> None:
     peers = {
         "polar (XFoil, natural transition) by airfoil-polar": potential_answer(data),
         "XFoil 6.99, Ncrit 9": xfoil_answer(data, trip=1.0),
-        "XFoil 6.99, tripped at .01": xfoil_answer(data, trip=0.01),
+        TRIPPED: xfoil_answer(data, trip=0.01),
         "NeuralFoil 0.3.3 xxxlarge, Ncrit 9": neuralfoil_answer(data, trip=1.0),
         "NeuralFoil 0.3.3 xxxlarge, tripped at .01": neuralfoil_answer(data, trip=0.01),
     }
     peers = {name: answer for name, answer in peers.items() if answer is not None}
+    if TRIPPED not in peers:
+        raise SystemExit("XFoil is not installed: bash .ci/xfoil, or your package manager.")
+    found, tripped = errors(data, own), errors(data, peers[TRIPPED])
     split = SPLIT.format(len(data), len(set(data.sections)))
     notes = (
         "Relative errors of lift are ruled by the cases near zero lift; the absolute error and the "
@@ -72,7 +76,6 @@ def main() -> None:
     )
 
     def claim(name: str, sentence: str, keys: Mapping[str, str], bars: Mapping[str, Any]) -> None:
-        found = {label: errors(data, own)[key] for label, key in keys.items()}
         others = {
             who: {label: errors(data, answer).get(key) for label, key in keys.items()}
             for who, answer in peers.items()
@@ -81,7 +84,7 @@ def main() -> None:
             Benchmark(
                 name=name,
                 claim=sentence,
-                value=found,
+                value={label: found[key] for label, key in keys.items()},
                 unit="1",
                 better="lower",
                 split=split,
@@ -94,19 +97,22 @@ def main() -> None:
 
     claim(
         "rans-lift",
-        "Lift of RANS on sections of unseen families, in a millisecond or so.",
+        f"RANS lift of sections of unseen families, off by {found['cl']:.1%} in the mean; tripped "
+        f"XFoil by {tripped['cl']:.1%}.",
         {"relative": "cl", "median": "cl_median", "absolute": "cl_absolute", "rank": "cl_rank"},
         {"bar": {"relative": 0.03, "rank": 0.998}},
     )
     claim(
         "rans-drag",
-        "Drag of RANS on sections of unseen families.",
+        f"RANS drag of sections of unseen families, off by {found['cd']:.1%} in the mean; tripped "
+        f"XFoil by {tripped['cd']:.1%}.",
         {"relative": "cd", "median": "cd_median", "rank": "cd_rank"},
         {"bar": {"relative": 0.08, "rank": 0.95}},
     )
     claim(
         "rans-wall-cp",
-        "Wall pressure coefficient of RANS, root of the mean square over 64 stations.",
+        f"RANS wall pressure coefficient of sections of unseen families, RMSE over 64 stations "
+        f"{found['cp']:.3f} in the mean; tripped XFoil {tripped['cp']:.3f}.",
         {"mean": "cp", "median": "cp_median"},
         {"bar": {"mean": 0.035}},
     )

@@ -152,7 +152,7 @@ def main() -> None:
     kept = json.loads(store.read_text(encoding="utf-8")) if store.exists() else {}
     rows, chosen = kept.setdefault("rows", {}), kept.setdefault("chosen", {})
     cases = len(question.data["train"])
-    sizes = [size for size in SIZES if size <= cases]
+    sizes = [size for size in SIZES if size < 0.9 * cases] + [cases]
     arms = [PRETRAINED, *BASELINES, SCRATCH]
     for seed in SEEDS:
         for arm in arms:

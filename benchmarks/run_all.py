@@ -72,6 +72,7 @@ NEEDS: Final[Mapping[str, Needs]] = {
     ),
     "panel_vs_xfoil": Needs(hours=0.1, program="xfoil", how=XFOIL),
     "polar_label_efficiency": Needs(hours=2.0, path="runs/polars-train", how=POLARS),
+    "rans_accuracy": Needs(program="xfoil", how=XFOIL),
     "rans_fields": Needs(hours=0.5, path="runs/rans-2d/flows", how=RANS),
     "rans_label_efficiency": Needs(hours=0.7),
     "rans_speed": Needs(program="simpleFoam", how=FOAM),

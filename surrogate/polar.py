@@ -157,8 +157,9 @@ class PolarSurrogate(Surrogate):
             SectionError: A section that is none.
             ConditionError: A condition without meaning, or shapes that do not broadcast.
         """
-        listed = [sections] if _is_one(sections) else list(sections)  # pyright: ignore
-        conditions = _broadcast(len(listed), alpha_deg, reynolds, ncrit)
+        listed = section_list(sections)
+        given = {"alpha_deg": alpha_deg, "reynolds": reynolds, "ncrit": ncrit}
+        conditions = broadcast(len(listed), given)
         shape = conditions.shape[1:]
         rows = np.repeat(np.arange(len(listed)), shape[1])
         alpha, speed, criterion = conditions.reshape(3, -1)
@@ -291,26 +292,28 @@ def read_rings(
     return ring, turned
 
 
-def _is_one(sections: Any) -> bool:
-    """Return whether one section was given and not a sequence of them."""
+def section_list(sections: Sequence[SectionLike] | SectionLike) -> list[Any]:
+    """Return the sections as a list, one given alone as a list of one."""
     if isinstance(sections, np.ndarray | Tensor):
-        return sections.ndim == 1 or (sections.ndim == 2 and sections.shape[1] == 2)
-    return isinstance(sections, str | Section) or hasattr(sections, "__fspath__")
+        alone = sections.ndim == 1 or (sections.ndim == 2 and sections.shape[1] == 2)
+    else:
+        alone = isinstance(sections, str | Section) or hasattr(sections, "__fspath__")
+    return [sections] if alone else list(sections)  # pyright: ignore
 
 
-def _broadcast(n: int, *conditions: Numbers) -> Float[np.ndarray, "conditions n m"]:
+def broadcast(n: int, conditions: Mapping[str, Numbers]) -> Float[np.ndarray, "conditions n m"]:
     """Return the conditions as (n, M) arrays, one after the other.
 
     Raises:
         ConditionError: Their shapes do not broadcast to (n, M).
     """
-    arrays = [np.asarray(c, dtype=np.float64) for c in conditions]
+    arrays = [np.asarray(c, dtype=np.float64) for c in conditions.values()]
     try:
         shape = np.broadcast_shapes((n, 1), *(a.shape for a in arrays))
     except ValueError:
         shape = ()
     if len(shape) != 2 or shape[0] != n:
-        shapes = ", ".join(f"{name} {a.shape}" for name, a in zip(_CONDITIONS, arrays, strict=True))
+        shapes = ", ".join(f"{name} {a.shape}" for name, a in zip(conditions, arrays, strict=True))
         raise ConditionError(
             f"conditions of shapes {shapes} do not broadcast to ({n}, M) for {n} sections: give "
             "(M,) for all sections, (N, 1) for one a section, or (N, M)."

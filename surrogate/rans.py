@@ -24,7 +24,14 @@ from formwright.datasets.rans_data import FORCES
 from formwright.datasets.solvers.result import N_STATIONS, POLAR_LABELS
 from formwright.surrogate.encoders.wall import WallNet
 from formwright.surrogate.model import Prediction, Surrogate
-from formwright.surrogate.polar import PolarConfig, PolarSurrogate, answered
+from formwright.surrogate.polar import (
+    Numbers,
+    PolarConfig,
+    PolarSurrogate,
+    answered,
+    broadcast,
+    section_list,
+)
 from formwright.surrogate.wall_flow import EVEN, FORCE_SCALE, ODD, WHOLE, WallFlow, wall_flow
 
 RANS_LABELS: Final = tuple(label for label in POLAR_LABELS if label.name in FORCES)
@@ -133,6 +140,35 @@ class RansSurrogate(Surrogate):
         top, bottom = said.cp[:, :N_STATIONS].flip(1), said.cp[:, N_STATIONS:]
         walls = {"cp_top": top, "cp_bottom": bottom} if fields else {}
         return answered(FORCES, said.forces, self.half_widths(said), walls)
+
+    def predict(
+        self,
+        sections: Sequence[SectionLike] | SectionLike,
+        *,
+        alpha_deg: Numbers,
+        reynolds: Numbers,
+    ) -> dict[str, np.ndarray]:
+        """Predict N sections at M operating points each.
+
+        Args:
+            sections: NACA names, database names, ``.dat`` paths, coordinate arrays or CST vectors.
+            alpha_deg: Incidence in the axes of the section's file, degrees; (M,), (N, 1), (N, M)...
+            reynolds: On the chord; broadcasts with the other.
+
+        Returns:
+            ``cl``, ``cd``, ``cm``, and their standard deviations ``cl_std``..., each (N, M).
+
+        Raises:
+            SectionError: A section that is none.
+            ConditionError: A condition without meaning, or shapes that do not broadcast.
+        """
+        listed = section_list(sections)
+        conditions = broadcast(len(listed), {"alpha_deg": alpha_deg, "reynolds": reynolds})
+        shape = conditions.shape[1:]
+        rows = np.repeat(np.arange(len(listed)), shape[1])
+        alpha, speed = conditions.reshape(2, -1)
+        said = self.predict_rows(listed, rows, alpha, speed)
+        return {name: values.reshape(shape) for name, values in said.items()}
 
     def predict_rows(
         self,

@@ -171,6 +171,15 @@ def test_rows_of_unequal_contours_say_what_each_says_alone(shipped):
         assert table["cd"][row] == pytest.approx(alone["cd"][0], rel=1e-4)
 
 
+def test_sections_and_conditions_broadcast(shipped):
+    said = shipped.predict(["naca2412", "e387"], alpha_deg=[0.0, 2.0, 4.0], reynolds=3e6)
+    assert said["cl"].shape == said["cd_std"].shape == (2, 3)
+    alone = shipped.predict("e387", alpha_deg=2.0, reynolds=3e6)
+    assert said["cd"][1, 1] == pytest.approx(alone["cd"][0, 0], rel=1e-5)
+    with pytest.raises(ConditionError, match="do not broadcast"):
+        shipped.predict("e387", alpha_deg=[0.0, 1.0], reynolds=[1e6, 2e6, 3e6])
+
+
 def test_conditions_are_refused_or_warned_of(shipped):
     one = np.zeros(1, int)
     with pytest.warns(OutOfRangeWarning, match="reynolds: 1 of 1 points"):
