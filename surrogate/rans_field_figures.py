@@ -47,15 +47,17 @@ def field_figure(
     from matplotlib.figure import Figure
 
     _check(predicted, truth, field)
-    columns = 3 if truth is not None else 1
-    figure = Figure(figsize=(_WIDTH, 6.0), layout="constrained")
-    parts: Any = figure.subfigures(2, 1)
-    upper, lower = parts
-    axes = np.atleast_1d(upper.subplots(1, columns))
+    figure = Figure(figsize=(_WIDTH, 3.4 if truth is None else 6.0), layout="constrained")
     values = _values(predicted, field)
-    solved = None if truth is None else _values(truth, field)
-    _fields(upper, axes, predicted, (values, solved), field, window)
-    pressure, friction = lower.subplots(1, 2)
+    if truth is None:
+        cells, pressure, friction = figure.subplots(1, 3, width_ratios=(1.4, 1.0, 1.0))
+        _fields(figure, np.array([cells]), predicted, (values, None), field, window)
+    else:
+        parts: Any = figure.subfigures(2, 1)
+        upper, lower = parts
+        both = (values, _values(truth, field))
+        _fields(upper, upper.subplots(1, 3), predicted, both, field, window)
+        pressure, friction = lower.subplots(1, 2)
     _walls(pressure, friction, predicted, truth)
     figure.suptitle(_title(predicted, truth), fontsize=11)
     return figure
@@ -79,7 +81,7 @@ def _fields(
         if part is not None:
             cells = _cells(axis, flow, part, inside, window, cmap="viridis", clim=(low, high))
             axis.set_title(f"{field}: {name}", fontsize=9)
-    figure.colorbar(cells, ax=list(axes[:2]), shrink=0.85, extend="both")
+    figure.colorbar(cells, ax=list(axes[:2]), shrink=0.7, extend="both")
     if solved is not None:
         error = predicted - solved
         most = float(np.percentile(np.abs(error[inside]), _LARGEST)) or 1.0
@@ -100,7 +102,7 @@ def _cells(
     from matplotlib.collections import PolyCollection
 
     corners = flow.points[flow.quads[inside]]
-    cells = PolyCollection(list(corners), edgecolors="face", linewidths=0.1, rasterized=True)
+    cells = PolyCollection(list(corners), edgecolors="none", antialiased=False, rasterized=True)
     cells.set_array(values[inside])
     cells.set(**colours)
     axis.add_collection(cells)
