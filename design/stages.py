@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -258,14 +258,12 @@ def verified(setup: Setup, claims: Claims, path: Path) -> Verification:
     known = read_verification(path)
     if known is not None:
         return known
-    sweep = setup.study.sweep
-    step = max(sweep.step_deg, setup.chosen.least_step_deg)
     made = verify(
         claims.pos,
         setup.points,
         setup.chosen.solver,
         claims.alpha_deg,
-        sweep=replace(sweep, step_deg=step),
+        sweep=setup.chosen.fitted(setup.study.sweep),
         workers=setup.study.workers,
     )
     write_verification(path, made)

@@ -31,16 +31,19 @@ class SweepRange:
         below_deg: How far below the claimed incidence it starts (at zero if that is lower).
         above_deg: How far above it goes.
         limits_deg: Never outside these.
+        from_zero: Begin no higher than at zero, where every section is attached.
     """
 
     step_deg: float = 0.25
     below_deg: float = 6.0
     above_deg: float = 3.0
     limits_deg: tuple[float, float] = (-8.0, 20.0)
+    from_zero: bool = True
 
     def around(self, claimed: Sequence[float], exact: Sequence[float] = ()) -> Values:
         """Return multiples of the step that surround all claimed incidences, and the exact ones."""
-        low = max(min(*claimed, self.below_deg) - self.below_deg, self.limits_deg[0])
+        least = min(*claimed, self.below_deg) if self.from_zero else min(claimed)
+        low = max(least - self.below_deg, self.limits_deg[0])
         high = min(max(claimed) + self.above_deg, self.limits_deg[1])
         first, last = np.floor(low / self.step_deg + 1e-9), np.ceil(high / self.step_deg - 1e-9)
         grid = self.step_deg * np.arange(first, max(last, first) + 1)

@@ -1,15 +1,21 @@
-"""Which solver verifies: XFoil where it is installed, the embedded panel method otherwise."""
+"""Which solver verifies: XFoil where it is installed, the embedded panel method otherwise.
+
+OpenFOAM verifies where a study asks for it: what a surrogate of RANS claims, only RANS can judge.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from formwright.datasets.errors import MissingSolverError
+from formwright.design.sweeps import SweepRange
 from formwright.design.verify import Solver
 
 PANEL_STEP_DEG: Final = 0.5
+FOAM_STEP_DEG: Final = 1.0
+"""Four flows or so around what is claimed: each takes half a minute or more."""
 
 
 class SolverName(StrEnum):
@@ -18,6 +24,7 @@ class SolverName(StrEnum):
     AUTO = "auto"
     XFOIL = "xfoil"
     PANEL = "panel"
+    OPENFOAM = "openfoam"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +37,44 @@ class Chosen:
         why: One sentence for the report.
         least_step_deg: Sweeps are asked no finer than this: XFoil needs near neighbours to
             converge, the embedded solver takes every point by itself.
+        reach_deg: Sweeps reach no further from the claimed incidences; None leaves them as they
+            are, from zero on.
     """
 
     name: SolverName
     solver: Solver
     why: str
     least_step_deg: float = 0.0
+    reach_deg: float | None = None
+
+    def fitted(self, sweep: SweepRange) -> SweepRange:
+        """Return a sweep as this solver is asked it."""
+        step = max(sweep.step_deg, self.least_step_deg)
+        if self.reach_deg is None:
+            return replace(sweep, step_deg=step)
+        return replace(
+            sweep,
+            step_deg=step,
+            below_deg=min(sweep.below_deg, self.reach_deg),
+            above_deg=min(sweep.above_deg, self.reach_deg),
+            from_zero=False,
+        )
 
 
 def choose(name: SolverName = SolverName.AUTO) -> Chosen:
     """Return the solver of that name; ``auto`` prefers XFoil.
 
     Raises:
-        MissingSolverError: XFoil was asked for and is not installed.
+        MissingSolverError: XFoil or OpenFOAM was asked for and is not installed.
     """
+    from formwright.datasets.solvers.openfoam import OpenFOAM
     from formwright.datasets.solvers.panel import Panel
     from formwright.datasets.solvers.xfoil import XFoil
 
+    if name is SolverName.OPENFOAM:
+        foam = OpenFOAM()
+        foam.require()
+        return Chosen(name, foam, "the study asks for OpenFOAM.", FOAM_STEP_DEG, FOAM_STEP_DEG)
     xfoil = XFoil(retries=1)
     if name is SolverName.PANEL:
         why = "the study asks for the embedded panel method."

@@ -3,8 +3,10 @@
 import pytest
 
 from formwright.datasets.errors import MissingSolverError
+from formwright.datasets.solvers.openfoam import OpenFOAM
 from formwright.datasets.solvers.panel import Panel
 from formwright.datasets.solvers.xfoil import XFoil
+from formwright.design.sweeps import SweepRange
 from formwright.design.verifiers import SolverName, choose
 
 
@@ -31,3 +33,16 @@ def test_auto_prefers_xfoil(monkeypatch):
 
 def test_the_panel_method_needs_nothing(no_path):
     assert isinstance(choose(SolverName.PANEL).solver, Panel)
+
+
+def test_openfoam_is_asked_for_by_name_only(no_path):
+    with pytest.raises(MissingSolverError, match="OpenFOAM"):
+        choose(SolverName.OPENFOAM)
+
+
+def test_a_dear_solver_is_asked_near_the_claim_alone(monkeypatch):
+    monkeypatch.setattr(OpenFOAM, "require", lambda self: None)
+    dear, cheap = choose(SolverName.OPENFOAM), choose(SolverName.PANEL)
+    assert dear.fitted(SweepRange()).around([5.3]).tolist() == [4.0, 5.0, 6.0, 7.0]
+    assert cheap.fitted(SweepRange()).around([5.3])[0] == -1.0
+    assert cheap.fitted(SweepRange()).step_deg == 0.5
