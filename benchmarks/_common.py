@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.markup import escape
@@ -63,6 +64,17 @@ class Benchmark:
 def tell(key: str, value: Any) -> None:
     """Print what a long run has just worked out."""
     print(key, value, flush=True)
+
+
+def kulfan(vectors: np.ndarray) -> dict[str, np.ndarray]:
+    """Return CST vectors, (18,) or (cases, 18), as NeuralFoil names their parts, cases last."""
+    w = vectors.T
+    return {
+        "lower_weights": w[:8],
+        "upper_weights": w[8:16],
+        "leading_edge_weight": w[16],
+        "TE_thickness": w[17],
+    }
 
 
 def versions() -> dict[str, str]:

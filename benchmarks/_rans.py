@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from _common import kulfan
 from jaxtyping import Float
 from scipy.stats import spearmanr
 
@@ -99,14 +100,8 @@ def neuralfoil_answer(data: RansData, trip: float) -> Answer | None:
         import neuralfoil
     except ImportError:
         return None
-    w = data.cst.T
     said = neuralfoil.get_aero_from_kulfan_parameters(
-        {
-            "lower_weights": w[:8],
-            "upper_weights": w[8:16],
-            "leading_edge_weight": w[16],
-            "TE_thickness": w[17],
-        },
+        kulfan(data.cst),
         alpha=data.alpha_deg,
         Re=data.reynolds,
         n_crit=9.0,

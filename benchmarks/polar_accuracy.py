@@ -10,7 +10,7 @@ points; its own training data was split by case, so that these sections may be k
 from __future__ import annotations
 
 import numpy as np
-from _common import ROOT, Benchmark, save
+from _common import ROOT, Benchmark, kulfan, save
 
 import formwright
 from formwright.datasets.polar_data import Polars, read_polars
@@ -50,14 +50,8 @@ def neuralfoil_answer(truth: Polars, size: str) -> dict[str, np.ndarray]:
     """Return NeuralFoil's labels at every point."""
     import neuralfoil
 
-    w = truth.cst[truth.section].T
     answer = neuralfoil.get_aero_from_kulfan_parameters(
-        {
-            "lower_weights": w[:8],
-            "upper_weights": w[8:16],
-            "leading_edge_weight": w[16],
-            "TE_thickness": w[17],
-        },
+        kulfan(truth.cst[truth.section]),
         alpha=truth.conditions["alpha_deg"],
         Re=truth.conditions["reynolds"],
         n_crit=truth.conditions["ncrit"],

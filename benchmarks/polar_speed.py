@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from _common import Benchmark, save
+from _common import Benchmark, kulfan, save
 
 import formwright
 from formwright.datasets import cst
@@ -38,16 +38,6 @@ def laps(*functions: Callable[[], object], repeats: int, inner: int = 1) -> list
                 function()
             found.append((time.perf_counter() - start) / inner)
     return [statistics.median(found) for found in times]
-
-
-def kulfan(vector: np.ndarray) -> dict[str, np.ndarray]:
-    """Return a CST vector as NeuralFoil names its parts."""
-    return {
-        "lower_weights": vector[:8],
-        "upper_weights": vector[8:16],
-        "leading_edge_weight": vector[16],
-        "TE_thickness": vector[17],
-    }
 
 
 def cases() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

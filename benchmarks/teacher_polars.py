@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from _common import kulfan
 
 from formwright.datasets.blends import Blending, draw_section
 from formwright.datasets.files import replacing
@@ -39,14 +40,8 @@ def label(drawn: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     import neuralfoil
 
     points = drawn["alpha_deg"].shape[1]
-    w = np.repeat(drawn["cst"], points, axis=0).T
     answer = neuralfoil.get_aero_from_kulfan_parameters(
-        {
-            "lower_weights": w[:8],
-            "upper_weights": w[8:16],
-            "leading_edge_weight": w[16],
-            "TE_thickness": w[17],
-        },
+        kulfan(np.repeat(drawn["cst"], points, axis=0)),
         alpha=drawn["alpha_deg"].ravel(),
         Re=drawn["reynolds"].ravel(),
         n_crit=drawn["ncrit"].ravel(),

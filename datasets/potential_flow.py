@@ -52,6 +52,7 @@ def potential_flow(
     points: Float[Tensor, "sections points 2"],
     alpha_deg: Float[Tensor, " sections"],
     *,
+    sheets: Sheet | None = None,
     dtype: torch.dtype = torch.float32,
     chunk: int = CHUNK,
 ) -> PotentialFlow:
@@ -61,10 +62,11 @@ def potential_flow(
         nodes: Ends of the panels, upper trailing edge -> nose -> lower trailing edge, chords.
         points: In the fluid, or inside, where it is at rest; not at nodes.
         alpha_deg: Incidence, degrees.
+        sheets: Of the nodes, where they are solved for already.
         dtype: Of the influence of panels on points; offsets are always float64.
         chunk: Points at once. Good values: those whose matrices fit the cache.
     """
-    sheets = sheet(nodes.double())
+    sheets = sheets or sheet(nodes.double())
     stacks = [
         _one(_Panels.of(sheets, i, dtype), points[i].double(), alpha_deg[i].double(), chunk)
         for i in range(len(nodes))
@@ -72,15 +74,6 @@ def potential_flow(
     velocity, turning, stream = (torch.stack(parts) for parts in zip(*stacks, strict=True))
     pressure = 0.5 * (1.0 - velocity.square().sum(-1))
     return PotentialFlow(velocity=velocity, pressure=pressure, turning=turning, stream=stream)
-
-
-def surface_speed(
-    nodes: Float[Tensor, "sections nodes 2"], alpha_deg: Float[Tensor, " sections"]
-) -> Float[Tensor, "sections nodes"]:
-    """Return the speed at the nodes, positive where it runs toward the upper trailing edge."""
-    alpha = torch.deg2rad(alpha_deg.double())[:, None]
-    vortex = sheet(nodes.double()).vortex
-    return vortex[..., 0] * alpha.cos() + vortex[..., 1] * alpha.sin()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,7 +22,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from formwright.datasets.flat_plate import BoundaryLayer, boundary_layer, profile
-from formwright.datasets.potential_flow import potential_flow, surface_speed
+from formwright.datasets.potential_flow import potential_flow
+from formwright.datasets.solvers.vortex_panels import sheet
 from formwright.datasets.wall_distance import Nearest, nearest_wall
 
 CHANNELS: Final = ("along", "across", "pressure", "nut")
@@ -99,10 +100,11 @@ def case_inputs(
     """
     nodes, cells = nodes.double(), cells.double()
     alpha_deg, reynolds = alpha_deg.double(), reynolds.double()
-    flow = potential_flow(nodes[None], cells[None], alpha_deg[None], dtype=dtype)
+    sheets = sheet(nodes[None])
+    flow = potential_flow(nodes[None], cells[None], alpha_deg[None], sheets=sheets, dtype=dtype)
     velocity, pressure = flow.velocity[0], flow.pressure[0]
-    speed = -surface_speed(nodes[None], alpha_deg[None])[0]
-    change = -surface_speed(nodes[None], alpha_deg[None] + 90.0)[0]
+    speed = -sheets.speed_at(alpha_deg[None])[0]
+    change = -sheets.speed_at(alpha_deg[None] + 90.0)[0]
     layer = boundary_layer(nodes, speed, reynolds)
     near = nearest_wall(nodes, cells)
     at_face = (part[near.face] for part in (layer.outer, layer.friction, layer.thickness))

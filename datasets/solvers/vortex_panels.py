@@ -147,6 +147,11 @@ class Sheet:
     base_vortex: Float[Tensor, "sections 2"]
     base_source: Float[Tensor, "sections 2"]
 
+    def speed_at(self, alpha_deg: Float[Tensor, " sections"]) -> Float[Tensor, "sections nodes"]:
+        """Return the speed at the nodes, positive where it runs toward the upper trailing edge."""
+        alpha = torch.deg2rad(alpha_deg.double())[:, None]
+        return self.vortex[..., 0] * alpha.cos() + self.vortex[..., 1] * alpha.sin()
+
 
 def sheet(nodes: Float[Tensor, "sections nodes 2"]) -> Sheet:
     """Solve for the inviscid flow alone; differentiable in the nodes."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from formwright.datasets.airfoils import naca
-from formwright.datasets.potential_flow import potential_flow, surface_speed
+from formwright.datasets.potential_flow import potential_flow
 from formwright.datasets.solvers.vortex_panels import flow, repanel, sheet
 
 ALPHA = torch.tensor([5.0], dtype=torch.float64)
@@ -74,7 +74,7 @@ def test_at_the_wall_it_runs_along_it_with_the_panel_methods_own_speed(gap: floa
     normal = torch.stack([tangent[:, 1], -tangent[:, 0]], -1)
     points = 0.5 * (nodes[0, 1:] + nodes[0, :-1]) + 1e-7 * normal
     found = potential_flow(nodes, points[None], ALPHA, dtype=torch.float64)
-    speed = surface_speed(nodes, ALPHA)[0]
+    speed = sheet(nodes).speed_at(ALPHA)[0]
     through = (found.velocity[0] * normal).sum(-1)
     along = -(found.velocity[0] * tangent).sum(-1)
     assert through[2:-2].abs().max() < 0.04 and through.abs().mean() < 2e-3
