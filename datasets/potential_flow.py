@@ -15,7 +15,7 @@ Source: J. Katz and A. Plotkin, Low-Speed Aerodynamics (2001), section 10.3.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -23,9 +23,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from formwright.datasets.grid_knots import Knots
 from formwright.datasets.solvers.vortex_panels import Sheet, sheet
 
-CHUNK: Final = 512
+CHUNK: Final = 256
 _TINY: Final = 1e-24
 _NODE: Final = {torch.float32: 1e-7, torch.float64: 1e-15}
 
@@ -53,6 +54,7 @@ def potential_flow(
     alpha_deg: Float[Tensor, " sections"],
     *,
     sheets: Sheet | None = None,
+    knots: Knots | None = None,
     dtype: torch.dtype = torch.float32,
     chunk: int = CHUNK,
 ) -> PotentialFlow:
@@ -63,12 +65,13 @@ def potential_flow(
         points: In the fluid, or inside, where it is at rest; not at nodes.
         alpha_deg: Incidence, degrees.
         sheets: Of the nodes, where they are solved for already.
+        knots: Where the points are the cells of a grid, those to compute; others are interpolated.
         dtype: Of the influence of panels on points; offsets are always float64.
         chunk: Points at once. Good values: those whose matrices fit the cache.
     """
     sheets = sheets or sheet(nodes.double())
     stacks = [
-        _one(_Panels.of(sheets, i, dtype), points[i].double(), alpha_deg[i].double(), chunk)
+        _one(_Panels.of(sheets, i, dtype), points[i].double(), alpha_deg[i].double(), knots, chunk)
         for i in range(len(nodes))
     ]
     velocity, turning, stream = (torch.stack(parts) for parts in zip(*stacks, strict=True))
@@ -78,16 +81,22 @@ def potential_flow(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Panels:
-    """Panels of one section, its base last; strengths for incidence 0 and 90 degrees."""
+    """Panels of one section, its base last.
+
+    Attributes:
+        start: Their first ends.
+        along: Unit vectors along them.
+        length: Chords.
+        weights: Of the six influences on u, v, u, v and two streamfunctions, the first of each for
+            incidence 0, the second for 90 degrees.
+        wall: Streamfunction of the contour, for both.
+    """
 
     start: Float[Tensor, "panels 2"]
     along: Float[Tensor, "panels 2"]
     length: Float[Tensor, " panels"]
-    strength: Float[Tensor, "panels 2"]
-    slope: Float[Tensor, "panels 2"]
-    source: Float[Tensor, "panels 2"]
+    weights: Float[Tensor, "6 panels 6"]
     wall: Float[Tensor, " 2"]
-    dtype: torch.dtype
 
     @classmethod
     def of(cls, sheets: Sheet, i: int, dtype: torch.dtype) -> _Panels:
@@ -102,54 +111,47 @@ class _Panels:
             source = torch.cat([source, sheets.base_source[i][None]])
         step = end - start
         length = (step.square().sum(-1) + _TINY).sqrt()
+        along = step / length[:, None]
+        slope = (second - first) / length[:, None]
         return cls(
             start=start,
-            along=step / length[:, None],
+            along=along,
             length=length,
-            strength=first,
-            slope=(second - first) / length[:, None],
-            source=source,
+            weights=_weights(along, first, slope, source).to(dtype),
             wall=sheets.stream[i],
-            dtype=dtype,
         )
 
 
 def _one(
-    panels: _Panels, points: Tensor, alpha_deg: Tensor, chunk: int
+    panels: _Panels, points: Tensor, alpha_deg: Tensor, knots: Knots | None, chunk: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return velocity, its change with incidence, and the streamfunction, around one section."""
-    tensors = [getattr(panels, f.name) for f in fields(panels)]
+    tensors = (panels.start, panels.along, panels.length, panels.weights)
     wanted = torch.is_grad_enabled() and any(
-        t.requires_grad for t in (points, *tensors[:-1], alpha_deg)
+        t.requires_grad for t in (points, *tensors, panels.wall, alpha_deg)
     )
     parts = [
         checkpoint(_induced, part, *tensors, use_reentrant=False)
         if wanted
         else _induced(part, *tensors)
-        for part in points.split(chunk)
+        for part in (points if knots is None else points[knots.cells]).split(chunk)
     ]
     both = torch.cat(parts).double()
+    both = both if knots is None else knots.spread(both)
     alpha = torch.deg2rad(alpha_deg)
     now = torch.stack([alpha.cos(), alpha.sin()])
     turned = torch.stack([-alpha.sin(), alpha.cos()])
     free = points[:, 1] * now[0] - points[:, 0] * now[1]
     stream = free + both[:, 4:] @ now - panels.wall @ now
-    velocity = now + both[:, :4].unflatten(1, (2, 2)) @ now
-    return velocity, both[:, :4].unflatten(1, (2, 2)) @ turned, stream
+    induced = both[:, :4].unflatten(1, (2, 2))
+    return now + induced @ now, induced @ turned, stream
 
 
 def _induced(
-    points: Tensor,
-    start: Tensor,
-    along: Tensor,
-    length: Tensor,
-    strength: Tensor,
-    slope: Tensor,
-    source: Tensor,
-    wall: Tensor,
-    dtype: torch.dtype,
+    points: Tensor, start: Tensor, along: Tensor, length: Tensor, weights: Tensor
 ) -> Float[Tensor, "points 6"]:
     """Return what the sheets induce: u and v of both incidences, then both streamfunctions."""
+    dtype = weights.dtype
     normal = torch.stack([-along[:, 1], along[:, 0]], -1)
     x = (points @ along.T - (start * along).sum(-1)).to(dtype)
     y = (points @ normal.T - (start * normal).sum(-1)).to(dtype)
@@ -166,7 +168,6 @@ def _induced(
     moment = 0.5 * ((square + difference) * ratio + difference * (log - 0.5))
     second = x * total - moment
     matrices = (angle, ratio, linear, bent, total, second)
-    weights = _weights(along, strength, slope, source).to(dtype)
     parts = [m @ w for m, w in zip(matrices, weights, strict=True)]
     return torch.stack(parts).sum(0) / (2.0 * math.pi)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -46,22 +46,45 @@ def nearest_wall(nodes: Float[Tensor, "nodes 2"], points: Float[Tensor, "points 
     with torch.no_grad():
         middle = (start + 0.5 * step).cpu().numpy()
         k = min(_CANDIDATES, len(middle))
-        found = KDTree(middle).query(points.cpu().numpy(), k=k)[1].reshape(-1, k)
-        faces = torch.from_numpy(found).to(points.device)
-        away, _ = _offset(start[faces], step[faces], points[:, None])
-        square = away.square().sum(-1)
-        normal = torch.stack([step[:, 1], -step[:, 0]], -1)[faces]
-        normal = normal / normal.square().sum(-1, keepdim=True).sqrt().clamp_min(_TINY)
-        least = square.min(1, keepdim=True).values
-        facing = (away * normal).sum(-1).where(square <= least * (1.0 + _TIE), -torch.inf)
-        face = faces.gather(1, facing.argmax(1, keepdim=True))[:, 0]
-    offset, share = _offset(start[face], step[face], points)
-    distance = (offset.square().sum(-1) + _TINY).sqrt()
-    return Nearest(face=face, share=share, distance=distance, direction=offset / distance[:, None])
+        tree, threads = KDTree(middle), torch.get_num_threads()
+        found = tree.query(points.cpu().numpy(), k=k, workers=threads)[1].reshape(-1, k)
+        face = _nearest(start, step, points, torch.from_numpy(found.T).to(points.device))
+    px, py = points.unbind(-1)
+    away = _offset(start[face], step[face], px, py)
+    distance = (away.x.square() + away.y.square() + _TINY).sqrt()
+    direction = torch.stack([away.x, away.y], -1) / distance[:, None]
+    return Nearest(face=face, share=away.share, distance=distance, direction=direction)
 
 
-def _offset(start: Tensor, step: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the vector from the nearest point of a face, and where on the face that is."""
-    share = ((points - start) * step).sum(-1) / step.square().sum(-1).clamp_min(_TINY)
-    share = share.clamp(0.0, 1.0)
-    return points - start - share[..., None] * step, share
+def _nearest(start: Tensor, step: Tensor, points: Tensor, faces: Tensor) -> Tensor:
+    """Return the nearest of some faces of each point, ``faces`` (candidates, points)."""
+    px, py = points.unbind(-1)
+    best, least, facing = faces[0], torch.full_like(px, torch.inf), torch.full_like(px, -torch.inf)
+    length = step.square().sum(-1).sqrt().clamp_min(_TINY)
+    for face in faces:
+        here = step[face]
+        away = _offset(start[face], here, px, py)
+        square = away.x.square() + away.y.square()
+        towards = (away.x * here[:, 1] - away.y * here[:, 0]) / length[face]
+        level = square <= least * (1.0 + _TIE)
+        better = (square < least * (1.0 - _TIE)) | (level & (towards > facing))
+        best, facing = face.where(better, best), towards.where(better, facing)
+        least = torch.minimum(least, square)
+    return best
+
+
+class _Away(NamedTuple):
+    """Vectors from the nearest points of faces, and where on the faces these are."""
+
+    x: Tensor
+    y: Tensor
+    share: Tensor
+
+
+def _offset(start: Tensor, step: Tensor, px: Tensor, py: Tensor) -> _Away:
+    """Return the way from the nearest point of a face to each point."""
+    (sx, sy), (dx, dy) = start.unbind(-1), step.unbind(-1)
+    x, y = px - sx, py - sy
+    square = (dx.square() + dy.square()).clamp_min(_TINY)
+    share = ((x * dx + y * dy) / square).clamp(0.0, 1.0)
+    return _Away(x - share * dx, y - share * dy, share)

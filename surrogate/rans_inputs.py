@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from formwright.datasets.flat_plate import BoundaryLayer, boundary_layer, profile
+from formwright.datasets.grid_knots import Knots
 from formwright.datasets.potential_flow import potential_flow
 from formwright.datasets.solvers.vortex_panels import sheet
 from formwright.datasets.wall_distance import Nearest, nearest_wall
@@ -87,6 +88,7 @@ def case_inputs(
     alpha_deg: Float[Tensor, ""],
     reynolds: Float[Tensor, ""],
     *,
+    knots: Knots | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> CaseInputs:
     """Return the inputs of a case; differentiable in everything.
@@ -96,12 +98,15 @@ def case_inputs(
         cells: Middles of the cells.
         alpha_deg: Incidence, degrees.
         reynolds: On the chord.
+        knots: Of the grid of the cells; the potential flow is interpolated between them.
         dtype: Of the influence of panels; what is returned is float64.
     """
     nodes, cells = nodes.double(), cells.double()
     alpha_deg, reynolds = alpha_deg.double(), reynolds.double()
     sheets = sheet(nodes[None])
-    flow = potential_flow(nodes[None], cells[None], alpha_deg[None], sheets=sheets, dtype=dtype)
+    flow = potential_flow(
+        nodes[None], cells[None], alpha_deg[None], sheets=sheets, knots=knots, dtype=dtype
+    )
     velocity, pressure = flow.velocity[0], flow.pressure[0]
     speed = -sheets.speed_at(alpha_deg[None])[0]
     change = -sheets.speed_at(alpha_deg[None] + 90.0)[0]
@@ -109,7 +114,7 @@ def case_inputs(
     near = nearest_wall(nodes, cells)
     at_face = (part[near.face] for part in (layer.outer, layer.friction, layer.thickness))
     part = profile(near.distance, *at_face, reynolds=reynolds)
-    size = (velocity.square().sum(-1) + _SMALL).sqrt()
+    size = (dot(velocity, velocity) + _SMALL).sqrt()
     axes = velocity / size[:, None]
     turning = flow.turning[0]
     described = {
@@ -300,7 +305,7 @@ def _pressure_scale(velocity: Tensor) -> Tensor:
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
     """Return a . b."""
-    return (a * b).sum(-1)
+    return a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1]
 
 
 def cross(a: Tensor, b: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from formwright.datasets.contour import validate
 from formwright.datasets.errors import ConditionError
 from formwright.datasets.flow_field import FlowField, Wall
 from formwright.datasets.force_integration import Forces, integrate, wall_geometry
+from formwright.datasets.grid_knots import grid_knots
 from formwright.datasets.mesh_motion import moved_points, wall_displacement
 from formwright.surrogate.rans_field_training import graphs_for
 from formwright.surrogate.rans_fields import FieldSurrogate, wall_answer
@@ -84,7 +85,9 @@ def predict_grid(
     """
     points = torch.from_numpy(grid.points) if points is None else points
     nodes, cells = _wall_and_cells(grid, points)
-    inputs = inputs or case_inputs(nodes, cells, alpha_deg, reynolds, dtype=dtype)
+    inputs = inputs or case_inputs(
+        nodes, cells, alpha_deg, reynolds, knots=grid_knots(grid), dtype=dtype
+    )
     factor = surrogate.config.factor
     precision = next(surrogate.buffers()).dtype
     case = question(grid, inputs, alpha_deg, reynolds, nodes, factor, precision)
@@ -124,7 +127,7 @@ def grid_inputs(
 ) -> CaseInputs:
     """Return the inputs of a case on a mesh at rest, for several surrogates of the same case."""
     nodes, cells = _wall_and_cells(grid, torch.from_numpy(grid.points))
-    return case_inputs(nodes, cells, alpha_deg, reynolds)
+    return case_inputs(nodes, cells, alpha_deg, reynolds, knots=grid_knots(grid))
 
 
 def _wall_and_cells(grid: CGrid, points: Tensor) -> tuple[Tensor, Tensor]:

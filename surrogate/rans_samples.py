@@ -30,6 +30,7 @@ from torch_geometric.data import Batch, Data
 from formwright.datasets.c_grid import CGrid, coarse_edges, grid_of
 from formwright.datasets.flow_field import FlowField, Wall
 from formwright.datasets.force_integration import wall_geometry
+from formwright.datasets.grid_knots import grid_knots
 from formwright.datasets.mesh_graph import GraphLevel, hierarchy
 from formwright.surrogate.encoders.mesh import with_graphs
 from formwright.surrogate.rans_inputs import CaseInputs, case_inputs, corrections, decambering
@@ -52,7 +53,8 @@ def sample(flow: FlowField, factor: int = FACTOR) -> Data:
     alpha, reynolds = (_number(value) for value in (flow.alpha_deg, flow.reynolds))
     nodes = torch.from_numpy(grid.points[grid.wall_corners])
     with torch.no_grad():
-        inputs = case_inputs(nodes, torch.from_numpy(grid.centres), alpha, reynolds)
+        cells = torch.from_numpy(grid.centres)
+        inputs = case_inputs(nodes, cells, alpha, reynolds, knots=grid_knots(grid))
     prior = wall_prior(inputs)
     cp = torch.from_numpy(np.asarray(flow.wall.cp, dtype=np.float64))
     found = decambering(prior, cp)

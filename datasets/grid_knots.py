@@ -1,0 +1,143 @@
+"""Cells of a C-grid that tell a smooth flow everywhere in it: fewer to compute, the rest follow.
+
+A potential flow changes over distances of the order of that from the wall. Away from the wall it is
+so computed on few lines, on every fourth column far from it, and interpolated between them by
+polynomials of six knots: along lines in the number of the column, on each of wake, section and wake
+by itself, and across them in ``asinh(height / 0.003)``, the height in chords.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Real
+from torch import Tensor
+
+from formwright.datasets.c_grid import CGrid
+
+STRIDE: Final = 4
+STEP: Final = 0.4
+_NEAR: Final = 0.003
+_FAR: Final = 1.5
+_ORDER: Final = 6
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Band:
+    """Neighbouring lines whose knots are the same columns.
+
+    Attributes:
+        columns: The knots' columns.
+        lines: The knots' lines.
+        across: Weights of the knots' columns at every column.
+        away: Weights of the knots' lines at every line of the band.
+    """
+
+    columns: Int[Tensor, " knots_1"]
+    lines: Int[Tensor, " knots_2"]
+    across: Float[Tensor, "columns knots_1"]
+    away: Float[Tensor, "lines knots_2"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Knots:
+    """Knots of a grid, band by band from the wall to the far field.
+
+    Attributes:
+        cells: Where to compute, column by column in each band.
+        bands: They cover the grid.
+    """
+
+    cells: Int[Tensor, " knots"]
+    bands: tuple[Band, ...]
+
+    def spread(self, values: Float[Tensor, "knots channels"]) -> Float[Tensor, "cells channels"]:
+        """Return values of the knots at every cell of the grid; those of knots stay."""
+        sizes = [len(b.columns) * len(b.lines) for b in self.bands]
+        parts = []
+        for band, part in zip(self.bands, values.split(sizes), strict=True):
+            wide = band.across.to(part) @ part.unflatten(0, (len(band.columns), -1)).flatten(1)
+            wide = wide.unflatten(1, (len(band.lines), -1))
+            parts.append(torch.einsum("lk,ckv->clv", band.away.to(part), wide))
+        return torch.cat(parts, 1).flatten(0, 1)
+
+
+def grid_knots(grid: CGrid, stride: int = STRIDE, step: float = STEP) -> Knots:
+    """Return knots of a grid.
+
+    Args:
+        grid: Around a section.
+        stride: Between columns far from the wall.
+        step: Between lines, of ``asinh(height / 0.003)``.
+    """
+    middle = (grid.columns // 2 + np.array([-1, 0]))[:, None] * grid.lines
+    nose = grid.points[grid.quads[middle + np.arange(grid.lines)]].mean((0, 2))
+    height = np.hypot(*(nose - nose[0]).T)
+    faces = grid.columns - 2 * grid.wake
+    far = int(np.searchsorted(height, _FAR * stride * 2.0 / faces))
+    every = np.arange(grid.columns)
+    some = np.concatenate([start + _strided(n, stride) for start, n in _parts(grid)])
+    place = np.arcsinh(height / _NEAR)
+    limits = [(0, far, every), (far, grid.lines, some)]
+    bands = tuple(_band(grid, place, low, high, c, step) for low, high, c in limits if high > low)
+    cells = torch.cat([(b.columns[:, None] * grid.lines + b.lines).flatten() for b in bands])
+    return Knots(cells=cells, bands=bands)
+
+
+def _band(
+    grid: CGrid, place: np.ndarray, low: int, high: int, columns: np.ndarray, step: float
+) -> Band:
+    """Return the band of lines from ``low`` up to ``high``."""
+    here = place[low:high]
+    lines = low + _spaced(here, step)
+    every = np.arange(grid.columns)
+    blocks = [
+        _weights(every[start : start + n], columns[_within(columns, start, n)])
+        for start, n in _parts(grid)
+    ]
+    return Band(
+        columns=torch.from_numpy(columns),
+        lines=torch.from_numpy(lines),
+        across=torch.block_diag(*blocks),
+        away=_weights(here, place[lines]),
+    )
+
+
+def _parts(grid: CGrid) -> list[tuple[int, int]]:
+    """Return first column and number of columns of wake, section and wake."""
+    faces = grid.columns - 2 * grid.wake
+    return [(0, grid.wake), (grid.wake, faces), (grid.wake + faces, grid.wake)]
+
+
+def _within(columns: np.ndarray, start: int, n: int) -> np.ndarray:
+    return (columns >= start) & (columns < start + n)
+
+
+def _strided(n: int, stride: int) -> np.ndarray:
+    """Return about every ``stride``-th of n numbers, first and last too, alike from both ends."""
+    half = np.arange(0, (n + 1) // 2, stride)
+    return np.unique(np.concatenate([half, n - 1 - half]))
+
+
+def _spaced(place: np.ndarray, step: float) -> np.ndarray:
+    """Return the numbers of places about ``step`` apart, first and last among them."""
+    wanted = np.linspace(place[0], place[-1], int(np.ceil(np.ptp(place) / step)) + 1)
+    return np.unique(np.abs(place[:, None] - wanted).argmin(0))
+
+
+def _weights(
+    places: Real[np.ndarray, " places"], knots: Real[np.ndarray, " knots"]
+) -> Float[Tensor, "places knots"]:
+    """Return Lagrange's weights of the nearest knots at places, knots in ascending order."""
+    order = min(_ORDER, len(knots))
+    first = np.searchsorted(knots, places) - order // 2
+    near = first.clip(0, len(knots) - order)[:, None] + np.arange(order)
+    x = knots[near].astype(np.float64)
+    gaps = x[:, :, None] - x[:, None, :] + np.eye(order)
+    away = np.where(np.eye(order, dtype=bool), 1.0, (places[:, None] - x)[:, None, :])
+    weights = np.zeros((len(places), len(knots)))
+    np.put_along_axis(weights, near, (away / gaps).prod(-1), 1)
+    return torch.from_numpy(weights)
