@@ -1,11 +1,12 @@
 """How few RANS cases: fine-tuned from cheap flow, from scratch, and by Gaussian processes.
 
-    python benchmarks/rans_label_efficiency.py
+    python benchmarks/rans_label_efficiency.py [--arms scratch]
 
 Everything it needs is in the repository. Training sets are nested, drawn five times; every network
 is one member, not the four of ``rans-2d``. Steps and rate of each network are chosen at each size
 on the validation families, among equally many candidates; the test families are looked at by what
-was chosen. XFoil and NeuralFoil, which learn nothing, are those of ``rans_accuracy.py``.
+was chosen. XFoil and NeuralFoil, which learn nothing, are those of ``rans_accuracy.py``. Each arm
+has its own file of rows: several processes may fit one each; the last, without ``--arms``, saves.
 """
 
 from __future__ import annotations
@@ -83,6 +84,12 @@ class Question:
         half = said.cp.shape[1] // 2
         cp = torch.stack([said.cp[:, :half].flip(1), said.cp[:, half:]], 1).numpy()
         return errors(self.data[split], Answer(forces=forces, cp=cp))
+
+
+def sizes_of(cases: int) -> list[int]:
+    """Return the numbers of training cases to learn from; all of them where that is another one."""
+    sizes = [size for size in SIZES if size <= cases]
+    return sizes if cases < 1.1 * sizes[-1] else [*sizes, cases]
 
 
 def rows_of(cases: int, size: int, seed: int) -> np.ndarray:
@@ -176,26 +183,52 @@ def unchanged(sizes: list[int]) -> dict[str, dict[str, float | None]]:
     }
 
 
-def main() -> None:
-    """Fit what is not fitted yet, and save the claim."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("runs/rans-label-efficiency"))
-    options = parser.parse_args()
-    question = Question()
-    store = options.out / "rows.json"
+def fitted(question: Question, arm: str, sizes: list[int], store: Path) -> dict[str, Any]:
+    """Return rows and choices of an arm, those that are not in its file yet fitted now."""
     kept = json.loads(store.read_text(encoding="utf-8")) if store.exists() else {}
     rows, chosen = kept.setdefault("rows", {}), kept.setdefault("chosen", {})
-    cases = len(question.data["train"])
-    sizes = [size for size in SIZES if size < 0.9 * cases] + [cases]
-    arms = [PRETRAINED, *BASELINES, SCRATCH]
     for seed in SEEDS:
-        for arm in arms:
-            for size in sizes:
-                key = f"{arm}|{size}|{seed}"
-                if key not in rows:
-                    rows[key] = learned(question, arm, size, seed, chosen)
-                    write_json(store, kept)
-                    tell(key, {name: round(rows[key][name], 4) for name in KEYS})
+        for size in sizes:
+            key = f"{arm}|{size}|{seed}"
+            if key not in rows:
+                rows[key] = learned(question, arm, size, seed, chosen)
+                write_json(store, kept)
+                tell(key, {name: round(rows[key][name], 4) for name in KEYS})
+    return kept
+
+
+def main() -> None:
+    """Fit what is not fitted yet, and save the claim once every arm is there."""
+    arms = {"pretrained": PRETRAINED, **dict(zip(("morphed", "cst"), BASELINES, strict=True))}
+    arms["scratch"] = SCRATCH
+    parser = argparse.ArgumentParser(description="How few RANS cases are enough.")
+    parser.add_argument("--out", type=Path, default=Path("runs/rans-label-efficiency"))
+    parser.add_argument(
+        "--arms", nargs="+", choices=arms, help="Fit these alone, and save nothing."
+    )
+    options = parser.parse_args()
+    question = Question()
+    cases = len(question.data["train"])
+    sizes = sizes_of(cases)
+    options.out.mkdir(parents=True, exist_ok=True)
+    kept = [
+        fitted(question, arms[name], sizes, options.out / f"{name}.json")
+        for name in options.arms or arms
+    ]
+    if not options.arms:
+        publish(
+            question,
+            sizes,
+            {key: row for part in kept for key, row in part["rows"].items()},
+            {key: choice for part in kept for key, choice in part["chosen"].items()},
+        )
+
+
+def publish(
+    question: Question, sizes: list[int], rows: dict[str, Any], chosen: dict[str, Any]
+) -> None:
+    """Save the claim."""
+    cases, arms = len(question.data["train"]), [PRETRAINED, *BASELINES, SCRATCH]
     peers = {arm: summary(rows, arm, sizes) for arm in arms[1:]} | unchanged(sizes)
     value, test = summary(rows, PRETRAINED, sizes), question.data["test"]
     save(
