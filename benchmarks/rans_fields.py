@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from _common import ROOT, Benchmark, save, tell
-from _rans_fields import Cases, Floor, cases_of, scores, wall_scores
+from _rans_fields import Floor, cases_of, scores, wall_scores
 
 from formwright.datasets.airfoils import naca
 from formwright.datasets.c_grid import section_grid
@@ -48,7 +49,10 @@ def main() -> None:
     cases = {k: v.coarser(FACTOR) for k, v in cases_of(given.folder, given.samples).items()}
     counts = {split: len(part.names) for split, part in cases.items()}
     tell("cases", counts)
-    training = FieldTraining(steps=10**6, seconds=60.0 * given.minutes, seed=given.seed)
+    loop = replace(
+        FieldTraining().train, steps=10**6, seconds=60.0 * given.minutes, seed=given.seed
+    )
+    training = FieldTraining(train=loop)
     trained, validation, steps = {}, {}, {}
     for name in given.networks:
         config = CONFIGS[name]
@@ -56,7 +60,8 @@ def main() -> None:
             trained[name] = load(given.weights)
             steps[name] = trained[name].provenance["steps"]
         else:
-            trained[name], steps[name] = _trained(cases, config, training)
+            trained[name] = fit(cases["train"].samples, config, training)
+            steps[name] = trained[name].provenance["steps"]
         validation[name] = wall_scores(wall_errors(trained[name], cases["validation"].samples))
         tell(f"{name}, validation", {"steps": steps[name], **validation[name]})
     best = min(validation, key=lambda name: validation[name][CHOSEN_BY])
@@ -105,20 +110,6 @@ def main() -> None:
             },
         )
     )
-
-
-def _trained(
-    cases: dict[str, Cases], config: FieldConfig, training: FieldTraining
-) -> tuple[FieldSurrogate, int]:
-    steps = 0
-
-    def watch(step: int, loss: float, now: FieldSurrogate) -> None:
-        nonlocal steps
-        steps = step
-        if step % 500 == 0:
-            tell(f"{config.network} {step}", round(loss, 3))
-
-    return fit(cases["train"].samples, config, training, watch=watch), steps
 
 
 def _size(model: FieldSurrogate) -> int:

@@ -6,10 +6,9 @@ integrate to; then the corrections at the cells, each over its deviation.
 
 from __future__ import annotations
 
-import copy
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import torch
@@ -20,6 +19,9 @@ from torch_geometric.data import Data
 
 from formwright.datasets.force_integration import Forces, integrate
 from formwright.datasets.mesh_graph import GraphLevel
+from formwright.surrogate.checkpoints import load_state
+from formwright.surrogate.encoders.encoder import Encoder
+from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.rans_fields import (
     Corrections,
     FieldConfig,
@@ -30,9 +32,11 @@ from formwright.surrogate.rans_fields import (
 )
 from formwright.surrogate.rans_inputs import plate_friction, wall_pressure_scale
 from formwright.surrogate.rans_samples import batched, grid_graphs, prepared
+from formwright.surrogate.training import TrainConfig, train_for_use
 
 CELL_WEIGHTS: Final = (1.0, 0.5, 1.0, 0.5)
 _LEAST: Final = 1e-3
+_PASS: Final = 1_000_003
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,36 +44,37 @@ class FieldTraining:
     """How a surrogate of fields is trained.
 
     Attributes:
-        steps: Of the optimiser, at most.
-        seconds: Of processor time, at most; the learning rate follows whichever ends first.
         batch: Cases a step.
-        rate: Largest learning rate.
-        decay: Of the weights.
-        average: Share of the running mean of the weights that a step keeps.
         wall: Weight of pressure and friction at the wall.
         forces: Weight of lift and drag.
-        seed: Of weights and order.
+        train: The loop; its seed is that of weights and order, too.
 
     Good values: 4 cases a step and a rate of 2e-3, for 30 to 60 passes.
     """
 
-    steps: int = 3000
-    seconds: float = float("inf")
     batch: int = 4
-    rate: float = 2e-3
-    decay: float = 1e-4
-    average: float = 0.995
     wall: float = 4.0
     forces: float = 0.5
-    seed: int = 0
+    train: TrainConfig = field(
+        default_factory=lambda: TrainConfig(
+            steps=3000,
+            learning_rate=2e-3,
+            floor=1e-3,
+            ema_decay=0.995,
+            ema_rises=True,
+            log_every_steps=100,
+        )
+    )
 
 
 def fit(
     samples: Sequence[Data],
     config: FieldConfig | None = None,
     training: FieldTraining | None = None,
+    folder: str | os.PathLike[str] | None = None,
     *,
-    watch: Callable[[int, float, FieldSurrogate], None] | None = None,
+    encoder: Encoder | None = None,
+    progress: bool = True,
 ) -> FieldSurrogate:
     """Train a surrogate on samples of one size.
 
@@ -77,45 +82,52 @@ def fit(
         samples: From ``rans_samples.sample``.
         config: Architecture.
         training: How.
-        watch: Called every 100 steps with the step, the mean loss since, and the averaged network.
+        folder: Where log and checkpoint go; a checkpoint found there is gone on from.
+        encoder: A pretrained one of that architecture (``rans_field_pretraining``), whose weights
+            the training begins with; it stays as it is. From random weights where None.
+        progress: Show a bar where standard error is a terminal.
 
     Returns:
-        The surrogate whose weights are the running mean, in evaluation mode.
+        The surrogate whose weights are the running mean, in evaluation mode; the steps done are
+        noted in its provenance.
+
+    Raises:
+        CheckpointError: ``encoder`` is of another architecture.
+        TrainingError: The loss is not finite.
     """
     config, training = config or FieldConfig(), training or FieldTraining()
-    generator = torch.Generator().manual_seed(training.seed)
     with torch.random.fork_rng():
-        torch.manual_seed(training.seed)
+        torch.manual_seed(training.train.seed)
         surrogate = FieldSurrogate(config, scales(samples))
-    mean = copy.deepcopy(surrogate)
+    if encoder is not None:
+        load_state(surrogate.encoder, encoder.state_dict(), "the pretrained encoder")
     samples = prepared(samples, graphs_for(surrogate, samples[0]))
-    optimiser = torch.optim.AdamW(
-        surrogate.parameters(), lr=training.rate, weight_decay=training.decay
-    )
-    begin, order, total = time.process_time(), torch.empty(0, dtype=torch.long), 0.0
-    surrogate.train()
-    for step in range(training.steps):
-        done = max(step / training.steps, (time.process_time() - begin) / training.seconds)
-        if done >= 1.0:
-            break
-        if len(order) < training.batch:
-            order = torch.randperm(len(samples), generator=generator)
-        here, order = order[: training.batch], order[training.batch :]
-        batch = batched([samples[i] for i in here.tolist()])
+    step = _Step(samples, training)
+    result = train_for_use(surrogate, step, training.train, folder, progress)
+    surrogate.provenance = {"steps": result.steps}
+    return surrogate.requires_grad_(False)
+
+
+class _Step:
+    """The loss of one step: ``(surrogate, step, generator) -> Loss``."""
+
+    def __init__(self, samples: Sequence[Data], training: FieldTraining) -> None:
+        self.samples, self.training = samples, training
+
+    def __call__(self, surrogate: FieldSurrogate, step: int, generator: torch.Generator) -> Loss:
+        """Compare one image of some cases; a pass takes every case once, in an order of its own."""
+        batch = batched([self.samples[i] for i in self._rows(step)])
         mirror = bool(torch.rand((), generator=generator) < 0.5)
-        for group in optimiser.param_groups:
-            group["lr"] = training.rate * min(1.0, (step + 1) / 50) * _cosine(done)
-        optimiser.zero_grad()
-        found = loss(surrogate.image(batch, mirror=mirror), batch, surrogate, training)
-        found.backward()
-        torch.nn.utils.clip_grad_norm_(surrogate.parameters(), 1.0)
-        optimiser.step()
-        _average(mean, surrogate, min(training.average, (step + 1) / (step + 10)))
-        total += float(found.detach())
-        if watch and step % 100 == 99:
-            watch(step + 1, total / 100, mean.eval())
-            total = 0.0
-    return mean.eval().requires_grad_(False)
+        batch = batch.to(str(surrogate.mean.device))
+        return loss(surrogate.image(batch, mirror=mirror), batch, surrogate, self.training)
+
+    def _rows(self, step: int) -> list[int]:
+        """Return the cases of a step, a function of seed and step alone."""
+        size = min(self.training.batch, len(self.samples))
+        passed, place = divmod(step, len(self.samples) // size)
+        seed = self.training.train.seed + _PASS * passed
+        order = torch.randperm(len(self.samples), generator=torch.Generator().manual_seed(seed))
+        return order[size * place :][:size].tolist()
 
 
 def graphs_for(surrogate: FieldSurrogate, case: Data) -> list[GraphLevel] | None:
@@ -142,9 +154,9 @@ def scales(samples: Sequence[Data]) -> Scales:
 
 def loss(
     answer: Corrections, batch: Data, surrogate: FieldSurrogate, training: FieldTraining
-) -> Float[Tensor, ""]:
+) -> Loss:
     """Return the loss of corrections against the samples of a batch."""
-    weights = torch.tensor(CELL_WEIGHTS)
+    weights = surrogate.std.new_tensor(CELL_WEIGHTS)
     off = (answer.cells - batch.target) / surrogate.std
     cells = (smooth_l1_loss(off, torch.zeros_like(off), reduction="none").mean(0) * weights).sum()
     turn = (answer.decambering - batch.decambering) / surrogate.turn_std
@@ -162,7 +174,8 @@ def loss(
     lift, drag = (have.cl - want.cl) / 0.03, (have.cd - want.cd) / (0.05 * want.cd + 5e-4)
     load = smooth_l1_loss(lift, torch.zeros_like(lift))
     load = load + smooth_l1_loss(drag, torch.zeros_like(drag))
-    return cells + turned + training.wall * wall + training.forces * load
+    terms = {"cells": cells, "decambering": turned, "wall": wall, "forces": load}
+    return Loss(cells + turned + training.wall * wall + training.forces * load, terms)
 
 
 def forces(
@@ -240,13 +253,3 @@ def _wall_residual(case: Data) -> Float[Tensor, "faces 2"]:
     pressure = (case.wall_truth[:, 0] - 1.0 + turned.square()) / wall_pressure_scale(speed)
     more = (case.wall_truth[:, 1] - friction) / (scale.abs() + 1e-9)
     return torch.stack([pressure, more.clamp(-2.0, 2.0)], -1)
-
-
-def _cosine(done: float) -> float:
-    return 0.5 * (1.0 + float(torch.cos(torch.tensor(torch.pi * done)))) + 1e-3
-
-
-@torch.no_grad()
-def _average(mean: FieldSurrogate, now: FieldSurrogate, keep: float) -> None:
-    for a, b in zip(mean.parameters(), now.parameters(), strict=True):
-        a.lerp_(b, 1.0 - keep)

@@ -3,7 +3,7 @@
 A run with a folder leaves two files there: ``log.jsonl`` and ``checkpoint.safetensors`` (model,
 average, moments of the optimiser, states of the random generators; step and configuration in its
 header). Killed at any moment, the same call goes on from the checkpoint, and on the CPU its losses
-are those of the run that was never killed, bit for bit.
+are those of the run that was never killed, bit for bit (unless it ends after some seconds).
 
 Under ``torchrun`` every process computes the loss of its share of the cases; gradients are averaged
 over the processes, and the first of them writes log and checkpoint.
@@ -75,7 +75,7 @@ def train(
         progress: Show a bar where standard error is a terminal.
         watch: Called at every line of the log with the step; returns more figures for it, of which
             ``alarm`` is shown as a warning.
-        after_update: Called after each update with the finished share of the steps, e.g. to move
+        after_update: Called after each update with the finished share of the training, e.g. to move
             a slow copy of the model that is part of ``model``.
 
     Raises:
@@ -137,15 +137,15 @@ def _loop(
     """Do the steps that are left, and write the checkpoints and the log of them."""
     config, saved = run.config, time.monotonic()
     run.model.train()
-    while run.step < config.steps:
+    while run.done < 1.0:
         figures = run.update(_losses(run, step_loss))
         if after_update is not None:
-            after_update(run.step / config.steps)
-        if run.step % config.log_every_steps == 0 or run.step == config.steps:
+            after_update(run.done)
+        if run.step % config.log_every_steps == 0 or run.done == 1.0:
             seen = watch(run.step) if watch else {}
             log.report(run.step, {**figures, **seen})
             run.model.train()
-        if time.monotonic() - saved > config.checkpoint_every_seconds or run.step == config.steps:
+        if time.monotonic() - saved > config.checkpoint_every_seconds or run.done == 1.0:
             run.save()
             saved = time.monotonic()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +32,7 @@ class Run:
     def __init__(self, model: nn.Module, config: TrainConfig, folder: Path | None) -> None:
         self.device = distributed.local_device(config.device, model)
         self.model, self.config, self.step = model.to(self.device), config, 0
+        self.spent, self._before, self._begun = 0.0, 0.0, time.process_time()
         distributed.broadcast_state(model)
         self.path = folder / CHECKPOINT if folder is not None else None
         self.generator = torch.Generator().manual_seed(config.seed)
@@ -41,6 +43,11 @@ class Run:
         if self.path is not None and self.path.exists():
             self.restore(self.path)
         distributed.wait()
+
+    @property
+    def done(self) -> float:
+        """The finished share of the training."""
+        return self.config.done(self.step, self.spent)
 
     def autocast(self) -> torch.autocast:
         """Return the context that a loss is computed in."""
@@ -66,7 +73,7 @@ class Run:
 
     def _descend(self, loss: Loss, means: dict[str, float]) -> dict[str, float]:
         """Move the parameters down their gradients."""
-        rate = self.config.rate(self.step)
+        rate = self.config.rate(self.step, self.spent)
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
         size = float(norm)
@@ -78,15 +85,25 @@ class Run:
         self.optimiser.step()
         self.step += 1
         self._average()
+        self._look_at_the_clock()
         value = means.pop("loss")
         return {"loss": value, "gradient_norm": size, "learning_rate": rate, **means}
+
+    def _look_at_the_clock(self) -> None:
+        """Add up the processor time, where it ends the run: the mean over all processes."""
+        if self.config.seconds is not None:
+            own = self._before + time.process_time() - self._begun
+            whole = distributed.total(torch.tensor(own, dtype=torch.float64, device=self.device))
+            self.spent = float(whole) / distributed.world()
 
     def _average(self) -> None:
         """Move the average towards the parameters; buffers are copied."""
         if self.averaged is None or self.config.ema_decay is None:
             return
         with torch.no_grad():
-            move = get_ema_multi_avg_fn(self.config.ema_decay)
+            decay = self.config.ema_decay
+            decay = min(decay, self.step / (self.step + 9)) if self.config.ema_rises else decay
+            move = get_ema_multi_avg_fn(decay)
             average, current = self.averaged.parameters(), self.model.parameters()
             move([*average], [*current], self.step)
             pairs = zip(self.averaged.buffers(), self.model.buffers(), strict=True)
@@ -118,7 +135,8 @@ class Run:
             tensors |= {f"optimiser.{index}.{k}": v for k, v in moments.items()}
         tensors["random.step"] = self.generator.get_state()
         tensors["random.global"] = torch.get_rng_state()
-        save_tensors(self.path, tensors, {"step": self.step, "config": to_mapping(self.config)})
+        state = {"step": self.step, "spent": self.spent, "config": to_mapping(self.config)}
+        save_tensors(self.path, tensors, state)
 
     def restore(self, path: Path) -> None:
         """Go on from a checkpoint."""
@@ -135,6 +153,7 @@ class Run:
         self.generator.set_state(tensors["random.step"])
         torch.set_rng_state(tensors["random.global"])
         self.step = header["step"]
+        self.spent = self._before = header.get("spent", 0.0)
 
 
 def _groups(model: nn.Module, config: TrainConfig) -> tuple[list[dict[str, Any]], list[float]]:

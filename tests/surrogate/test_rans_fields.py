@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -164,12 +165,15 @@ def test_training_learns_the_fields_of_a_few_cases(network: Network) -> None:
         for name, alpha in (("2412", 4.0), ("0012", -2.0), ("4415", 1.0))
     ]
     samples = [sample(flow) for flow in flows]
-    training = FieldTraining(steps=40, batch=2, rate=1e-2, average=0.8)
+    loop = replace(
+        FieldTraining().train, steps=40, learning_rate=1e-2, warmup_steps=10, ema_decay=0.8
+    )
+    training = FieldTraining(batch=2, train=loop)
     start = FieldSurrogate(CONFIGS[network], scales(samples)).eval()
     model = fit(samples, CONFIGS[network], training)
     batch = batched(prepared(samples, graphs_for(model, samples[0])))
     with torch.no_grad():
-        before, after = (float(loss(m(batch), batch, m, training)) for m in (start, model))
+        before, after = (float(loss(m(batch), batch, m, training).total) for m in (start, model))
     assert after < 0.7 * before
     errors = wall_errors(model, samples)
     assert errors.cp.shape == (3,) and torch.isfinite(errors.cd).all()
@@ -186,7 +190,8 @@ def test_joined_cells_are_means_of_those_joined(flow: FlowField) -> None:
 
 
 def test_the_same_seed_trains_the_same_network(flow: FlowField) -> None:
-    samples, training = [sample(flow)], FieldTraining(steps=3, batch=1, seed=7)
+    loop = replace(FieldTraining().train, steps=3, seed=7)
+    samples, training = [sample(flow)], FieldTraining(batch=1, train=loop)
     first, again = (fit(samples, CONFIGS[Network.GRID], training) for _ in range(2))
     pairs = zip(first.parameters(), again.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)

@@ -179,6 +179,60 @@ def test_the_average_follows_the_parameters():
     assert torch.allclose(result.averaged.weight, average, atol=1e-6)
 
 
+def test_a_rising_average_forgets_where_a_short_run_began():
+    result = train(
+        linear(), regression, config(steps=1, ema_decay=0.99, ema_rises=True), progress=False
+    )
+    model = linear()
+    began = model.weight.detach().clone()
+    train(model, regression, config(steps=1), progress=False)
+    assert result.averaged is not None
+    assert torch.allclose(result.averaged.weight, 0.1 * began + 0.9 * model.weight, atol=1e-6)
+    many = config(steps=40, ema_decay=0.5, ema_rises=True)
+    steady = config(steps=40, ema_decay=0.5)
+    late = [train(linear(), regression, c, progress=False).averaged for c in (many, steady)]
+    assert torch.allclose(late[0].weight, late[1].weight, atol=1e-3)  # pyright: ignore
+
+
+def test_a_budget_in_processor_time_ends_the_run_at_the_floor(tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("formwright.surrogate.training_run.time.process_time", lambda: clock[0])
+
+    def ticking(model, step, generator):
+        clock[0] += 0.5
+        return regression(model, step, generator)
+
+    heard = []
+    budget = config(steps=10**6, seconds=10.0, warmup_steps=1, floor=0.1, log_every_steps=1)
+    result = train(linear(), ticking, budget, tmp_path, progress=False, after_update=heard.append)
+    assert result.steps == 20 and heard[9] == 0.5 and heard[-1] == 1.0
+    rates = [line["learning_rate"] for line in result.history]
+    assert rates[0] == pytest.approx(0.05) and rates == sorted(rates, reverse=True)
+    assert rates[10] == pytest.approx(0.05 * 0.55, rel=0.01) and rates[-1] < 0.055 * 0.11
+    again = train(linear(), ticking, budget, tmp_path, progress=False)
+    assert again.resumed_from == again.steps == 20
+
+
+def test_seconds_spent_before_a_kill_count(tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("formwright.surrogate.training_run.time.process_time", lambda: clock[0])
+    budget = config(steps=10**6, seconds=10.0, checkpoint_every_seconds=0.0)
+
+    def killed_at_seven(model, step, generator):
+        clock[0] += 1.0
+        if step == 7 and not done:
+            raise KeyboardInterrupt
+        return regression(model, step, generator)
+
+    done: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        train(linear(), killed_at_seven, budget, tmp_path, progress=False)
+    done.append(1)
+    clock[0] = 100.0
+    result = train(linear(), killed_at_seven, budget, tmp_path, progress=False)
+    assert (result.resumed_from, result.steps) == (7, 10)
+
+
 def test_a_rate_factor_of_zero_freezes():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 1))
@@ -217,7 +271,9 @@ def test_the_schedule_warms_up_and_ends_at_the_floor():
     assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
 
 
-@pytest.mark.parametrize("bad", [{"steps": 0}, {"learning_rate": -1.0}, {"ema_decay": 1.0}])
+@pytest.mark.parametrize(
+    "bad", [{"steps": 0}, {"learning_rate": -1.0}, {"ema_decay": 1.0}, {"seconds": 0.0}]
+)
 def test_meaningless_settings_are_refused(bad):
     with pytest.raises(ConfigError, match=next(iter(bad))):
         TrainConfig(**bad)
