@@ -72,20 +72,24 @@ def _other(pair: list[int], following: list[int]) -> int:
 
 
 def section_grid(
-    pos: Float[Tensor, "points 2"], reynolds: float, settings: CMesh | None = None
+    pos: Float[Tensor, "points 2"],
+    reynolds: float,
+    settings: CMesh | None = None,
+    y_plus: float = Y_PLUS,
 ) -> CGrid:
     """Return the mesh that the RANS corpus would use; thin trailing edges are closed.
 
     Args:
         pos: Contour, normalised, upper trailing edge first.
-        reynolds: On the chord; the first cell is as high as in the corpus.
+        reynolds: On the chord.
         settings: Another size of mesh; its first cell is replaced, ``closed_below`` raised.
+        y_plus: Of the middles of the first cells; by default as in the corpus.
 
     Raises:
         SectionError: The contour is no section, its trailing edge is blunt, or no mesh fits.
     """
     settings = dataclasses.replace(
-        settings or MESH, first_cell=first_cell(reynolds, Y_PLUS), closed_below=CLOSED_BELOW
+        settings or MESH, first_cell=first_cell(reynolds, y_plus), closed_below=CLOSED_BELOW
     )
     gap = float((pos[0] - pos[-1]).norm())
     if gap >= CLOSED_BELOW:

@@ -1,8 +1,8 @@
-"""What masked prediction hides: patches of a grid, an arc of a contour, nodes of a mesh, atoms.
+"""What masked prediction hides: patches of a grid, an arc of a contour, cells or nodes, atoms.
 
 A value with ``hide(batch, generator) -> Hidden``. Hidden points carry ``visible`` False, and what
-is put in their place (the mean of the visible points, a straight line, class 0) says nothing of
-them to an encoder that does not look at ``visible``.
+is put in their place (the mean of the visible points, a straight line, class 0, no flow) says
+nothing of them to an encoder that does not look at ``visible``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch_geometric.data import Data
 
 from formwright.datasets.errors import ViewError
 from formwright.surrogate.views.contour import PartialContour
+from formwright.surrogate.views.rans_fields import FLOW_FEATURES, HideCells
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,29 @@ class Nodes:
         return Hidden(filled, hidden, value.flatten(1) if value.is_floating_point() else value)
 
 
-Hiding = Patches | Arcs | Nodes
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cells:
+    """Blocks of cells of a flow around a section: the potential flow there (``rans_inputs``).
+
+    Where a cell is, and the conditions, stay.
+
+    Attributes:
+        kind: Its name in a configuration file.
+        side: Cells of a block along both edges.
+        share: Of the blocks, hidden in each case.
+    """
+
+    kind: Literal["cells"] = "cells"
+    side: int = 4
+    share: float = 0.5
+
+    def hide(self, batch: Data, generator: torch.Generator) -> Hidden:
+        """Hide cells."""
+        seen = HideCells(side=self.side, share=self.share)(batch, generator)
+        return Hidden(seen, ~seen["visible"], batch["features"][:, list(FLOW_FEATURES)])
+
+
+Hiding = Patches | Arcs | Nodes | Cells
 
 
 def _choose(

@@ -26,9 +26,11 @@ from formwright.surrogate.encoders.atoms import AtomGNN
 from formwright.surrogate.encoders.conditioned import Conditioned
 from formwright.surrogate.encoders.encoder import encoder_of
 from formwright.surrogate.encoders.field import FieldCNN
+from formwright.surrogate.encoders.grid import GridCNN
+from formwright.surrogate.encoders.mesh import MeshGNN
 from formwright.surrogate.encoders.section import ContourMLP
 from formwright.surrogate.flows import Flows
-from formwright.surrogate.hiding import Arcs, Nodes, Patches
+from formwright.surrogate.hiding import Arcs, Cells, Nodes, Patches
 from formwright.surrogate.objectives.barlow import BarlowTwins
 from formwright.surrogate.objectives.byol import BYOL
 from formwright.surrogate.objectives.compare import Variance
@@ -40,14 +42,17 @@ from formwright.surrogate.objectives.simclr import SimCLR
 from formwright.surrogate.objectives.simsiam import SimSiam
 from formwright.surrogate.objectives.vicreg import VICReg
 from formwright.surrogate.objectives.visreg import VISReg
+from formwright.surrogate.panel_fields import PanelFields
 from formwright.surrogate.pretexts import FlowMatch, FlowPredict, MaskedPrediction, ViewMatch
 from formwright.surrogate.pretrain import ENCODER, PretrainConfig, pretrain
+from formwright.surrogate.rans_inputs import FEATURES
 from formwright.surrogate.training import Precision, TrainConfig
 from formwright.surrogate.views.atoms import HideElements, Jiggle
 from formwright.surrogate.views.contour import Incidence, ManufacturingNoise, PartialContour
 from formwright.surrogate.views.field_symmetries import Parity
 from formwright.surrogate.views.fields import Amplitude, TimeLag
 from formwright.surrogate.views.keeps import Keeps
+from formwright.surrogate.views.rans_fields import Graphs, JoinCells, OtherMesh
 
 TWO_VIEWS = [
     VICReg(),
@@ -95,6 +100,17 @@ def runs(*space: int) -> FieldRuns:
         start=0.0,
         labels={"viscosity": torch.rand(CASES, generator=generator)},
         names=("u",),
+    )
+
+
+def panel_fields() -> PanelFields:
+    generator = torch.Generator().manual_seed(0)
+    return PanelFields(
+        features=torch.randn(CASES // 2, 2, 2, 12 * 4, len(FEATURES), generator=generator),
+        alpha_deg=torch.rand(CASES // 2, 2, generator=generator),
+        reynolds=torch.full((CASES // 2,), 3e6),
+        vectors=torch.zeros(CASES // 2, 18),
+        grid=torch.tensor([12, 4, 2]),
     )
 
 
@@ -146,6 +162,23 @@ KINDS = {
             MaskedPrediction(objective=JEPA(), hiding=Patches(side=4)),
             Denoising(attribute="field", sigma=0.3),
         ],
+    ),
+    "flows around sections": (
+        lambda: GridCNN(len(FEATURES), (6, 8)),
+        panel_fields,
+        (OtherMesh(), JoinCells(factors=(1, 2))),
+        ("cl",),
+        [
+            MaskedPrediction(hiding=Cells(side=2)),
+            MaskedPrediction(objective=JEPA(), hiding=Cells(side=2)),
+        ],
+    ),
+    "flows on meshes": (
+        lambda: MeshGNN(len(FEATURES), (6, 8), rounds=1),
+        panel_fields,
+        (OtherMesh(), JoinCells(factors=(1, 2)), Graphs(levels=2)),
+        ("cl",),
+        [MaskedPrediction(hiding=Cells(side=2))],
     ),
     "atoms": (
         lambda: AtomGNN(channels=8, layers=1, cutoff=3.5, radial=4, embedding=8),
