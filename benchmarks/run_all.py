@@ -27,8 +27,8 @@ POLARS: Final = (
 )
 
 RANS: Final = (
-    "make it with OpenFOAM, 30 to 60 cases an hour and core: formwright corpus rans "
-    "--cases 400 --out runs/rans-2d"
+    "make it with OpenFOAM, 60 to 100 cases an hour and core: formwright corpus rans "
+    "--cases 531 --out runs/rans-2d"
 )
 
 
@@ -73,6 +73,7 @@ NEEDS: Final[Mapping[str, Needs]] = {
     "panel_vs_xfoil": Needs(hours=0.1, program="xfoil", how=XFOIL),
     "polar_label_efficiency": Needs(hours=2.0, path="runs/polars-train", how=POLARS),
     "rans_accuracy": Needs(program="xfoil", how=XFOIL),
+    "rans_field_pretraining": Needs(hours=0.4, path="runs/rans-2d/flows", how=RANS),
     "rans_fields": Needs(hours=0.5, path="runs/rans-2d/flows", how=RANS),
     "rans_label_efficiency": Needs(hours=0.7),
     "rans_speed": Needs(program="simpleFoam", how=FOAM),
