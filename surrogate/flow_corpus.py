@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -20,10 +19,9 @@ from torch import Tensor
 
 from formwright.datasets import cst
 from formwright.datasets.blends import SPLITS, Blending, draw_section
-from formwright.datasets.config import check_recipe, to_mapping
-from formwright.datasets.errors import CorpusError
+from formwright.datasets.config import to_mapping
 from formwright.datasets.solvers.panel import PanelSolution, analyse
-from formwright.surrogate.checkpoints import load_header
+from formwright.surrogate.corpus_parts import generate_parts, part_files
 from formwright.surrogate.flows import Flows, join, load_flows
 
 PART: Final = 64
@@ -70,15 +68,11 @@ def generate_flows(recipe: FlowCorpus, folder: str | os.PathLike[str]) -> Iterat
         CorpusError: The folder holds flows of another recipe.
         StorageError: The disk is full; run it again when it is not.
     """
-    for start in range(0, recipe.sections, PART):
-        path = Path(folder) / f"flows-{start:06d}.safetensors"
-        stop = min(start + PART, recipe.sections)
-        asked = {"recipe": to_mapping(recipe) | {"sections": stop - start}}
-        if path.exists():
-            check_recipe(path, load_header(path).get("recipe", {}), asked["recipe"])
-        else:
-            _part(recipe, range(start, stop)).save(path, asked)
-        yield stop
+
+    def part(sections: range) -> Flows:
+        return _part(recipe, sections)
+
+    return generate_parts(to_mapping(recipe), folder, "flows", PART, part)
 
 
 def read_flows(folder: str | os.PathLike[str], sections: int | None = None) -> Flows:
@@ -87,9 +81,7 @@ def read_flows(folder: str | os.PathLike[str], sections: int | None = None) -> F
     Raises:
         CorpusError: There are none.
     """
-    paths = sorted(Path(folder).glob("flows-*.safetensors"))
-    if not paths:
-        raise CorpusError(f"{str(folder)!r} holds no flows; make them with generate_flows first.")
+    paths = part_files(folder, "flows", "generate_flows")
     flows = join([load_flows(path) for path in paths])
     return flows if sections is None else flows.select(torch.arange(min(sections, len(flows))))
 

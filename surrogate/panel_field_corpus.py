@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -24,11 +23,11 @@ from formwright.datasets import cst
 from formwright.datasets.blends import SPLITS, Blending, draw_section
 from formwright.datasets.c_grid import CLOSED_BELOW, CGrid, section_grid
 from formwright.datasets.cmesh import CMesh
-from formwright.datasets.config import check_recipe, to_mapping
+from formwright.datasets.config import to_mapping
 from formwright.datasets.errors import CorpusError, SectionError
 from formwright.datasets.rans_cases import POINTS_PER_SIDE, closed
 from formwright.datasets.solvers.openfoam import MESH
-from formwright.surrogate.checkpoints import load_header
+from formwright.surrogate.corpus_parts import generate_parts, part_files
 from formwright.surrogate.panel_fields import PanelFields, join, load_panel_fields
 from formwright.surrogate.rans_inputs import case_inputs
 
@@ -80,16 +79,11 @@ def generate_panel_fields(
         CorpusError: The folder holds fields of another recipe.
         StorageError: The disk is full; run it again when it is not.
     """
-    for start in range(0, recipe.sections, PART):
-        path = Path(folder) / f"fields-{start:06d}.safetensors"
-        stop = min(start + PART, recipe.sections)
-        asked = {"recipe": to_mapping(recipe) | {"sections": stop - start}}
-        if path.exists():
-            check_recipe(path, load_header(path).get("recipe", {}), asked["recipe"])
-        else:
-            parts = [draw_fields(recipe, index) for index in range(start, stop)]
-            join(parts).save(path, asked)
-        yield stop
+
+    def part(sections: range) -> PanelFields:
+        return join([draw_fields(recipe, index) for index in sections])
+
+    return generate_parts(to_mapping(recipe), folder, "fields", PART, part)
 
 
 def read_panel_fields(folder: str | os.PathLike[str], sections: int | None = None) -> PanelFields:
@@ -98,11 +92,7 @@ def read_panel_fields(folder: str | os.PathLike[str], sections: int | None = Non
     Raises:
         CorpusError: There are none.
     """
-    paths = sorted(Path(folder).glob("fields-*.safetensors"))
-    if not paths:
-        raise CorpusError(
-            f"{str(folder)!r} holds no fields; make them with generate_panel_fields first."
-        )
+    paths = part_files(folder, "fields", "generate_panel_fields")
     fields = join([load_panel_fields(path) for path in paths])
     count = len(fields.reynolds) if sections is None else min(sections, len(fields.reynolds))
     return fields.select(torch.arange(count))
