@@ -148,8 +148,9 @@ def main() -> None:
             interval={f"gain at {n}": list(g[1:]) for n, g in gains.items()},
             seeds=SEEDS,
             split="by alloy pair; labels drawn from the training pairs, judged on the test pairs; "
-            f"pretext chosen on validation: {best} of {pretexts}",
+            f"pretext chosen on validation: {best} of {', '.join(pretexts)}",
             notes=FUNCTIONAL,
+            details={"validation errors of the pretexts": pretexts},
         )
     )
 
