@@ -25,7 +25,6 @@ KAPPA: Final = 0.41
 _LEAST_SPEED: Final = 0.3
 _LEAST_OUTER: Final = 0.15
 _LEAST_RE_THETA: Final = 30.0
-_SHARPNESS: Final = 8.0
 _HEIGHT: Final = 10.0
 _TINY: Final = 1e-12
 
@@ -111,5 +110,6 @@ def profile(
     law = torch.log1p(KAPPA * y) / KAPPA
     law = law + 7.8 * (1.0 - torch.exp(-y / 11.0) - y / 11.0 * torch.exp(-0.33 * y))
     ratio = law * shear / speed
-    inside = ratio / (1.0 + ratio**_SHARPNESS) ** (1.0 / _SHARPNESS)
+    eighth = ratio.square().square().square()
+    inside = ratio / (1.0 + eighth).sqrt().sqrt().sqrt()
     return 1.0 - (1.0 - inside) * torch.exp(-(height / (_HEIGHT * thickness)).square())

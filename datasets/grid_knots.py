@@ -1,9 +1,9 @@
 """Cells of a C-grid that tell a smooth flow everywhere in it: fewer to compute, the rest follow.
 
 A potential flow changes over distances of the order of that from the wall. Away from the wall it is
-so computed on few lines, on every fourth column far from it, and interpolated between them by
-polynomials of six knots: along lines in the number of the column, on each of wake, section and wake
-by itself, and across them in ``asinh(height / 0.003)``, the height in chords.
+so computed on few lines, on every fourth column far from it and in the wake, and interpolated
+between them by polynomials of six knots: along lines in the number of the column, on each of wake,
+section and wake by itself, and across them in ``asinh(height / 0.003)``, the height in chords.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from formwright.datasets.c_grid import CGrid
 
 STRIDE: Final = 4
-STEP: Final = 0.4
+STEP: Final = 0.5
 _NEAR: Final = 0.003
 _FAR: Final = 1.5
 _ORDER: Final = 6
@@ -47,22 +47,23 @@ class Knots:
     """Knots of a grid, band by band from the wall to the far field.
 
     Attributes:
+        lines: Of the grid.
         cells: Where to compute, column by column in each band.
         bands: They cover the grid.
     """
 
+    lines: int
     cells: Int[Tensor, " knots"]
     bands: tuple[Band, ...]
 
-    def spread(self, values: Float[Tensor, "knots channels"]) -> Float[Tensor, "cells channels"]:
+    def spread(self, values: Float[Tensor, "channels knots"]) -> Float[Tensor, "channels cells"]:
         """Return values of the knots at every cell of the grid; those of knots stay."""
         sizes = [len(b.columns) * len(b.lines) for b in self.bands]
-        parts = []
-        for band, part in zip(self.bands, values.split(sizes), strict=True):
-            wide = band.across.to(part) @ part.unflatten(0, (len(band.columns), -1)).flatten(1)
-            wide = wide.unflatten(1, (len(band.lines), -1))
-            parts.append(torch.einsum("lk,ckv->clv", band.away.to(part), wide))
-        return torch.cat(parts, 1).flatten(0, 1)
+        parts = [
+            band.across.to(part) @ part.unflatten(1, (len(band.columns), -1)) @ band.away.to(part).T
+            for band, part in zip(self.bands, values.split(sizes, 1), strict=True)
+        ]
+        return torch.cat(parts, 2).flatten(1)
 
 
 def grid_knots(grid: CGrid, stride: int = STRIDE, step: float = STEP) -> Knots:
@@ -79,12 +80,14 @@ def grid_knots(grid: CGrid, stride: int = STRIDE, step: float = STEP) -> Knots:
     faces = grid.columns - 2 * grid.wake
     far = int(np.searchsorted(height, _FAR * stride * 2.0 / faces))
     every = np.arange(grid.columns)
-    some = np.concatenate([start + _strided(n, stride) for start, n in _parts(grid)])
+    strided = [start + _strided(n, stride) for start, n in _parts(grid)]
+    close = np.concatenate([strided[0], every[grid.wake : -grid.wake], strided[2]])
+    some = np.concatenate(strided)
     place = np.arcsinh(height / _NEAR)
-    limits = [(0, far, every), (far, grid.lines, some)]
+    limits = [(0, far, close), (far, grid.lines, some)]
     bands = tuple(_band(grid, place, low, high, c, step) for low, high, c in limits if high > low)
     cells = torch.cat([(b.columns[:, None] * grid.lines + b.lines).flatten() for b in bands])
-    return Knots(cells=cells, bands=bands)
+    return Knots(lines=grid.lines, cells=cells, bands=bands)
 
 
 def _band(

@@ -6,6 +6,9 @@ strength is ``g + s x``, in the panel's own axes (x along it from its start, y t
     2 pi u = g A + s (x A - y R)          A: angle that the panel subtends
     2 pi v = -g R + s (L - y A - x R)     R: ln(r1 / r2), distances from its ends
 
+From a distance of several lengths a panel is a vortex (and a source) in its middle; nearer, that
+vortex has a rigid core, and what the panel induces beyond it is added, fading in between.
+
 Panels whose ends are the corners of a mesh's wall leave the cells above the middles of panels,
 where the flow of a polygon is smooth. Differentiable in contour, incidence and points.
 
@@ -15,18 +18,21 @@ Source: J. Katz and A. Plotkin, Low-Speed Aerodynamics (2001), section 10.3.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from formwright.datasets.grid_knots import Knots
 from formwright.datasets.solvers.vortex_panels import Sheet, sheet
 
-CHUNK: Final = 256
+CHUNK: Final = 2048
+NEAR: Final = 6.0
 _TINY: Final = 1e-24
 _NODE: Final = {torch.float32: 1e-7, torch.float64: 1e-15}
 
@@ -55,6 +61,7 @@ def potential_flow(
     *,
     sheets: Sheet | None = None,
     knots: Knots | None = None,
+    near: float = NEAR,
     dtype: torch.dtype = torch.float32,
     chunk: int = CHUNK,
 ) -> PotentialFlow:
@@ -66,129 +73,192 @@ def potential_flow(
         alpha_deg: Incidence, degrees.
         sheets: Of the nodes, where they are solved for already.
         knots: Where the points are the cells of a grid, those to compute; others are interpolated.
-        dtype: Of the influence of panels on points; offsets are always float64.
+        near: Lengths of a panel within which it is one and no vortex; all are where it is large.
+        dtype: Of the influence of panels on points; offsets of near ones are always float64.
         chunk: Points at once. Good values: those whose matrices fit the cache.
     """
     sheets = sheets or sheet(nodes.double())
-    stacks = [
-        _one(_Panels.of(sheets, i, dtype), points[i].double(), alpha_deg[i].double(), knots, chunk)
-        for i in range(len(nodes))
-    ]
-    velocity, turning, stream = (torch.stack(parts) for parts in zip(*stacks, strict=True))
-    pressure = 0.5 * (1.0 - velocity.square().sum(-1))
+    stacks = []
+    for i in range(len(nodes)):
+        places = points[i].double().T
+        some = places if knots is None else places.index_select(1, knots.cells)
+        found = _induced(some, _Panels.of(sheets, i).table, near, dtype, chunk).double()
+        found = found if knots is None else knots.spread(found)
+        stacks.append(_whole(found, places, sheets.stream[i], alpha_deg[i].double()))
+    velocity, turning, stream, pressure = (torch.stack(p) for p in zip(*stacks, strict=True))
     return PotentialFlow(velocity=velocity, pressure=pressure, turning=turning, stream=stream)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Panels:
-    """Panels of one section, its base last.
+    """Panels of one section, its base last; strengths for incidence 0 (first) and 90 degrees.
 
     Attributes:
         start: Their first ends.
         along: Unit vectors along them.
         length: Chords.
-        weights: Of the six influences on u, v, u, v and two streamfunctions, the first of each for
-            incidence 0, the second for 90 degrees.
-        wall: Streamfunction of the contour, for both.
+        vortex: Strength at the first ends.
+        slope: Its change along them, per chord.
+        source: Strength.
     """
 
-    start: Float[Tensor, "panels 2"]
-    along: Float[Tensor, "panels 2"]
+    start: Float[Tensor, "2 panels"]
+    along: Float[Tensor, "2 panels"]
     length: Float[Tensor, " panels"]
-    weights: Float[Tensor, "6 panels 6"]
-    wall: Float[Tensor, " 2"]
+    vortex: Float[Tensor, "2 panels"]
+    slope: Float[Tensor, "2 panels"]
+    source: Float[Tensor, "2 panels"]
 
     @classmethod
-    def of(cls, sheets: Sheet, i: int, dtype: torch.dtype) -> _Panels:
-        nodes, vortex = sheets.nodes[i], sheets.vortex[i]
-        start, end = nodes[:-1], nodes[1:]
-        first, second = vortex[:-1], vortex[1:]
+    def of(cls, sheets: Sheet, i: int) -> _Panels:
+        """Return those of a section of a batch."""
+        nodes, vortex = sheets.nodes[i].T, sheets.vortex[i].T
+        start, end = nodes[:, :-1], nodes[:, 1:]
+        first, second = vortex[:, :-1], vortex[:, 1:]
         source = torch.zeros_like(first)
         if bool((sheets.base_source[i] != 0.0).any()):
-            start, end = torch.cat([start, nodes[-1:]]), torch.cat([end, nodes[:1]])
-            first = torch.cat([first, sheets.base_vortex[i][None]])
-            second = torch.cat([second, sheets.base_vortex[i][None]])
-            source = torch.cat([source, sheets.base_source[i][None]])
+            start, end = torch.cat([start, nodes[:, -1:]], 1), torch.cat([end, nodes[:, :1]], 1)
+            base = sheets.base_vortex[i, :, None]
+            first, second = torch.cat([first, base], 1), torch.cat([second, base], 1)
+            source = torch.cat([source, sheets.base_source[i, :, None]], 1)
         step = end - start
-        length = (step.square().sum(-1) + _TINY).sqrt()
-        along = step / length[:, None]
-        slope = (second - first) / length[:, None]
+        length = (step.square().sum(0) + _TINY).sqrt()
+        slope, along = (second - first) / length, step / length
         return cls(
-            start=start,
-            along=along,
-            length=length,
-            weights=_weights(along, first, slope, source).to(dtype),
-            wall=sheets.stream[i],
+            start=start, along=along, length=length, vortex=first, slope=slope, source=source
         )
 
+    @classmethod
+    def of_table(cls, table: Float[Tensor, "11 panels"]) -> _Panels:
+        """Return the panels of a table, in the order of the attributes."""
+        start, along, length, vortex, slope, source = table.split((2, 2, 1, 2, 2, 2))
+        return cls(
+            start=start, along=along, length=length[0], vortex=vortex, slope=slope, source=source
+        )
 
-def _one(
-    panels: _Panels, points: Tensor, alpha_deg: Tensor, knots: Knots | None, chunk: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return velocity, its change with incidence, and the streamfunction, around one section."""
-    tensors = (panels.start, panels.along, panels.length, panels.weights)
-    wanted = torch.is_grad_enabled() and any(
-        t.requires_grad for t in (points, *tensors, panels.wall, alpha_deg)
-    )
-    parts = [
-        checkpoint(_induced, part, *tensors, use_reentrant=False)
-        if wanted
-        else _induced(part, *tensors)
-        for part in (points if knots is None else points[knots.cells]).split(chunk)
-    ]
-    both = torch.cat(parts).double()
-    both = both if knots is None else knots.spread(both)
+    @property
+    def table(self) -> Float[Tensor, "11 panels"]:
+        """Everything, row by row."""
+        parts = self.start, self.along, self.length[None], self.vortex, self.slope, self.source
+        return torch.cat(parts)
+
+    @property
+    def middle(self) -> Float[Tensor, "2 panels"]:
+        """Where the vortices are."""
+        return self.start + 0.5 * self.length * self.along
+
+    @property
+    def circulation(self) -> Float[Tensor, "2 panels"]:
+        """Of the vortices."""
+        return self.length * (self.vortex + 0.5 * self.length * self.slope)
+
+    @property
+    def flux(self) -> Float[Tensor, "2 panels"]:
+        """Of the sources in their place."""
+        return self.length * self.source
+
+    def core(self, near: float) -> Float[Tensor, " panels"]:
+        """Return the squared radii of the cores of the vortices."""
+        return 0.5 * (near * self.length).square()
+
+
+def _whole(
+    found: Tensor, points: Tensor, wall: Tensor, alpha_deg: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return velocity, its change with incidence, streamfunction and pressure at points."""
     alpha = torch.deg2rad(alpha_deg)
-    now = torch.stack([alpha.cos(), alpha.sin()])
-    turned = torch.stack([-alpha.sin(), alpha.cos()])
-    free = points[:, 1] * now[0] - points[:, 0] * now[1]
-    stream = free + both[:, 4:] @ now - panels.wall @ now
-    induced = both[:, :4].unflatten(1, (2, 2))
-    return now + induced @ now, induced @ turned, stream
+    cosine, sine = alpha.cos(), alpha.sin()
+    u, v = (cosine * part[0] + sine * part[1] for part in (found[:2], found[2:4]))
+    turning = (cosine * part[1] - sine * part[0] for part in (found[:2], found[2:4]))
+    stream = (found[4] - wall[0] + points[1]) * cosine + (found[5] - wall[1] - points[0]) * sine
+    u, v = cosine + u, sine + v
+    pressure = 0.5 * (1.0 - u * u - v * v)
+    return torch.stack([u, v], -1), torch.stack(list(turning), -1), stream, pressure
 
 
 def _induced(
-    points: Tensor, start: Tensor, along: Tensor, length: Tensor, weights: Tensor
-) -> Float[Tensor, "points 6"]:
-    """Return what the sheets induce: u and v of both incidences, then both streamfunctions."""
-    dtype = weights.dtype
-    normal = torch.stack([-along[:, 1], along[:, 0]], -1)
-    x = (points @ along.T - (start * along).sum(-1)).to(dtype)
-    y = (points @ normal.T - (start * normal).sum(-1)).to(dtype)
-    size = length.to(dtype)
+    points: Tensor, table: Tensor, near: float, dtype: torch.dtype, chunk: int
+) -> Float[Tensor, "6 points"]:
+    """Return what the sheets induce: u, v and streamfunction, each of both incidences."""
+    wanted = torch.is_grad_enabled() and (points.requires_grad or table.requires_grad)
+
+    def run(function: Callable[..., Any], *given: object) -> Any:
+        return checkpoint(function, *given, use_reentrant=False) if wanted else function(*given)
+
+    parts = [run(_from_afar, part, table, near, dtype) for part in points.split(chunk, 1)]
+    i = torch.cat([part[1] + k * chunk for k, part in enumerate(parts)])
+    j = torch.cat([part[2] for part in parts])
+    missing = run(_missing, points, table, i, j, near, dtype)
+    return torch.cat([part[0] for part in parts], 1).index_add(1, i, missing) / (2.0 * math.pi)
+
+
+def _from_afar(
+    points: Tensor, table: Tensor, near: float, dtype: torch.dtype
+) -> tuple[Float[Tensor, "6 points"], Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
+    """Return what vortices with cores induce, and the pairs of points and panels that are near."""
+    panels = _Panels.of_table(table)
+    core = panels.core(near).to(dtype)
+    (px, py), (mx, my) = points.to(dtype), panels.middle.to(dtype)
+    g, q = panels.circulation.to(dtype), panels.flux.to(dtype)
+    dx, dy = px - mx[:, None], py - my[:, None]
+    square = torch.addcmul(dx * dx, dy, dy)
+    inside = square.detach().numpy() < (2.0 * core.detach()).numpy()[:, None]
+    j, i = (torch.from_numpy(n) for n in np.divmod(np.flatnonzero(inside), points.shape[1]))
+    inverse, log = _cored(square, core[:, None])
+    moments = torch.cat([part * by for part in (g, q) for by in (torch.ones_like(mx), mx, my)])
+    g_1, g_x, g_y, q_1, q_x, q_y = (moments @ inverse).split(2)
+    u = py * g_1 - g_y + px * q_1 - q_x
+    v = py * q_1 - q_y - px * g_1 + g_x
+    return torch.cat([u, v, g @ log]), i, j
+
+
+def _cored(square: Tensor, core: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the speed around vortices with rigid cores over distance, and the streamfunction."""
+    square = torch.maximum(square, core)
+    return square.reciprocal(), 0.5 * square.log()
+
+
+def _missing(
+    points: Tensor, table: Tensor, i: Tensor, j: Tensor, near: float, dtype: torch.dtype
+) -> Float[Tensor, "6 pairs"]:
+    """Return what panels ``j`` induce at points ``i`` beyond what their vortices do."""
+    points, panels = points.index_select(1, i), _Panels.of_table(table.index_select(1, j))
+    (ox, oy), (dx, dy) = points - panels.start, points - panels.middle
+    cosine, sine = panels.along
+    x, y = (ox * cosine + oy * sine).to(dtype), (oy * cosine - ox * sine).to(dtype)
+    own = (part.to(dtype) for part in (panels.length, panels.vortex, panels.slope, panels.source))
+    u, v, stream = _panel(x, y, *own)
+    square, core = dx * dx + dy * dy, panels.core(near)
+    inverse, log = _cored(square, core)
+    across, back, log = ((part).to(dtype) for part in (dy * inverse, dx * inverse, log))
+    cosine, sine = cosine.to(dtype), sine.to(dtype)
+    g, q = panels.circulation.to(dtype), panels.flux.to(dtype)
+    beyond = torch.cat(
+        [
+            cosine * u - sine * v - across * g - back * q,
+            sine * u + cosine * v - across * q + back * g,
+            stream - log * g,
+        ]
+    )
+    share = (2.0 - square / core).clamp(0.0, 1.0)
+    return (share * share * (3.0 - 2.0 * share)).to(dtype) * beyond
+
+
+def _panel(
+    x: Tensor, y: Tensor, size: Tensor, vortex: Tensor, slope: Tensor, source: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return u, v and streamfunction of panels in their own axes, each of both incidences."""
     back = x - size
-    square = (back.square() + y.square()).clamp_min(_TINY)
+    square = (back * back + y * y).clamp_min(_TINY)
     difference = size * (x + back)
-    ratio = 0.5 * torch.log1p((difference / square).clamp_min(_NODE[dtype] - 1.0))
-    angle = torch.atan2(y * size, y.square() + x * back)
-    linear = x * angle - y * ratio
+    ratio = 0.5 * torch.log1p((difference / square).clamp_min(_NODE[x.dtype] - 1.0))
+    angle = torch.atan2(y * size, y * y + x * back)
     bent = y * angle + x * ratio - size
     log = 0.5 * square.log()
     total = bent + size * log
     moment = 0.5 * ((square + difference) * ratio + difference * (log - 0.5))
-    second = x * total - moment
-    matrices = (angle, ratio, linear, bent, total, second)
-    parts = [m @ w for m, w in zip(matrices, weights, strict=True)]
-    return torch.stack(parts).sum(0) / (2.0 * math.pi)
-
-
-def _weights(
-    along: Tensor, strength: Tensor, slope: Tensor, source: Tensor
-) -> Float[Tensor, "6 panels 6"]:
-    """Return how much of each influence goes to u, v and the streamfunction."""
-    cosine, sine = along[:, :1], along[:, 1:]
-    none = torch.zeros_like(strength)
-
-    def turned(u: Tensor, v: Tensor) -> Tensor:
-        return torch.cat([cosine * u - sine * v, sine * u + cosine * v, none], -1)
-
-    return torch.stack(
-        [
-            turned(strength, source),
-            turned(source, -strength),
-            turned(slope, none),
-            turned(none, -slope),
-            torch.cat([none, none, strength], -1),
-            torch.cat([none, none, slope], -1),
-        ]
+    return (
+        vortex * angle + slope * (x * angle - y * ratio) + source * ratio,
+        source * angle - vortex * ratio - slope * bent,
+        vortex * total + slope * (x * total - moment),
     )

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 _CANDIDATES: Final = 4
+_EVERY: Final = 8
+_FAR: Final = 12
 _TINY: Final = 1e-30
 _TIE: Final = 1e-9
 
@@ -31,7 +34,9 @@ class Nearest:
     direction: Float[Tensor, "points 2"]
 
 
-def nearest_wall(nodes: Float[Tensor, "nodes 2"], points: Float[Tensor, "points 2"]) -> Nearest:
+def nearest_wall(
+    nodes: Float[Tensor, "nodes 2"], points: Float[Tensor, "points 2"], *, row: int = 1
+) -> Nearest:
     """Return the nearest point of a wall for each point.
 
     Where a corner of the wall is nearest, the face counts that looks more toward the point.
@@ -39,52 +44,124 @@ def nearest_wall(nodes: Float[Tensor, "nodes 2"], points: Float[Tensor, "points 
     Args:
         nodes: Corners of the wall, one after the other, the fluid on the right of their order.
         points: Anywhere but on the wall.
+        row: So many points after each other lie in a row, as the cells of a column of a grid do.
+            The faces of a few are searched for, those in between follow from them.
     """
-    from scipy.spatial import KDTree
-
-    start, step = nodes[:-1], nodes[1:] - nodes[:-1]
     with torch.no_grad():
-        middle = (start + 0.5 * step).cpu().numpy()
+        faces = _Faces.between(nodes.detach())
+        places = points.detach()
+        face = faces.search(places) if row <= _EVERY else _followed(faces, places, row)
+    ends = torch.cat([nodes[:-1], nodes[1:] - nodes[:-1]], -1).T
+    sx, sy, dx, dy = ends.index_select(1, face)
+    x, y = points[:, 0] - sx, points[:, 1] - sy
+    share = ((x * dx + y * dy) / (dx * dx + dy * dy).clamp_min(_TINY)).clamp(0.0, 1.0)
+    x, y = x - share * dx, y - share * dy
+    distance = (x * x + y * y + _TINY).sqrt()
+    direction = torch.stack([x / distance, y / distance], -1)
+    return Nearest(face=face, share=share, distance=distance, direction=direction)
+
+
+def _followed(faces: _Faces, points: Tensor, row: int) -> Int[Tensor, " points"]:
+    """Return the nearest faces of points in rows."""
+    ends = np.unique(np.append(np.arange(0, row, _EVERY), row - 1))
+    rows = points.unflatten(0, (-1, row))
+    known = faces.search(rows[:, ends].flatten(0, 1)).unflatten(0, (-1, len(ends)))
+    after = np.searchsorted(ends, np.arange(row)).clip(1)
+    share = torch.from_numpy((np.arange(row) - ends[after - 1]) / (ends[after] - ends[after - 1]))
+    low, high = known[:, after - 1], known[:, after]
+    guess = torch.lerp(low.double(), high.double(), share).round().long().flatten()
+    unsure = ((high - low).abs() > _FAR).flatten().nonzero()[:, 0]
+    guess[unsure] = faces.search(points[unsure])
+    return faces.descend(points, guess)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Faces:
+    """Faces of a wall, whose last is followed by the first.
+
+    Attributes:
+        middle: Of the faces.
+        table: Their first corners, the ways to their second ones, and their lengths.
+        hollow: Whether a face makes a hollow corner with a neighbour.
+    """
+
+    middle: Float[Tensor, "faces 2"]
+    table: Float[Tensor, "5 faces"]
+    hollow: Bool[Tensor, " faces"]
+
+    @classmethod
+    def between(cls, nodes: Float[Tensor, "nodes 2"]) -> _Faces:
+        """Return the faces between corners."""
+        start, step = nodes[:-1], nodes[1:] - nodes[:-1]
+        length = step.square().sum(-1).sqrt().clamp_min(_TINY)
+        (dx, dy), (nx, ny) = step.T, step.roll(-1, 0).T
+        hollow = dx * ny < dy * nx
+        return cls(
+            middle=start + 0.5 * step,
+            table=torch.cat([start.T, step.T, length[None]]),
+            hollow=hollow | hollow.roll(1),
+        )
+
+    def search(self, points: Float[Tensor, "points 2"]) -> Int[Tensor, " points"]:
+        """Return the nearest of all faces."""
+        from scipy.spatial import KDTree
+
+        middle = self.middle.cpu().numpy()
         k = min(_CANDIDATES, len(middle))
-        tree, threads = KDTree(middle), torch.get_num_threads()
-        found = tree.query(points.cpu().numpy(), k=k, workers=threads)[1].reshape(-1, k)
-        face = _nearest(start, step, points, torch.from_numpy(found.T).to(points.device))
-    px, py = points.unbind(-1)
-    away = _offset(start[face], step[face], px, py)
-    distance = (away.x.square() + away.y.square() + _TINY).sqrt()
-    direction = torch.stack([away.x, away.y], -1) / distance[:, None]
-    return Nearest(face=face, share=away.share, distance=distance, direction=direction)
+        found = KDTree(middle).query(points.cpu().numpy(), k=k)[1].reshape(-1, k)
+        candidates = torch.from_numpy(found.T).to(points.device)
+        best, reach = candidates[0], self.reach(points, candidates[0])
+        for other in candidates[1:]:
+            trial = self.reach(points, other)
+            better = trial.beats(reach)
+            best, reach = other.where(better, best), trial.where(better, reach)
+        return best
+
+    def descend(
+        self, points: Float[Tensor, "points 2"], guess: Int[Tensor, " points"]
+    ) -> Int[Tensor, " points"]:
+        """Return the faces that are nearer than their neighbours, on the way from a guess."""
+        best, reach = guess.clone(), self.reach(points, guess)
+        beside = (reach.share < 0.0) | (reach.share > 1.0) | self.hollow[guess]
+        moved = beside.nonzero()[:, 0]
+        places, face, reach = points.index_select(0, moved), guess[moved], reach.take(moved)
+        while len(moved):
+            trial = (face + torch.where(reach.share < 0.5, -1, 1)) % len(self.middle)
+            found = self.reach(places, trial)
+            better = found.beats(reach).nonzero()[:, 0]
+            moved, face = moved[better], trial[better]
+            places = places.index_select(0, better)
+            reach = found.take(better)
+            best[moved] = face
+        return best
+
+    def reach(self, points: Float[Tensor, "points 2"], face: Int[Tensor, " points"]) -> _Reach:
+        """Return how far faces are from points."""
+        sx, sy, dx, dy, length = self.table.index_select(1, face)
+        x, y = points[:, 0] - sx, points[:, 1] - sy
+        share = (x * dx + y * dy) / (length * length)
+        within = share.clamp(0.0, 1.0)
+        x, y = x - within * dx, y - within * dy
+        return _Reach(x * x + y * y, (x * dy - y * dx) / length, share)
 
 
-def _nearest(start: Tensor, step: Tensor, points: Tensor, faces: Tensor) -> Tensor:
-    """Return the nearest of some faces of each point, ``faces`` (candidates, points)."""
-    px, py = points.unbind(-1)
-    best, least, facing = faces[0], torch.full_like(px, torch.inf), torch.full_like(px, -torch.inf)
-    length = step.square().sum(-1).sqrt().clamp_min(_TINY)
-    for face in faces:
-        here = step[face]
-        away = _offset(start[face], here, px, py)
-        square = away.x.square() + away.y.square()
-        towards = (away.x * here[:, 1] - away.y * here[:, 0]) / length[face]
-        level = square <= least * (1.0 + _TIE)
-        better = (square < least * (1.0 - _TIE)) | (level & (towards > facing))
-        best, facing = face.where(better, best), towards.where(better, facing)
-        least = torch.minimum(least, square)
-    return best
+class _Reach(NamedTuple):
+    """Squared distances, how much faces look toward points, and which of their places do most."""
 
-
-class _Away(NamedTuple):
-    """Vectors from the nearest points of faces, and where on the faces these are."""
-
-    x: Tensor
-    y: Tensor
+    square: Tensor
+    facing: Tensor
     share: Tensor
 
+    def beats(self, other: _Reach) -> Tensor:
+        """Return where this is nearer, or as near and faces the point more."""
+        level = self.square <= other.square * (1.0 + _TIE)
+        nearer = self.square < other.square * (1.0 - _TIE)
+        return nearer | (level & (self.facing > other.facing))
 
-def _offset(start: Tensor, step: Tensor, px: Tensor, py: Tensor) -> _Away:
-    """Return the way from the nearest point of a face to each point."""
-    (sx, sy), (dx, dy) = start.unbind(-1), step.unbind(-1)
-    x, y = px - sx, py - sy
-    square = (dx.square() + dy.square()).clamp_min(_TINY)
-    share = ((x * dx + y * dy) / square).clamp(0.0, 1.0)
-    return _Away(x - share * dx, y - share * dy, share)
+    def where(self, mask: Tensor, other: _Reach) -> _Reach:
+        """Return this where the mask is set."""
+        return _Reach(*(a.where(mask, b) for a, b in zip(self, other, strict=True)))
+
+    def take(self, index: Tensor) -> _Reach:
+        """Return some."""
+        return _Reach(*(part.index_select(0, index) for part in self))

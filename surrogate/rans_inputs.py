@@ -25,7 +25,7 @@ from formwright.datasets.flat_plate import BoundaryLayer, boundary_layer, profil
 from formwright.datasets.grid_knots import Knots
 from formwright.datasets.potential_flow import potential_flow
 from formwright.datasets.solvers.vortex_panels import sheet
-from formwright.datasets.wall_distance import Nearest, nearest_wall
+from formwright.datasets.wall_distance import nearest_wall
 
 CHANNELS: Final = ("along", "across", "pressure", "nut")
 WALL_CHANNELS: Final = ("cp", "cf")
@@ -99,7 +99,8 @@ def case_inputs(
         alpha_deg: Incidence, degrees.
         reynolds: On the chord.
         knots: Of the grid of the cells; the potential flow is interpolated between them.
-        dtype: Of the influence of panels; what is returned is float64.
+        dtype: Of the influence of panels, profile and features, in which these are computed; what
+            is returned is float64, but for the features.
     """
     nodes, cells = nodes.double(), cells.double()
     alpha_deg, reynolds = alpha_deg.double(), reynolds.double()
@@ -111,33 +112,31 @@ def case_inputs(
     speed = -sheets.speed_at(alpha_deg[None])[0]
     change = -sheets.speed_at(alpha_deg[None] + 90.0)[0]
     layer = boundary_layer(nodes, speed, reynolds)
-    near = nearest_wall(nodes, cells)
-    at_face = (part[near.face] for part in (layer.outer, layer.friction, layer.thickness))
-    part = profile(near.distance, *at_face, reynolds=reynolds)
+    near = nearest_wall(nodes, cells, row=1 if knots is None else knots.lines)
+    at_face = torch.stack([layer.outer, layer.friction, layer.thickness]).to(dtype)
+    distance = near.distance.to(dtype)
+    part = profile(distance, *at_face.index_select(1, near.face), reynolds=reynolds.to(dtype))
     size = (dot(velocity, velocity) + _SMALL).sqrt()
-    axes = velocity / size[:, None]
+    axes = torch.stack([velocity[:, 0] / size, velocity[:, 1] / size], -1)
     turning = flow.turning[0]
     described = {
-        **_place(cells, near, reynolds),
-        "u": velocity[:, 0],
-        "v": velocity[:, 1],
-        "pressure": torch.asinh(2.0 * pressure),
-        "stream": torch.asinh(20.0 * flow.stream[0]) / 4.0,
-        "stream_near": torch.asinh(2000.0 * flow.stream[0]) / 8.0,
-        "turning_along": 0.5 * torch.asinh(dot(axes, turning)),
-        "turning_across": 0.5 * torch.asinh(cross(axes, turning)),
-        "turning_pressure": 0.5 * torch.asinh(dot(velocity, turning)),
+        **_place(cells.to(dtype), distance, near.direction.to(dtype), reynolds.to(dtype)),
+        **_potential(velocity, pressure, flow.stream[0], axes, turning, dtype),
+        **_at_wall(layer, reynolds, near.face, dtype),
         "profile": part,
-        **_at_wall(layer, near, reynolds),
-        "incidence": torch.deg2rad(alpha_deg).sin().mul(5.0).expand(len(cells)),
-        "reynolds": (reynolds.log() - 15.0).expand(len(cells)),
     }
+    described["log_layers"] = described["log_distance"] + described["log_layers"]
+    conditions = {
+        "incidence": torch.deg2rad(alpha_deg).sin().mul(5.0),
+        "reynolds": reynolds.log() - 15.0,
+    }
+    described |= {name: v.to(dtype).expand(len(cells)) for name, v in conditions.items()}
     way = torch.tanh(20.0 * layer.speed)
     return CaseInputs(
-        features=torch.stack([described[name] for name in FEATURES], -1),
+        features=torch.stack([described[name] for name in FEATURES]).T,
         velocity=velocity,
         pressure=pressure,
-        profile=part,
+        profile=part.double(),
         axes=axes,
         turning=turning,
         wall_speed=layer.speed,
@@ -155,30 +154,62 @@ def plate_friction(reynolds: Tensor) -> Tensor:
     return 0.058 * reynolds**-0.2
 
 
-def _place(cells: Tensor, near: Nearest, reynolds: Tensor) -> dict[str, Tensor]:
+def _place(
+    cells: Tensor, distance: Tensor, direction: Tensor, reynolds: Tensor
+) -> dict[str, Tensor]:
     """Return where cells lie, in chords and in viscous lengths of a flat plate."""
-    y_plus = near.distance * reynolds**0.9 * 0.029**0.5
+    log = distance.log10()
     return {
         "x": torch.asinh(2.0 * (cells[:, 0] - 0.5)),
         "y": torch.asinh(2.0 * cells[:, 1]),
-        "log_distance": (near.distance.log10() + 2.5) / 2.0,
-        "log_y_plus": (y_plus.log10() - 2.0) / 2.0,
-        "toward_x": near.direction[:, 0],
-        "toward_y": near.direction[:, 1],
+        "log_distance": (log + 2.5) / 2.0,
+        "log_y_plus": (log + (reynolds**0.9 * 0.029**0.5).log10() - 2.0) / 2.0,
+        "toward_x": direction[:, 0],
+        "toward_y": direction[:, 1],
     }
 
 
-def _at_wall(layer: BoundaryLayer, near: Nearest, reynolds: Tensor) -> dict[str, Tensor]:
-    """Return what the boundary layer is at the nearest face of each cell."""
-    face = near.face
+def _potential(
+    velocity: Tensor,
+    pressure: Tensor,
+    stream: Tensor,
+    axes: Tensor,
+    turning: Tensor,
+    dtype: torch.dtype,
+) -> dict[str, Tensor]:
+    """Return the potential flow and its change with incidence, squeezed."""
+    velocity, axes, turning = (part.to(dtype) for part in (velocity, axes, turning))
+    stream = stream.to(dtype)
     return {
-        "log_layers": (near.distance / layer.thickness[face]).log10() / 2.0,
-        "wall_friction": layer.friction[face] * reynolds**0.2 / 0.08,
-        "wall_pressure": torch.asinh(1.0 - layer.speed[face].square()),
-        "wall_gradient": torch.asinh(200.0 * layer.gradient[face]),
-        "wall_run": layer.run[face],
-        "side": torch.tanh(4.0 * layer.speed[face]),
+        "u": velocity[:, 0],
+        "v": velocity[:, 1],
+        "pressure": torch.asinh(2.0 * pressure.to(dtype)),
+        "stream": torch.asinh(20.0 * stream) / 4.0,
+        "stream_near": torch.asinh(2000.0 * stream) / 8.0,
+        "turning_along": 0.5 * torch.asinh(dot(axes, turning)),
+        "turning_across": 0.5 * torch.asinh(cross(axes, turning)),
+        "turning_pressure": 0.5 * torch.asinh(dot(velocity, turning)),
     }
+
+
+def _at_wall(
+    layer: BoundaryLayer, reynolds: Tensor, face: Tensor, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """Return what the boundary layer is at the nearest face of each cell.
+
+    Of ``log_layers``, the distance in thicknesses, it is what the thickness adds to
+    ``log_distance``.
+    """
+    found = {
+        "log_layers": -(layer.thickness.log10() + 2.5) / 2.0,
+        "wall_friction": layer.friction * reynolds**0.2 / 0.08,
+        "wall_pressure": torch.asinh(1.0 - layer.speed.square()),
+        "wall_gradient": torch.asinh(200.0 * layer.gradient),
+        "wall_run": layer.run,
+        "side": torch.tanh(4.0 * layer.speed),
+    }
+    rows = torch.stack(list(found.values())).to(dtype).index_select(1, face)
+    return dict(zip(found, rows, strict=True))
 
 
 def apply(

@@ -133,7 +133,8 @@ def grid_inputs(
 def _wall_and_cells(grid: CGrid, points: Tensor) -> tuple[Tensor, Tensor]:
     """Return the corners of the wall and the middles of the cells."""
     quads = torch.from_numpy(grid.quads)
-    return points[torch.from_numpy(grid.wall_corners)], points[quads].mean(1)
+    first, *others = (points.index_select(0, quads[:, k]) for k in range(4))
+    return points[torch.from_numpy(grid.wall_corners)], 0.25 * sum(others, start=first)
 
 
 def predict_section(
@@ -172,10 +173,9 @@ def predict_section(
         validate(base)
         grid = section_grid(base, float(number.detach()), settings)
     points = torch.from_numpy(grid.points)
-    corners = torch.from_numpy(grid.wall_corners)
     if pos.requires_grad or not torch.equal(pos, base):
-        moved = wall_displacement(points[corners], base, pos)
-        points = moved_points(points, points[corners], moved)
+        corners = points[torch.from_numpy(grid.wall_corners)]
+        points = moved_points(points, corners, wall_displacement(corners, base, pos))
     return predict_grid(surrogate, grid, alpha, number, points, dtype=dtype)
 
 

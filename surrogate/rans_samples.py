@@ -91,7 +91,7 @@ def question(
     size = torch.tensor([grid.columns, grid.lines, grid.wake]) // factor
     columns, lines, wake = size.tolist()
     case = Data(
-        features=joined(inputs.features, grid, factor).to(dtype),
+        features=joined(inputs.features, grid, factor).contiguous().to(dtype),
         grid=size[None],
         wall_index=torch.arange(wake, columns - wake) * lines,
         wall_prior=wall_prior(inputs).to(dtype),
@@ -109,8 +109,8 @@ def joined(
     values: Float[Tensor, "cells channels"], grid: CGrid, factor: int
 ) -> Float[Tensor, "joined channels"]:
     """Return means over ``factor`` x ``factor`` cells of a grid."""
-    blocks = values.reshape(grid.columns // factor, factor, grid.lines // factor, factor, -1)
-    return blocks.mean((1, 3)).flatten(0, 1)
+    pictures = values.T.reshape(-1, grid.columns, grid.lines)
+    return torch.nn.functional.avg_pool2d(pictures, factor).flatten(1).T
 
 
 def coarser(case: Data, by: int) -> Data:

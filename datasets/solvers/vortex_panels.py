@@ -225,16 +225,17 @@ def _panel_frame(
     """Return x1, x2, y, ln r1, ln r2, the angle subtended and the length; (points, panels)."""
     along = end - start
     length = (along.square().sum(-1) + 1e-24).sqrt()[:, None]
-    along = along / length[:, 0, :, None]
-    offset = points[:, :, None] - start[:, None]
-    x1 = (offset * along[:, None]).sum(-1)
-    y = offset[..., 1] * along[:, None, :, 0] - offset[..., 0] * along[:, None, :, 1]
+    cosine, sine = (along / length[:, 0, :, None])[:, None].unbind(-1)
+    dx, dy = (points[:, :, None, k] - start[:, None, :, k] for k in range(2))
+    x1 = dx * cosine + dy * sine
+    y = dy * cosine - dx * sine
     x2 = x1 - length
-    log1 = 0.5 * (x1.square() + y.square()).clamp_min(1e-22).log()
-    log2 = 0.5 * (x2.square() + y.square()).clamp_min(1e-22).log()
-    cosine = y.square() + x1 * x2
-    degenerate = (y.abs() < 1e-13) & (cosine.abs() < 1e-13)
-    angle = torch.atan2(y * length, torch.where(degenerate, 1.0, cosine))
+    square = y * y
+    log1 = 0.5 * (x1 * x1 + square).clamp_min(1e-22).log()
+    log2 = 0.5 * (x2 * x2 + square).clamp_min(1e-22).log()
+    product = square + x1 * x2
+    degenerate = (y.abs() < 1e-13) & (product.abs() < 1e-13)
+    angle = torch.atan2(y * length, torch.where(degenerate, 1.0, product))
     return x1, x2, y, log1, log2, angle, length
 
 
@@ -242,8 +243,9 @@ def _vortex_potential(points: Tensor, start: Tensor, end: Tensor) -> tuple[Tenso
     """Return the streamfunction per unit strength at a panel's start and at its end."""
     x1, x2, y, log1, log2, angle, length = _panel_frame(points, start, end)
     total = x1 * log1 - x2 * log2 - length + y * angle
-    square1, square2 = x1.square() + y.square(), x2.square() + y.square()
-    moment = 0.5 * (square1 * log1 - square2 * log2) - 0.25 * (x1.square() - x2.square())
+    square, square1, square2 = y * y, x1 * x1, x2 * x2
+    moment = 0.5 * ((square1 + square) * log1 - (square2 + square) * log2)
+    moment = moment - 0.25 * (square1 - square2)
     second = (x1 * total - moment) / length
     return (total - second) / (2 * math.pi), second / (2 * math.pi)
 

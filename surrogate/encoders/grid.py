@@ -70,6 +70,24 @@ class GridCNN(Encoder):
             x = self.up[k](x + scales[k], share)
         return Embedding(per_case, x.permute(0, 2, 3, 1).flatten(0, 2))
 
+    def both(
+        self,
+        batch: Data,
+        own: Float[Tensor, "cells features"],
+        twin: Float[Tensor, "cells features"],
+    ) -> tuple[Embedding, Embedding]:
+        """Encode cases and their mirror images at once; both in the order of the cells.
+
+        Args:
+            batch: Cases.
+            own: Their features.
+            twin: With the signs of the mirrored sections, in the order of the cells of the batch.
+        """
+        features = torch.cat([own, self.restored(batch, twin)])
+        whole = self(Data(features=features, grid=batch.grid.repeat(2, 1)))
+        (case, other), (points, others) = whole.per_case.chunk(2), whole.per_point.chunk(2)
+        return Embedding(case, points), Embedding(other, self.restored(batch, others))
+
     @staticmethod
     def mirrored(batch: Data, features: Float[Tensor, "cells features"]) -> Data:
         """Return the batch with other features, those of the mirrored sections, upper side first.

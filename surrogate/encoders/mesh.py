@@ -118,6 +118,23 @@ class MeshGNN(Encoder):
             x = layer(x, batch[f"edges_{level}"], batch[f"offsets_{level}"])
         return x
 
+    def both(
+        self,
+        batch: Data,
+        own: Float[Tensor, "cells features"],
+        twin: Float[Tensor, "cells features"],
+    ) -> tuple[Embedding, Embedding]:
+        """Encode cases and their mirror images.
+
+        Args:
+            batch: Cases.
+            own: Their features.
+            twin: With the signs of the mirrored sections.
+        """
+        case = batch.clone()
+        case.features = own
+        return self(case), self(self.mirrored(batch, twin))
+
     @staticmethod
     def mirrored(batch: Data, features: Float[Tensor, "cells features"]) -> Data:
         """Return the batch with other features, those of the mirrored sections.

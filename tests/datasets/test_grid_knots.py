@@ -22,10 +22,10 @@ def grid() -> CGrid:
 def test_knots_keep_their_values_and_constants_stay_constant(grid: CGrid) -> None:
     knots = grid_knots(grid)
     generator = torch.Generator().manual_seed(0)
-    values = torch.randn(len(knots.cells), 2, generator=generator, dtype=torch.float64)
-    assert torch.allclose(knots.spread(values)[knots.cells], values, atol=1e-12)
-    ones = knots.spread(torch.ones(len(knots.cells), 1, dtype=torch.float64))
-    assert torch.allclose(ones, torch.ones(len(grid.quads), 1, dtype=torch.float64), atol=1e-12)
+    values = torch.randn(2, len(knots.cells), generator=generator, dtype=torch.float64)
+    assert torch.allclose(knots.spread(values)[:, knots.cells], values, atol=1e-12)
+    ones = knots.spread(torch.ones(1, len(knots.cells), dtype=torch.float64))
+    assert torch.allclose(ones, torch.ones(1, len(grid.quads), dtype=torch.float64), atol=1e-12)
 
 
 def test_polynomials_in_the_columns_of_each_part_are_exact(grid: CGrid) -> None:
@@ -33,15 +33,15 @@ def test_polynomials_in_the_columns_of_each_part_are_exact(grid: CGrid) -> None:
     column = torch.arange(grid.columns, dtype=torch.float64) / grid.columns
     part = torch.zeros(grid.columns, dtype=torch.float64)
     part[grid.wake : -grid.wake] = 1.0
-    wanted = (column**5 - column**2 + 3.0 * part).repeat_interleave(grid.lines)[:, None]
-    assert torch.allclose(knots.spread(wanted[knots.cells]), wanted, atol=1e-10)
+    wanted = (column**5 - column**2 + 3.0 * part).repeat_interleave(grid.lines)[None]
+    assert torch.allclose(knots.spread(wanted[:, knots.cells]), wanted, atol=1e-10)
 
 
 def test_every_cell_as_a_knot_is_the_identity(grid: CGrid) -> None:
     knots = grid_knots(grid, stride=1, step=1e-4)
     assert sorted(knots.cells.tolist()) == list(range(len(grid.quads)))
-    values = torch.arange(len(grid.quads), dtype=torch.float64)[:, None]
-    assert torch.allclose(knots.spread(values[knots.cells]), values, atol=1e-9)
+    values = torch.arange(len(grid.quads), dtype=torch.float64)[None]
+    assert torch.allclose(knots.spread(values[:, knots.cells]), values, atol=1e-9)
 
 
 def test_the_mirrored_grid_has_the_mirrored_knots(grid: CGrid) -> None:
@@ -53,12 +53,13 @@ def test_the_mirrored_grid_has_the_mirrored_knots(grid: CGrid) -> None:
         lines=grid.lines,
         wake=grid.wake,
     )
-    values = torch.randn(len(quads), 1, generator=torch.Generator().manual_seed(1)).double()
-    mirrored = values.unflatten(0, (grid.columns, grid.lines)).flip(0).flatten(0, 1)
+    size = (grid.columns, grid.lines)
+    values = torch.randn(1, len(quads), generator=torch.Generator().manual_seed(1)).double()
+    mirrored = values.unflatten(1, size).flip(1).flatten(1)
     knots, other = grid_knots(grid), grid_knots(twin)
-    found = other.spread(mirrored[other.cells]).unflatten(0, (grid.columns, grid.lines))
-    wanted = knots.spread(values[knots.cells])
-    assert torch.allclose(found.flip(0).flatten(0, 1), wanted, atol=1e-12)
+    found = other.spread(mirrored[:, other.cells]).unflatten(1, size)
+    wanted = knots.spread(values[:, knots.cells])
+    assert torch.allclose(found.flip(1).flatten(1), wanted, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["naca2412", "e387"])

@@ -96,7 +96,7 @@ def test_behind_the_section_it_is_the_flow_on_the_coupled_solvers_wake(gap: floa
     nodes = nodes_of(gap=gap)
     wake = vortex_panels._wake(nodes, vortex_panels._trailing_edge(nodes))
     middle = 0.5 * (wake[:, 1:] + wake[:, :-1])
-    found = potential_flow(nodes, middle, ALPHA, dtype=torch.float64)
+    found = potential_flow(nodes, middle, ALPHA, near=1e4, dtype=torch.float64)
     alpha = math.radians(5.0)
     weights = torch.tensor([math.cos(alpha), math.sin(alpha)], dtype=torch.float64)
     assert torch.allclose(found.velocity, flow(nodes).wake_basis @ weights, atol=1e-9)
@@ -136,6 +136,23 @@ def test_single_precision_is_enough_near_the_wall() -> None:
     assert (precise.velocity - quick.velocity).abs().max() < 1e-4
 
 
+@pytest.mark.parametrize("gap", [0.0, 0.01])
+def test_panels_are_vortices_from_afar(gap: float) -> None:
+    nodes = nodes_of(gap=gap)
+    generator = torch.Generator().manual_seed(0)
+    middle = 0.5 * (nodes[:, 1:] + nodes[:, :-1])
+    away = 10.0 ** torch.linspace(-5.0, 1.0, middle.shape[1], dtype=torch.float64)
+    turn = 2.0 * math.pi * torch.rand(middle.shape[1], generator=generator, dtype=torch.float64)
+    points = middle + (away * torch.stack([turn.cos(), turn.sin()])).T
+    whole = potential_flow(nodes, points, ALPHA, near=1e4, dtype=torch.float64)
+    off = []
+    for near in (3.0, 6.0, 12.0):
+        found = potential_flow(nodes, points, ALPHA, near=near, dtype=torch.float64)
+        off.append(float((found.velocity - whole.velocity).norm(dim=-1).max()))
+        assert torch.allclose(found.stream, whole.stream, atol=1e-3)
+    assert off[0] > off[1] > off[2] and off[1] < 5e-3
+
+
 def test_sections_of_a_batch_are_those_alone() -> None:
     nodes = torch.cat([nodes_of("0012"), nodes_of("4415")])
     points = torch.tensor([[[1.3, 0.2]], [[0.4, 0.4]]], dtype=torch.float64)
@@ -146,12 +163,15 @@ def test_sections_of_a_batch_are_those_alone() -> None:
         assert torch.allclose(both.velocity[i], one.velocity[0], atol=1e-12)
 
 
-def test_gradients_to_contour_points_and_incidence_agree_with_finite_differences() -> None:
+@pytest.mark.parametrize("near", [1.2, 6.0])
+def test_gradients_to_contour_points_and_incidence_agree_with_finite_differences(
+    near: float,
+) -> None:
     nodes = nodes_of(panels=16, gap=0.02).requires_grad_()
     points = torch.tensor([[[0.3, 0.2], [1.2, -0.1], [0.1, -0.2]]], dtype=torch.float64)
 
     def fields(*inputs: Tensor) -> Tensor:
-        found = potential_flow(*inputs, dtype=torch.float64, chunk=2)
+        found = potential_flow(*inputs, near=near, dtype=torch.float64, chunk=2)
         return torch.cat([found.velocity, found.pressure[..., None], found.stream[..., None]], -1)
 
     inputs = (nodes, points.requires_grad_(), ALPHA.clone().requires_grad_())

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
+from formwright.datasets.airfoils import load_section
+from formwright.datasets.c_grid import section_grid
 from formwright.datasets.wall_distance import nearest_wall
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -22,6 +25,18 @@ def test_it_is_the_least_distance_over_all_points_of_the_wall() -> None:
     assert torch.allclose(found.distance, wanted, atol=1e-4)
     foot = torch.lerp(nodes[found.face], nodes[found.face + 1], found.share[:, None])
     assert torch.allclose(foot + found.distance[:, None] * found.direction, points, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["naca2412", "naca0006", "naca4421", "e387", "s1223"])
+def test_faces_of_a_grids_columns_follow_from_a_few(name: str) -> None:
+    grid = section_grid(load_section(name).pos, 3e6)
+    nodes = torch.from_numpy(grid.points[grid.wall_corners])
+    cells = torch.from_numpy(grid.centres)
+    whole, found = nearest_wall(nodes, cells), nearest_wall(nodes, cells, row=grid.lines)
+    same = found.face == whole.face
+    assert torch.equal(found.distance[same], whole.distance[same])
+    assert (~same).sum() <= (30 if name == "s1223" else 0)
+    assert torch.allclose(found.distance, whole.distance, rtol=3e-4, atol=0.0)
 
 
 def test_gradients_agree_with_finite_differences() -> None:
