@@ -28,7 +28,7 @@ POLARS: Final = (
 
 RANS: Final = (
     "make it with OpenFOAM, 60 to 100 cases an hour and core: formwright corpus rans "
-    "--cases 531 --out runs/rans-2d"
+    "--cases 640 --out runs/rans-2d"
 )
 
 

@@ -148,7 +148,8 @@ def _inside(flow: FlowField, window: Sequence[float]) -> np.ndarray:
 
 def _title(predicted: FlowField, truth: FlowField | None) -> str:
     """Return incidence, Reynolds number and forces as text."""
-    parts = [rf"$\alpha$ = {predicted.alpha_deg:.2f} deg, Re = {predicted.reynolds:.2e}"]
+    alpha = rf"$\alpha$ = {predicted.alpha_deg:.2f} deg to the chord"
+    parts = [f"{alpha}, Re = {predicted.reynolds:.2e}"]
     for name, flow in (("prediction", predicted), ("RANS", truth)):
         if flow is not None:
             cl, cd = flow.forces["cl"], flow.forces["cd"]

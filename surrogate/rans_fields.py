@@ -23,6 +23,7 @@ from torch_geometric.data import Data
 from formwright.datasets.config import from_mapping, to_mapping
 from formwright.datasets.errors import CheckpointError
 from formwright.surrogate.checkpoints import load_state, load_tensors, save_weights
+from formwright.surrogate.encoders.encoder import Embedding
 from formwright.surrogate.encoders.grid import GridCNN
 from formwright.surrogate.encoders.mesh import MeshGNN
 from formwright.surrogate.rans_inputs import (
@@ -133,7 +134,11 @@ class FieldSurrogate(nn.Module):
 
     def forward(self, batch: Data) -> Corrections:
         """Return the corrections of cases of one size, and of their mirror images, as one."""
-        own, twin = self.image(batch, mirror=False), self.image(batch, mirror=True)
+        features = batch.features.to(self.mean)
+        other = features * self.feature_signs
+        images = self.encoder.both(batch, features, other)
+        own = self._corrections(batch, features, images[0], mirror=False)
+        twin = self._corrections(batch, other, images[1], mirror=True)
         return Corrections(
             decambering=0.5 * (own.decambering + twin.decambering),
             cells=0.5 * (own.cells + twin.cells),
@@ -143,12 +148,21 @@ class FieldSurrogate(nn.Module):
     def image(self, batch: Data, *, mirror: bool) -> Corrections:
         """Return the corrections from one image of the cases, in the order of the cases."""
         features = batch.features.to(self.mean)
-        signs = self.feature_signs if mirror else torch.ones_like(self.feature_signs)
-        features = features * signs
-        seen = self.encoder.mirrored(batch, features) if mirror else _with(batch, features)
-        embedding = self.encoder(seen)
+        if not mirror:
+            embedding = self.encoder(_with(batch, features))
+            return self._corrections(batch, features, embedding, mirror=False)
+        features = features * self.feature_signs
+        embedding = self.encoder(self.encoder.mirrored(batch, features))
+        points = self.encoder.restored(batch, embedding.per_point)
+        embedding = Embedding(embedding.per_case, points)
+        return self._corrections(batch, features, embedding, mirror=True)
+
+    def _corrections(
+        self, batch: Data, features: Tensor, embedding: Embedding, *, mirror: bool
+    ) -> Corrections:
+        """Return the corrections from what one image is encoded as."""
         points = embedding.per_point
-        points = self.encoder.restored(batch, points) if mirror else points
+        assert points is not None
         cells = self.mean + self.std * self.of_cells(points)
         at_wall = torch.cat([points, features], -1)[batch.wall_index]
         at_wall = at_wall.unflatten(0, (len(batch.grid), -1))
