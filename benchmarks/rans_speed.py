@@ -26,7 +26,7 @@ from formwright.surrogate.rans_predict import predict_fields, predict_section
 from formwright.surrogate.zoo import load
 
 ALPHA_DEG, REYNOLDS = 4.0, 3e6
-REPEATS = 9
+REPEATS = 25
 THREADS = 2
 
 

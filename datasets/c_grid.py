@@ -58,17 +58,12 @@ class CGrid:
     def wall_corners(self) -> Int[np.ndarray, " nodes"]:
         """Points of the wall, upper trailing edge -> nose -> lower trailing edge."""
         first = self.quads[self.wall_cells]
-        far = set(self.quads[self.wall_cells + 1].ravel().tolist())
-        low = [[corner for corner in cell if int(corner) not in far] for cell in first.tolist()]
-        start = [_other(low[0], low[1])]
-        for pair in low:
-            start.append(next(corner for corner in pair if corner != start[-1]))
-        return np.array(start)
-
-
-def _other(pair: list[int], following: list[int]) -> int:
-    """Return the corner of a face that the next one does not have."""
-    return next(corner for corner in pair if corner not in following)
+        far = np.isin(first, self.quads[self.wall_cells + 1])
+        low = first[~far].reshape(-1, 2)
+        onward = (low[:-1, :, None] == low[1:, None, :]).any(2)
+        return np.concatenate(
+            [low[0][~onward[0]], low[:-1][onward], np.setdiff1d(low[-1], low[-2])]
+        )
 
 
 def section_grid(

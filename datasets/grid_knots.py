@@ -9,6 +9,7 @@ section and wake by itself, and across them in ``asinh(height / 0.003)``, the he
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -79,44 +80,37 @@ def grid_knots(grid: CGrid, stride: int = STRIDE, step: float = STEP) -> Knots:
     height = np.hypot(*(nose - nose[0]).T)
     faces = grid.columns - 2 * grid.wake
     far = int(np.searchsorted(height, _FAR * stride * 2.0 / faces))
-    every = np.arange(grid.columns)
-    strided = [start + _strided(n, stride) for start, n in _parts(grid)]
-    close = np.concatenate([strided[0], every[grid.wake : -grid.wake], strided[2]])
-    some = np.concatenate(strided)
     place = np.arcsinh(height / _NEAR)
-    limits = [(0, far, close), (far, grid.lines, some)]
-    bands = tuple(_band(grid, place, low, high, c, step) for low, high, c in limits if high > low)
+    limits = [(0, far, (stride, 1, stride)), (far, grid.lines, (stride, stride, stride))]
+    bands = tuple(_band(grid, place, low, high, s, step) for low, high, s in limits if high > low)
     cells = torch.cat([(b.columns[:, None] * grid.lines + b.lines).flatten() for b in bands])
     return Knots(lines=grid.lines, cells=cells, bands=bands)
 
 
 def _band(
-    grid: CGrid, place: np.ndarray, low: int, high: int, columns: np.ndarray, step: float
+    grid: CGrid, place: np.ndarray, low: int, high: int, strides: tuple[int, ...], step: float
 ) -> Band:
     """Return the band of lines from ``low`` up to ``high``."""
     here = place[low:high]
     lines = low + _spaced(here, step)
-    every = np.arange(grid.columns)
-    blocks = [
-        _weights(every[start : start + n], columns[_within(columns, start, n)])
-        for start, n in _parts(grid)
-    ]
+    columns, across = _across(grid.columns, grid.wake, strides)
     return Band(
-        columns=torch.from_numpy(columns),
+        columns=columns,
         lines=torch.from_numpy(lines),
-        across=torch.block_diag(*blocks),
+        across=across,
         away=_weights(here, place[lines]),
     )
 
 
-def _parts(grid: CGrid) -> list[tuple[int, int]]:
-    """Return first column and number of columns of wake, section and wake."""
-    faces = grid.columns - 2 * grid.wake
-    return [(0, grid.wake), (grid.wake, faces), (grid.wake + faces, grid.wake)]
-
-
-def _within(columns: np.ndarray, start: int, n: int) -> np.ndarray:
-    return (columns >= start) & (columns < start + n)
+@lru_cache(maxsize=16)
+def _across(columns: int, wake: int, strides: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Return the knots' columns, so far apart on wake, section and wake, and their weights."""
+    starts, sizes = (0, wake, columns - wake), (wake, columns - 2 * wake, wake)
+    kept, blocks = [], []
+    for start, n, stride in zip(starts, sizes, strides, strict=True):
+        kept.append(start + _strided(n, stride))
+        blocks.append(_weights(start + np.arange(n), kept[-1]))
+    return torch.from_numpy(np.concatenate(kept)), torch.block_diag(*blocks)
 
 
 def _strided(n: int, stride: int) -> np.ndarray:

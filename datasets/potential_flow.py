@@ -31,7 +31,7 @@ from torch.utils.checkpoint import checkpoint
 from formwright.datasets.grid_knots import Knots
 from formwright.datasets.solvers.vortex_panels import Sheet, sheet
 
-CHUNK: Final = 2048
+CHUNK: Final = 1024
 NEAR: Final = 6.0
 _TINY: Final = 1e-24
 _NODE: Final = {torch.float32: 1e-7, torch.float64: 1e-15}
@@ -82,9 +82,9 @@ def potential_flow(
     for i in range(len(nodes)):
         places = points[i].double().T
         some = places if knots is None else places.index_select(1, knots.cells)
-        found = _induced(some, _Panels.of(sheets, i).table, near, dtype, chunk).double()
+        found = _induced(some, _Panels.of(sheets, i).table, near, dtype, chunk)
         found = found if knots is None else knots.spread(found)
-        stacks.append(_whole(found, places, sheets.stream[i], alpha_deg[i].double()))
+        stacks.append(_whole(found.double(), places, sheets.stream[i], alpha_deg[i].double()))
     velocity, turning, stream, pressure = (torch.stack(p) for p in zip(*stacks, strict=True))
     return PotentialFlow(velocity=velocity, pressure=pressure, turning=turning, stream=stream)
 
@@ -209,13 +209,13 @@ def _from_afar(
     g_1, g_x, g_y, q_1, q_x, q_y = (moments @ inverse).split(2)
     u = py * g_1 - g_y + px * q_1 - q_x
     v = py * q_1 - q_y - px * g_1 + g_x
-    return torch.cat([u, v, g @ log]), i, j
+    return torch.cat([u, v, 0.5 * g @ log]), i, j
 
 
 def _cored(square: Tensor, core: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the speed around vortices with rigid cores over distance, and the streamfunction."""
+    """Return the speed around vortices with rigid cores over distance, twice the streamfunction."""
     square = torch.maximum(square, core)
-    return square.reciprocal(), 0.5 * square.log()
+    return square.reciprocal(), square.log()
 
 
 def _missing(
@@ -237,7 +237,7 @@ def _missing(
         [
             cosine * u - sine * v - across * g - back * q,
             sine * u + cosine * v - across * q + back * g,
-            stream - log * g,
+            stream - 0.5 * log * g,
         ]
     )
     share = (2.0 - square / core).clamp(0.0, 1.0)

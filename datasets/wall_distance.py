@@ -11,8 +11,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 _CANDIDATES: Final = 4
-_EVERY: Final = 8
-_FAR: Final = 12
+_EVERY: Final = 5
+_ROWS: Final = 4
+_FAR: Final = 16
+_LEAF: Final = 32
 _TINY: Final = 1e-30
 _TIE: Final = 1e-9
 
@@ -45,14 +47,14 @@ def nearest_wall(
         nodes: Corners of the wall, one after the other, the fluid on the right of their order.
         points: Anywhere but on the wall.
         row: So many points after each other lie in a row, as the cells of a column of a grid do.
-            The faces of a few are searched for, those in between follow from them.
+            The faces of few points of few rows are searched for, the others follow from them.
     """
     with torch.no_grad():
         faces = _Faces.between(nodes.detach())
         places = points.detach()
         face = faces.search(places) if row <= _EVERY else _followed(faces, places, row)
     ends = torch.cat([nodes[:-1], nodes[1:] - nodes[:-1]], -1).T
-    sx, sy, dx, dy = ends.index_select(1, face)
+    sx, sy, dx, dy = (part.index_select(0, face) for part in ends)
     x, y = points[:, 0] - sx, points[:, 1] - sy
     share = ((x * dx + y * dy) / (dx * dx + dy * dy).clamp_min(_TINY)).clamp(0.0, 1.0)
     x, y = x - share * dx, y - share * dy
@@ -63,16 +65,34 @@ def nearest_wall(
 
 def _followed(faces: _Faces, points: Tensor, row: int) -> Int[Tensor, " points"]:
     """Return the nearest faces of points in rows."""
-    ends = np.unique(np.append(np.arange(0, row, _EVERY), row - 1))
     rows = points.unflatten(0, (-1, row))
-    known = faces.search(rows[:, ends].flatten(0, 1)).unflatten(0, (-1, len(ends)))
-    after = np.searchsorted(ends, np.arange(row)).clip(1)
-    share = torch.from_numpy((np.arange(row) - ends[after - 1]) / (ends[after] - ends[after - 1]))
-    low, high = known[:, after - 1], known[:, after]
-    guess = torch.lerp(low.double(), high.double(), share).round().long().flatten()
-    unsure = ((high - low).abs() > _FAR).flatten().nonzero()[:, 0]
+    across, along = _sparse(len(rows), _ROWS), _sparse(row, _EVERY)
+    known = faces.search(rows[across.kept][:, along.kept].flatten(0, 1))
+    known = known.unflatten(0, (len(across.kept), len(along.kept)))
+    guess = (across.weights @ known.double() @ along.weights.T).round().long().flatten()
+    patches = known.unfold(0, 2, 1).unfold(1, 2, 1)
+    spread = patches.amax((2, 3)) - patches.amin((2, 3)) > _FAR
+    unsure = spread[across.patch][:, along.patch].flatten().nonzero()[:, 0]
     guess[unsure] = faces.search(points[unsure])
     return faces.descend(points, guess)
+
+
+class _Sparse(NamedTuple):
+    """Some of n numbers, their weights at every number, and the gap that each number lies in."""
+
+    kept: Int[np.ndarray, " kept"]
+    weights: Float[Tensor, "n kept"]
+    patch: Int[np.ndarray, " n"]
+
+
+def _sparse(n: int, every: int) -> _Sparse:
+    """Return about every so many-th of n numbers, first and last among them."""
+    kept = np.linspace(0, n - 1, max(n // every, 1) + 1).round().astype(int)
+    patch = np.searchsorted(kept, np.arange(n)).clip(1) - 1
+    share = (np.arange(n) - kept[patch]) / (kept[patch + 1] - kept[patch]).clip(1)
+    weights = np.zeros((n, len(kept)))
+    weights[np.arange(n), patch], weights[np.arange(n), patch + 1] = 1.0 - share, share
+    return _Sparse(kept, torch.from_numpy(weights), patch)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,7 +128,8 @@ class _Faces:
 
         middle = self.middle.cpu().numpy()
         k = min(_CANDIDATES, len(middle))
-        found = KDTree(middle).query(points.cpu().numpy(), k=k)[1].reshape(-1, k)
+        tree = KDTree(middle, leafsize=_LEAF)
+        found = tree.query(points.cpu().numpy(), k=k)[1].reshape(-1, k)
         candidates = torch.from_numpy(found.T).to(points.device)
         best, reach = candidates[0], self.reach(points, candidates[0])
         for other in candidates[1:]:
@@ -137,7 +158,7 @@ class _Faces:
 
     def reach(self, points: Float[Tensor, "points 2"], face: Int[Tensor, " points"]) -> _Reach:
         """Return how far faces are from points."""
-        sx, sy, dx, dy, length = self.table.index_select(1, face)
+        sx, sy, dx, dy, length = (part.index_select(0, face) for part in self.table)
         x, y = points[:, 0] - sx, points[:, 1] - sy
         share = (x * dx + y * dy) / (length * length)
         within = share.clamp(0.0, 1.0)

@@ -160,8 +160,8 @@ def _place(
     """Return where cells lie, in chords and in viscous lengths of a flat plate."""
     log = distance.log10()
     return {
-        "x": torch.asinh(2.0 * (cells[:, 0] - 0.5)),
-        "y": torch.asinh(2.0 * cells[:, 1]),
+        "x": _asinh(2.0 * (cells[:, 0] - 0.5)),
+        "y": _asinh(2.0 * cells[:, 1]),
         "log_distance": (log + 2.5) / 2.0,
         "log_y_plus": (log + (reynolds**0.9 * 0.029**0.5).log10() - 2.0) / 2.0,
         "toward_x": direction[:, 0],
@@ -183,13 +183,20 @@ def _potential(
     return {
         "u": velocity[:, 0],
         "v": velocity[:, 1],
-        "pressure": torch.asinh(2.0 * pressure.to(dtype)),
-        "stream": torch.asinh(20.0 * stream) / 4.0,
-        "stream_near": torch.asinh(2000.0 * stream) / 8.0,
-        "turning_along": 0.5 * torch.asinh(dot(axes, turning)),
-        "turning_across": 0.5 * torch.asinh(cross(axes, turning)),
-        "turning_pressure": 0.5 * torch.asinh(dot(velocity, turning)),
+        "pressure": _asinh(2.0 * pressure.to(dtype)),
+        "stream": _asinh(20.0 * stream) / 4.0,
+        "stream_near": _asinh(2000.0 * stream) / 8.0,
+        "turning_along": 0.5 * _asinh(dot(axes, turning)),
+        "turning_across": 0.5 * _asinh(cross(axes, turning)),
+        "turning_pressure": 0.5 * _asinh(dot(velocity, turning)),
     }
+
+
+def _asinh(x: Tensor) -> Tensor:
+    """Return ``torch.asinh``, which is five times as slow; no gradient where x is exactly zero."""
+    size = x.abs()
+    square = size * size
+    return torch.log1p(size + square / (1.0 + (1.0 + square).sqrt())).copysign(x)
 
 
 def _at_wall(

@@ -91,7 +91,8 @@ def predict_grid(
     factor = surrogate.config.factor
     precision = next(surrogate.buffers()).dtype
     case = question(grid, inputs, alpha_deg, reynolds, nodes, factor, precision)
-    batch = batched(prepared([case], graphs_for(surrogate, case)))
+    graphs = graphs_for(surrogate, case)
+    batch = batched(prepared([case], graphs)) if graphs else case
     answer = surrogate(batch)
     cp, along = (part[0].double() for part in wall_answer(batch, answer))
     fields = apply(

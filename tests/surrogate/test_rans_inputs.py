@@ -15,6 +15,7 @@ from formwright.surrogate.rans_inputs import (
     ODD_CHANNELS,
     ODD_FEATURES,
     CaseInputs,
+    _asinh,
     apply,
     apply_at_wall,
     case_inputs,
@@ -136,3 +137,11 @@ def test_gradients_to_the_wall_agree_with_finite_differences(grid: CGrid) -> Non
         ends = [described(nodes + s * away, alpha + s) for s in (step, -step)]
     numeric = float(ends[0] - ends[1]) / (2.0 * step)
     assert float((slopes[0] * away).sum() + slopes[1]) == pytest.approx(numeric, rel=1e-4)
+
+
+def test_the_inverse_hyperbolic_sine_is_that_of_the_library_and_odd() -> None:
+    x = torch.cat([torch.logspace(-12, 12, 200, dtype=torch.float64), torch.zeros(1)])
+    assert torch.allclose(_asinh(x), torch.asinh(x), rtol=1e-14, atol=0.0)
+    assert torch.equal(_asinh(-x), -_asinh(x))
+    near = torch.logspace(-6, 3, 20, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(_asinh, near, rtol=1e-6)
