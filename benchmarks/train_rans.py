@@ -1,33 +1,40 @@
-"""Train ``rans-2d``, the shipped surrogate of RANS: three fidelities, one network along the wall.
+"""Train ``rans-2d``, the shipped surrogate of RANS: four fidelities, one network along the wall.
 
 1. ``formwright corpus polars`` with XFoil, natural transition (the corpora of ``airfoil-polar``);
 2. the same with transition forced near the nose: this script computes it where it is absent,
    ``--sections`` of training families (17 points a second and core);
-3. ``formwright corpus rans --out runs/rans-2d --cases 400`` (hours; see the data card).
+3. ``formwright corpus rans --coarse --out runs/rans-coarse`` (its rows are in the repository);
+4. ``formwright corpus rans --out runs/rans-2d --cases 640`` (hours; its rows are, too).
 
-    python benchmarks/train_rans.py --free runs/polars-train --tripped runs/polars-tripped
-        --rans runs/rans-2d --out runs/rans-surrogate
+    python benchmarks/train_rans.py --out runs/rans-surrogate
+    python benchmarks/train_rans.py --out runs/rans-surrogate --free runs/polars-train
+        --tripped runs/polars-tripped
 
-Stages 1 and 2 make ``turbulent-wall``, the pretrained network; stage 3 fine-tunes it from several
-seeds. Killed, the same command goes on from its last checkpoint. Only training and validation
-families are looked at.
+Stages 1 and 2 make ``turbulent-wall``, which the first command takes as it is shipped; stage 3
+makes ``rans-wall`` of it; stage 4 fine-tunes that from several seeds. Killed, the same command goes
+on from its last checkpoint. Only training and validation families are looked at.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from _common import ROOT
 
 from formwright.datasets.polar_data import read_polars
 from formwright.datasets.polars import PolarCorpus, generate
 from formwright.datasets.rans_data import read_rans
 from formwright.datasets.solvers.xfoil import XFoil
 from formwright.surrogate.encoders.wall import WallNet
+from formwright.surrogate.polar import PolarSurrogate
 from formwright.surrogate.pretrain import NETWORK
 from formwright.surrogate.rans import RansConfig, RansSurrogate
 from formwright.surrogate.rans_training import (
+    FINE_TUNING,
     WallTraining,
     calibrate_rans,
     finetune_rans,
@@ -41,6 +48,9 @@ from formwright.surrogate.zoo import FILE, load, load_network, save, save_networ
 
 TRIP = 0.01
 RATE = 4e-3
+COARSE_RATE = 4e-3
+COARSE_STEPS = 2000
+DATA = ROOT / "benchmarks" / "data"
 HELD_OUT = 20
 """Every so many-th point of cheap flow is not trained on."""
 
@@ -66,13 +76,8 @@ def tell(name: str, network: WallNet, cases: WallCases) -> None:
     print(name, {key: round(value, 4) for key, value in errors.items()}, flush=True)
 
 
-def learn(
-    name: str, network: WallNet, cases: WallCases, steps: int, rate: float, out: Path
-) -> None:
-    """Train on cheap flow, all but every ``HELD_OUT``-th point, and tell the errors on those."""
-    index = torch.arange(len(cases))
-    held = index % HELD_OUT == 0
-    tell(f"{name}: before", network, cases.take(index[held]))
+def recipe(steps: int, rate: float) -> WallTraining:
+    """Return how to train on XFoil's flow."""
     settings = TrainConfig(
         steps=steps,
         learning_rate=rate,
@@ -82,10 +87,57 @@ def learn(
         threads=1,
         log_every_steps=100,
     )
-    train_wall(
-        network, cases.take(index[~held]), WallTraining(batch_points=64, train=settings), out / name
-    )
+    return WallTraining(batch_points=64, train=settings)
+
+
+def coarse_recipe(steps: int) -> WallTraining:
+    """Return how to train on coarse RANS: as on RANS, for longer."""
+    loop = replace(FINE_TUNING.train, steps=steps, learning_rate=COARSE_RATE, threads=1)
+    return replace(FINE_TUNING, train=loop)
+
+
+def learn(name: str, network: WallNet, cases: WallCases, how: WallTraining, out: Path) -> None:
+    """Train on cheap flow, all but every ``HELD_OUT``-th point, and tell the errors on those."""
+    index = torch.arange(len(cases))
+    held = index % HELD_OUT == 0
+    tell(f"{name}: before", network, cases.take(index[held]))
+    train_wall(network, cases.take(index[~held]), how, out / name)
     tell(f"{name}: after", network, cases.take(index[held]))
+
+
+def xfoil_stages(polar: PolarSurrogate, options: argparse.Namespace) -> WallNet:
+    """Return the network that learned from XFoil's flow: the shipped one, or trained now."""
+    if options.free is None:
+        return load_network("turbulent-wall")
+    config, store = RansConfig(), options.out / "turbulent-wall.safetensors"
+    if store.exists():
+        return load_network(store)
+    torch.manual_seed(0)
+    network = config.network()
+    polars = read_polars(options.free, split="train", fields=True)
+    polars = polars.where(
+        (polars.conditions["reynolds"] > 5e5) & (polars.conditions["alpha_deg"] > -7.0)
+    )
+    free = polar_walls(polar, polars)
+    learn("free", network, free, recipe(options.free_steps, RATE), options.out)
+    generate(tripped(options.sections), options.tripped)
+    cheap = polar_walls(polar, read_polars(options.tripped, fields=True), NCRIT)
+    learn("tripped", network, cheap, recipe(options.tripped_steps, 0.5 * RATE), options.out)
+    provenance = {"free": len(polars.section), "tripped": len(cheap), "solver": "xfoil 6.99"}
+    save_network(network, config, store, provenance)
+    return network
+
+
+def coarse_stage(network: WallNet, polar: PolarSurrogate, options: argparse.Namespace) -> WallNet:
+    """Return the network that learned from coarse RANS as well."""
+    store = options.out / NETWORK
+    if not store.exists():
+        cases = rans_walls(polar, read_rans(options.coarse))
+        network = copy.deepcopy(network).requires_grad_(True)
+        learn("coarse", network, cases, coarse_recipe(options.coarse_steps), options.out)
+        provenance = {"coarse": len(cases), "solver": "OpenFOAM 1912", "from": "turbulent-wall"}
+        save_network(network, RansConfig(), store, provenance)
+    return load_network(store)
 
 
 def main() -> None:
@@ -93,33 +145,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--free", type=Path, required=True, help="polars, natural transition")
-    parser.add_argument("--tripped", type=Path, required=True, help="polars, forced transition")
-    parser.add_argument("--sections", type=int, default=600, help="of the tripped corpus")
-    parser.add_argument("--rans", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--free", type=Path, help="polars, natural transition")
+    parser.add_argument("--tripped", type=Path, default=ROOT / "runs" / "polars-tripped")
+    parser.add_argument("--sections", type=int, default=600, help="of the tripped corpus")
+    parser.add_argument("--coarse", type=Path, default=DATA / "rans-coarse")
+    parser.add_argument("--rans", type=Path, default=DATA / "rans-2d")
     parser.add_argument("--free-steps", type=int, default=2500)
     parser.add_argument("--tripped-steps", type=int, default=2500)
+    parser.add_argument("--coarse-steps", type=int, default=COARSE_STEPS)
     options = parser.parse_args()
-    config = RansConfig()
+    options.out.mkdir(parents=True, exist_ok=True)
     polar = load("airfoil-polar")
-    torch.manual_seed(0)
-    network = config.network()
-    if not (options.out / NETWORK).exists():
-        polars = read_polars(options.free, split="train", fields=True)
-        polars = polars.where(
-            (polars.conditions["reynolds"] > 5e5) & (polars.conditions["alpha_deg"] > -7.0)
-        )
-        learn("free", network, polar_walls(polar, polars), options.free_steps, RATE, options.out)
-        generate(tripped(options.sections), options.tripped)
-        cheap = polar_walls(polar, read_polars(options.tripped, fields=True), NCRIT)
-        learn("tripped", network, cheap, options.tripped_steps, 0.5 * RATE, options.out)
-        provenance = {"free": len(polars.section), "tripped": len(cheap), "solver": "xfoil 6.99"}
-        save_network(network, config, options.out / NETWORK, provenance)
+    network = coarse_stage(xfoil_stages(polar, options), polar, options)
     data = read_rans(options.rans)
     learning, checking = (rans_walls(polar, data.of_split(s)) for s in ("train", "validation"))
-    surrogate = RansSurrogate(config, polar=polar)
-    finetune_rans(surrogate, load_network(options.out / NETWORK), learning)
+    surrogate = RansSurrogate(RansConfig(), polar=polar)
+    finetune_rans(surrogate, network, learning)
     errors = wall_errors(surrogate.members, checking)
     print("validation", {key: round(float(value.mean()), 4) for key, value in errors.items()})
     calibrate_rans(surrogate, checking)

@@ -12,7 +12,7 @@ Source of the design points: F. Bonnet et al., "AirfRANS", NeurIPS Datasets and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final
 
@@ -26,7 +26,8 @@ from formwright.datasets.airfoils import database
 from formwright.datasets.blends import DECIMALS, WEIGHTS, database_vector, pool
 from formwright.datasets.contour import first_crossing
 from formwright.datasets.errors import ConfigError
-from formwright.datasets.solvers.openfoam import OpenFOAM
+from formwright.datasets.solvers.foam_levels import coarsened
+from formwright.datasets.solvers.openfoam import MESH, OpenFOAM
 
 POINTS_PER_SIDE: Final = 200
 SOURCES: Final = ("airfrans", "train", "validation", "test")
@@ -67,6 +68,17 @@ class RansCorpus:
         """Refuse shares that are none."""
         if min(self.shares) < 0.0 or abs(sum(self.shares) - 1.0) > 1e-9:
             raise ConfigError(f"shares = {self.shares!r} must be four that add up to 1.")
+
+
+COARSE: Final = RansCorpus(
+    cases=280,
+    seed=2,
+    shares=(0.28, 0.72, 0.0, 0.0),
+    solver=OpenFOAM(
+        mesh=replace(coarsened(MESH, 2), first_cell=MESH.first_cell), y_plus=0.8, levels=2
+    ),
+)
+"""To pretrain on: every second line of the mesh, design points and training families alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -35,7 +35,7 @@ FOLDER: Final = Path(__file__).parent / "weights"
 FILE: Final = "surrogate.safetensors"
 SHIPPED: Final = ("airfoil-polar", "rans-2d", "adsorption-mamun")
 NETWORK_KIND: Final = "network"
-PRETRAINED: Final = ("airfoil-encoder", "turbulent-wall", "atoms")
+PRETRAINED: Final = ("airfoil-encoder", "turbulent-wall", "rans-wall", "atoms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def load(name: str | os.PathLike[str]) -> Any:
 @overload
 def load_network(name: Literal["airfoil-encoder"]) -> Conditioned: ...
 @overload
-def load_network(name: Literal["turbulent-wall"]) -> WallNet: ...
+def load_network(name: Literal["turbulent-wall", "rans-wall"]) -> WallNet: ...
 @overload
 def load_network(name: Literal["atoms"]) -> AtomGNN: ...
 @overload
