@@ -1,22 +1,31 @@
 """The package's force integrator against OpenFOAM's own forces, over every flow of a corpus.
 
+    python benchmarks/force_integrator.py [runs/rans-2d]
+
 Both integrate pressure and friction on the wall of the same solution: OpenFOAM while it runs,
-``datasets/force_integration.py`` from the record that was stored. Differences of lift are relative
-to the lift, or to .05 where it is smaller.
+``datasets/force_integration.py`` from what was stored. That is the whole corpus where it is there,
+else the walls of test cases in the repository, in single precision. Differences
+of lift are relative to the lift, or to .05 where it is smaller.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _common import ROOT, Benchmark, save, tell
+from _walls import WALLS, load_walls
+from rans_accuracy import DATA
 
-from formwright.datasets.flow_field import FlowField, load_flow
-from formwright.datasets.force_integration import integrate_flow
+from formwright.datasets.corpus import CASE_ID, open_corpus
+from formwright.datasets.flow_field import Wall, load_flow
+from formwright.datasets.force_integration import integrate_wall
 from formwright.datasets.rans import FLOWS
+from formwright.datasets.rans_rows import LABELS
 
 BAR = 0.01
 LEAST_LIFT = 0.05
@@ -24,40 +33,61 @@ LEAST = {"cl": LEAST_LIFT, "cm": LEAST_LIFT}
 """A difference is relative to no less than this."""
 
 
-def differences(flow: FlowField) -> dict[str, float]:
-    """Return the relative differences of a record's coefficients and of their parts."""
-    ours = integrate_flow(flow)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """A wall, and what OpenFOAM says of the forces on it."""
+
+    name: str
+    wall: Wall
+    alpha_deg: float
+    forces: Mapping[str, float]
+
+
+def differences(case: Case) -> dict[str, float]:
+    """Return the relative differences of a case's coefficients and of their parts."""
+    ours = integrate_wall(case.wall, case.alpha_deg)
     found = {}
-    for name, theirs in flow.forces.items():
+    for name, theirs in case.forces.items():
         size = max(abs(theirs), LEAST.get(name, 0.0))
         found[name] = abs(float(getattr(ours, name)) - theirs) / size if size else 0.0
     return found
 
 
-def measured(folder: Path) -> list[dict[str, Any]]:
-    """Return the differences of every record of a corpus.
+def rows_of(cases: Iterable[Case]) -> list[dict[str, Any]]:
+    """Return the differences of cases."""
+    return [{"case": c.name, "alpha_deg": c.alpha_deg, **differences(c)} for c in cases]
 
-    Raises:
-        SystemExit: There is none.
-    """
-    files = sorted((folder / FLOWS).glob("*.npz"))
-    if not files:
-        raise SystemExit(
-            f"no record in {str(folder / FLOWS)!r}; compute some: formwright corpus rans --out "
-            f"{folder} --cases 400"
-        )
-    rows = []
+
+def records(files: Iterable[Path]) -> Iterator[Case]:
+    """Yield whole records."""
     for file in files:
         flow = load_flow(file)
-        rows.append({"case": file.stem, "alpha_deg": flow.alpha_deg, **differences(flow)})
-    return rows
+        yield Case(name=file.stem, wall=flow.wall, alpha_deg=flow.alpha_deg, forces=flow.forces)
+
+
+def shipped() -> Iterator[Case]:
+    """Yield the walls in the repository."""
+    table = converged()
+    rows, walls = {row.pop(CASE_ID): row for row in table}, load_walls(WALLS)
+    for name, wall in walls.items():
+        forces = rows[name]
+        yield Case(name=name, wall=wall, alpha_deg=forces.pop("alpha_deg"), forces=forces)
+
+
+def converged() -> list[dict[str, Any]]:
+    """Return case, incidence and forces of the converged cases of the corpus."""
+    names = [label.name for label in LABELS]
+    table = open_corpus(DATA).read([CASE_ID, "alpha_deg", "converged", *names])
+    return table.filter(table["converged"]).drop_columns(["converged"]).to_pylist()
 
 
 def main() -> None:
     """Integrate, compare, save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "runs" / "rans-2d")
-    rows = measured(parser.parse_args().folder)
+    files = sorted((parser.parse_args().folder / FLOWS).glob("*.npz"))
+    whole = len(files) >= len(converged())
+    rows = rows_of(records(files) if whole else shipped())
     tell("cases", len(rows))
     value, worst = {}, {}
     for name in ("cl", "cd", "cm"):
@@ -78,7 +108,7 @@ def main() -> None:
             better="lower",
             bars={"bar": {"CL largest": BAR, "CD largest": BAR}},
             peers={},
-            split=f"every converged case of rans-2d that was there, {len(rows)}",
+            split=(f"{'every converged case' if whole else 'test cases'} of rans-2d, {len(rows)}"),
             notes="OpenFOAM's numbers are those of its function object `forces` in the last "
             "iteration; a test holds them to `forceCoeffs` of the same iteration.",
             details={"cases": len(rows), "worst": worst},

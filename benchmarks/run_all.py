@@ -65,7 +65,6 @@ NEEDS: Final[Mapping[str, Needs]] = {
     "adsorption_training_time": Needs(hours=0.35),
     "burgers_probe": Needs(hours=0.7),
     "flow2d_probe": Needs(hours=0.5),
-    "force_integrator": Needs(hours=0.1, path="runs/rans-2d/flows", how=RANS),
     "multipoint_design": Needs(program="xfoil", how=XFOIL),
     "naca0012_validation": Needs(
         hours=0.3, program="simpleFoam", how=FOAM, arguments=("--meshes",)

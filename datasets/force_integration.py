@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from formwright.datasets.flow_field import FlowField
+from formwright.datasets.flow_field import FlowField, Wall
 
 REFERENCE: Final = (0.25, 0.0)
 
@@ -76,10 +76,19 @@ def integrate(
 
 def integrate_flow(flow: FlowField) -> Forces:
     """Return the forces of a record, as tensors without dimensions."""
-    wall = flow.wall
+    return integrate_wall(flow.wall, flow.alpha_deg)
+
+
+def integrate_wall(wall: Wall, alpha_deg: float) -> Forces:
+    """Return the forces on the wall of a record, as tensors without dimensions.
+
+    Args:
+        wall: Its pressure and friction.
+        alpha_deg: Incidence, degrees.
+    """
     return integrate(
         *map(_tensor, (wall.centres, wall.normals, wall.lengths, wall.cp, wall.cf)),
-        alpha_deg=_tensor(np.array(flow.alpha_deg)),
+        alpha_deg=_tensor(np.array(alpha_deg)),
     )
 
 
