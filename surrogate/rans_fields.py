@@ -36,6 +36,7 @@ from formwright.surrogate.rans_inputs import (
 )
 
 KIND: Final = "rans-fields"
+FILE: Final = "surrogate.safetensors"
 SHIPPED: Final = Path(__file__).parent / "weights" / "rans-fields.safetensors"
 
 
@@ -218,9 +219,13 @@ def save(
 def load(path: str | os.PathLike[str] = SHIPPED) -> FieldSurrogate:
     """Read what ``save`` wrote, by default the shipped weights; parameters are frozen.
 
+    Args:
+        path: A file, or a folder of ``formwright finetune --fields``.
+
     Raises:
         CheckpointError: The file is absent, damaged, or holds something else.
     """
+    path = Path(path) / FILE if Path(path).is_dir() else path
     tensors, header = load_tensors(path)
     if header.get("kind") != KIND or header.get("features") != list(FEATURES):
         raise CheckpointError(

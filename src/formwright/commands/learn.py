@@ -138,6 +138,9 @@ def finetune(
     out: Path,
     corpus: list[Path] | None = None,
     structures: Path | None = None,
+    rans: Path | None = None,
+    fields: bool = False,
+    network: Literal["grid", "mesh"] | None = None,
     label: str = "e_ads_ev",
     pretrained: str | None = None,
     start: str | None = None,
@@ -146,7 +149,7 @@ def finetune(
     config: Path | None = None,
     quiet: bool = False,
 ) -> None:
-    """Train a surrogate on labelled polars or structures and calibrate its intervals.
+    """Train a surrogate on labelled polars, structures or RANS, and calibrate its intervals.
 
     ```text
     formwright finetune --corpus corpora/polars --out runs/mine
@@ -155,27 +158,41 @@ def finetune(
 
     formwright finetune --structures slabs.extxyz --pretrained atoms --out runs/slabs
     formwright predict runs/slabs --structures more.extxyz --out out.csv
+
+    formwright finetune --rans corpora/rans --pretrained turbulent-wall --out runs/rans
+    formwright predict runs/rans --cases cases.csv --out out.csv
+
+    formwright finetune --rans corpora/rans --fields --out runs/fields
+    formwright finetune --rans corpora/rans --fields --pretrained runs/masked-cells --out runs/more
     ```
 
     Training uses the sections of the corpora's training split, calibration those of the validation
     split. A file of structures is split by its column `group` or `surface`, else by the elements of
-    the slab, 8 : 1 : 1; errors are told of the test part. Run the same command again to go on after
-    a stop.
+    the slab, 8 : 1 : 1; errors are told of the test part. RANS teaches forces and wall pressure or,
+    with `--fields`, the flow at the cells and the wall, from the whole records in the corpus'
+    `flows/`; samples of these are kept in `samples/` of the folder. Run the same command again to
+    go on after a stop.
 
     Args:
         out: Folder for the surrogate, the log and the checkpoint.
         corpus: Folder of a corpus of polars; may be given several times.
         structures: File of slabs with adsorbates and their adsorption energies as a column.
+        rans: Folder of a corpus of RANS cases (`formwright corpus rans`).
+        fields: With `--rans`: learn fields instead of forces; they have no intervals.
+        network: With `--fields`: on a body-fitted `grid` (the default) or on any `mesh`.
         label: Name of that column, eV.
-        pretrained: `airfoil-encoder` or `atoms`, which are shipped, or a folder that `pretrain`
-            wrote.
+        pretrained: `airfoil-encoder`, `atoms` or (`--rans`) `turbulent-wall`, which are shipped, or
+            a folder that `pretrain` wrote.
         start: A surrogate to go on from: a shipped one, or a folder.
         steps: Steps of training.
         seed: Of everything random.
         config: TOML with any attribute of `FinetuneConfig` (of `AdsorptionFinetuneConfig` with
-            `--structures`); flags go before it.
+            `--structures`, `WallTraining` with `--rans`, `FieldTraining` with `--fields`); flags go
+            before it.
         quiet: Show no progress bar.
     """
+    from formwright.commands.learn_fields import finetune_fields
+    from formwright.commands.learn_rans import check_flags, finetune_forces
     from formwright.datasets.config import to_mapping
     from formwright.datasets.errors import ConfigError
     from formwright.datasets.polar_data import read_polars
@@ -183,8 +200,17 @@ def finetune(
     from formwright.surrogate import zoo
     from formwright.surrogate.evaluate import evaluate as score
 
-    if (corpus is None) == (structures is None):
-        raise ConfigError("give --corpus (polars) or --structures (atoms), one of them.")
+    if sum(given is not None for given in (corpus, structures, rans)) != 1:
+        raise ConfigError(
+            "give --corpus (polars), --structures (atoms) or --rans (RANS cases), one of them."
+        )
+    check_flags(rans, start, network, fields=fields)
+    if rans is not None:
+        if fields:
+            finetune_fields(rans, out, pretrained, network, config, steps, seed, quiet=quiet)
+        else:
+            finetune_forces(rans, out, pretrained, config, steps, seed, quiet=quiet)
+        return
     if structures is not None:
         from formwright.commands.learn_atoms import finetune_structures
 
@@ -263,14 +289,21 @@ def first_surrogate(pretrained: str | None, start: str | None) -> Any:
     return PolarSurrogate(network=load_network(pretrained) if pretrained is not None else None)
 
 
-def settings_of(kind: type[T], config: Path | None, steps: int | None, seed: int | None) -> T:
-    """Return a configuration: defaults, over them the file, over it the flags of the loop."""
+def settings_of(
+    kind: type[T],
+    config: Path | None,
+    steps: int | None,
+    seed: int | None,
+    usual: T | None = None,
+) -> T:
+    """Return a configuration: usual values, over them the file, over it the flags of the loop."""
     from formwright.datasets.config import from_mapping, read_toml, to_mapping
 
-    values = {} if config is None else read_toml(config)
+    base = to_mapping(usual or kind())
+    values = {**base, **({} if config is None else read_toml(config))}
     flags = {"steps": steps, "seed": seed}
     given = {name: value for name, value in flags.items() if value is not None}
-    loop = {**to_mapping(kind()).get("train", {}), **values.get("train", {}), **given}
+    loop = {**base.get("train", {}), **values.get("train", {}), **given}
     return from_mapping(kind, {**values, "train": loop}, where=str(config or "the flags"))
 
 
