@@ -142,6 +142,8 @@ def test_stopped_forces_go_on_to_what_they_would_have_been(
     ]  # fmt: skip
     assert main(asked) == 0
     assert same(zoo.load(tmp_path / "a"), zoo.load(forces))
+    assert main(finetune(home, tmp_path / "scratch")) == 0
+    assert not same(zoo.load(tmp_path / "scratch"), zoo.load(forces))
     refused(finetune(home, tmp_path / "a"), "from = turbulent-wall there, scratch asked", capsys)
 
 
@@ -248,6 +250,7 @@ def test_flags_that_say_nothing_alone_are_refused(home, fields, tmp_path, capsys
     refused(finetune(home, tmp_path / "x", "--network", "mesh"), "--rans with --fields", capsys)
     refused(finetune(home, tmp_path / "x", "--start", "rans-2d"), "give --pretrained", capsys)
     refused(finetune(home, tmp_path / "x", "--corpus", "y"), "one of them", capsys)
+    refused(["finetune", "--fields", *out], "--fields is a choice of --rans", capsys)
     (tmp_path / "typo.toml").write_text("batch_point = 3\n")
     typo = ["finetune", "--rans", str(home / "corpus"), *out, "--config"]
     refused([*typo, str(tmp_path / "typo.toml")], "Did you mean 'batch_points'", capsys)
@@ -256,3 +259,6 @@ def test_flags_that_say_nothing_alone_are_refused(home, fields, tmp_path, capsys
     refused(["predict", "rans-2d", *flags], "--field-surrogate needs --fields", capsys)
     wrong = [*cases, "--fields", str(tmp_path / "f"), "--field-surrogate", str(home)]
     refused(["predict", "rans-2d", *wrong], "cannot read weights", capsys)
+    refused(["predict", str(fields), *cases], "give it as --field-surrogate", capsys)
+    wrong[-1] = str(zoo.FOLDER / "rans-2d.safetensors")
+    refused(["predict", "rans-2d", *wrong], "holds 'rans', not a surrogate of RANS fields", capsys)

@@ -173,7 +173,7 @@ def panel_fields(
     ```
 
     It is what networks of RANS fields are pretrained on. Run the same command again to go on after
-    a stop, or with more sections to extend the corpus by whole parts of 32.
+    a stop; a corpus of a multiple of 32 sections is extended by asking for more.
 
     Args:
         out: The corpus's folder.

@@ -200,11 +200,11 @@ def finetune(
     from formwright.surrogate import zoo
     from formwright.surrogate.evaluate import evaluate as score
 
+    check_flags(rans, start, network, fields=fields)
     if sum(given is not None for given in (corpus, structures, rans)) != 1:
         raise ConfigError(
             "give --corpus (polars), --structures (atoms) or --rans (RANS cases), one of them."
         )
-    check_flags(rans, start, network, fields=fields)
     if rans is not None:
         if fields:
             finetune_fields(rans, out, pretrained, network, config, steps, seed, quiet=quiet)
