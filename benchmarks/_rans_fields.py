@@ -1,10 +1,9 @@
-"""Samples, errors and floors for the surrogates of RANS fields."""
+"""Errors and floors for the surrogates of RANS fields."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -13,80 +12,14 @@ from torch import nn
 from torch_geometric.data import Data
 
 from formwright.datasets.c_grid import grid_of
-from formwright.datasets.corpus import open_corpus
-from formwright.datasets.errors import FlowFileError
-from formwright.datasets.flow_field import FlowField, load_flow
-from formwright.datasets.rans import flow_file
-from formwright.surrogate.checkpoints import load_tensors, save_tensors
+from formwright.datasets.flow_field import FlowField
+from formwright.surrogate.rans_field_cases import FieldCases
 from formwright.surrogate.rans_field_training import WallErrors, wall_errors
 from formwright.surrogate.rans_fields import Corrections, FieldConfig
 from formwright.surrogate.rans_inputs import wall_pressure_scale
 from formwright.surrogate.rans_predict import FieldPrediction, grid_inputs, predict_grid
-from formwright.surrogate.rans_samples import FACTOR as STORED
-from formwright.surrogate.rans_samples import coarser, sample
 
-SPLITS: Final = ("train", "validation", "test")
 LEAST_LIFT: Final = 0.05
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cases:
-    """Samples of a split.
-
-    Attributes:
-        names: Of the cases.
-        samples: In the same order.
-        folder: Of the corpus.
-    """
-
-    names: tuple[str, ...]
-    samples: tuple[Data, ...]
-    folder: Path
-
-    def coarser(self, factor: int) -> Cases:
-        """Return the samples on cells joined by ``factor`` in both directions."""
-        samples = tuple(coarser(case, factor // STORED) for case in self.samples)
-        return replace(self, samples=samples)
-
-    def flow(self, i: int) -> FlowField:
-        """Return the record of a case."""
-        return load_flow(flow_file(self.folder, self.names[i]))
-
-
-def cases_of(folder: Path, store: Path) -> dict[str, Cases]:
-    """Return the samples of a corpus by split; those made once are kept in ``store``.
-
-    Cases with a blunt trailing edge, whose mesh has a second block, are left out.
-    """
-    table = open_corpus(folder).read().select(["case_id", "split", "converged"]).to_pydict()
-    found: dict[str, list[tuple[str, Data]]] = {name: [] for name in SPLITS}
-    rows = zip(table["case_id"], table["split"], table["converged"], strict=True)
-    for name, split, converged in sorted(rows):
-        if converged and (case := _stored(folder, store, name)) is not None:
-            found[split].append((name, case))
-    return {
-        split: Cases(
-            names=tuple(name for name, _ in pairs),
-            samples=tuple(case for _, case in pairs),
-            folder=folder,
-        )
-        for split, pairs in found.items()
-    }
-
-
-def _stored(folder: Path, store: Path, name: str) -> Data | None:
-    path = store / f"{name}.safetensors"
-    if not path.exists():
-        store.mkdir(parents=True, exist_ok=True)
-        try:
-            case = sample(load_flow(flow_file(folder, name)))
-        except FlowFileError:
-            return None
-        tensors = {k: v for k, v in case.to_dict().items() if isinstance(v, torch.Tensor)}
-        save_tensors(path, tensors, {})
-    case = Data.from_dict(load_tensors(path)[0])
-    case.num_nodes = len(case["features"])
-    return case
 
 
 class Floor(nn.Module):
@@ -144,7 +77,7 @@ def wall_scores(errors: WallErrors) -> dict[str, float]:
 
 
 @torch.no_grad()
-def field_scores(surrogates: Mapping[str, Any], cases: Cases) -> dict[str, dict[str, float]]:
+def field_scores(surrogates: Mapping[str, Any], cases: FieldCases) -> dict[str, dict[str, float]]:
     """Return root mean square errors over all cells of a case, as means over the cases."""
     rows: dict[str, list[list[float]]] = {name: [] for name in surrogates}
     for i in range(len(cases.names)):
@@ -175,7 +108,7 @@ def _field_errors(flow: FlowField, found: FieldPrediction) -> list[float]:
 
 
 def scores(
-    surrogates: Mapping[str, Any], cases: Cases, field_cases: int
+    surrogates: Mapping[str, Any], cases: FieldCases, field_cases: int
 ) -> dict[str, dict[str, float]]:
     """Return the scores at the wall, and in the field of the first cases, by surrogate."""
     first = replace(cases, names=cases.names[:field_cases])

@@ -26,7 +26,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from _common import Benchmark, save, tell
-from _rans_fields import Cases, cases_of, wall_scores
+from _rans_fields import wall_scores
 from rans_fields import CHOSEN_BY, CONFIGS, FACTOR
 from rans_label_efficiency import rows_of
 
@@ -39,6 +39,7 @@ from formwright.surrogate.panel_field_corpus import (
 )
 from formwright.surrogate.panel_fields import PanelFields
 from formwright.surrogate.pretrain import PretrainConfig, pretrain
+from formwright.surrogate.rans_field_cases import FieldCases, field_cases
 from formwright.surrogate.rans_field_pretraining import (
     TRAINING,
     masked_cells,
@@ -78,7 +79,7 @@ def trained(
     return fit(samples, CONFIG, FieldTraining(train=loop), encoder=encoder, progress=False)
 
 
-def judged(surrogate: FieldSurrogate, cases: Mapping[str, Cases]) -> dict[str, Any]:
+def judged(surrogate: FieldSurrogate, cases: Mapping[str, FieldCases]) -> dict[str, Any]:
     """Return the errors on the families that were not trained on, and the steps done."""
     found = {
         s: wall_scores(wall_errors(surrogate, cases[s].samples)) for s in cases if s != "train"
@@ -87,7 +88,7 @@ def judged(surrogate: FieldSurrogate, cases: Mapping[str, Cases]) -> dict[str, A
 
 
 def fill(
-    rows: Rows, cases: Mapping[str, Cases], sizes: Sequence[int], given: argparse.Namespace
+    rows: Rows, cases: Mapping[str, FieldCases], sizes: Sequence[int], given: argparse.Namespace
 ) -> None:
     """Train what is not in ``rows`` yet, one row after the other onto the disk."""
     fields: PanelFields | None = None
@@ -121,14 +122,14 @@ def store(given: argparse.Namespace) -> Path:
     return given.out / "rows.json"
 
 
-def settings(cases: Mapping[str, Cases], given: argparse.Namespace) -> dict[str, Any]:
+def settings(cases: Mapping[str, FieldCases], given: argparse.Namespace) -> dict[str, Any]:
     """Return what rows of one file have in common."""
     counts = {split: len(part.samples) for split, part in cases.items()}
     names = ("seconds", "pretrain_seconds", "sections")
     return {"cases": counts, **{name: getattr(given, name) for name in names}}
 
 
-def begun(cases: Mapping[str, Cases], given: argparse.Namespace) -> Rows:
+def begun(cases: Mapping[str, FieldCases], given: argparse.Namespace) -> Rows:
     """Return the rows that are on the disk.
 
     Raises:
@@ -219,7 +220,7 @@ def main() -> None:
     parser.add_argument("--pretrain-seconds", type=float, default=45.0, help="of each encoder")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    cases = {k: v.coarser(FACTOR) for k, v in cases_of(given.folder, given.samples).items()}
+    cases = {k: v.coarser(FACTOR) for k, v in field_cases(given.folder, given.samples).items()}
     most = len(cases["train"].samples)
     sizes, seeds = sorted({min(size, most) for size in given.sizes}), given.seeds
     rows = begun(cases, given)

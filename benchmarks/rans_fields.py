@@ -16,10 +16,11 @@ from typing import Any
 
 import torch
 from _common import ROOT, Benchmark, save, tell
-from _rans_fields import Floor, cases_of, scores, wall_scores
+from _rans_fields import Floor, scores, wall_scores
 
 from formwright.datasets.airfoils import naca
 from formwright.datasets.c_grid import section_grid
+from formwright.surrogate.rans_field_cases import field_cases
 from formwright.surrogate.rans_field_training import FieldTraining, fit, wall_errors
 from formwright.surrogate.rans_fields import FieldConfig, FieldSurrogate, Network, load
 from formwright.surrogate.rans_fields import save as keep
@@ -46,7 +47,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where the chosen network is written")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    cases = {k: v.coarser(FACTOR) for k, v in cases_of(given.folder, given.samples).items()}
+    cases = {k: v.coarser(FACTOR) for k, v in field_cases(given.folder, given.samples).items()}
     counts = {split: len(part.names) for split, part in cases.items()}
     tell("cases", counts)
     loop = replace(

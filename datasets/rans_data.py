@@ -86,7 +86,10 @@ class RansData:
         """
         chosen = self.where(np.array(self.splits) == split)
         if not len(chosen):
-            raise CorpusError(f"none of {len(self)} converged RANS cases is of split {split!r}.")
+            raise CorpusError(
+                f"none of {len(self)} converged RANS cases is of split {split!r}: extend the "
+                "corpus (formwright corpus rans --cases)."
+            )
         return chosen
 
     def contours(self, points_per_side: int = 100) -> Float[Tensor, "cases points 2"]:

@@ -81,7 +81,7 @@ def read_flows(folder: str | os.PathLike[str], sections: int | None = None) -> F
     Raises:
         CorpusError: There are none.
     """
-    paths = part_files(folder, "flows", "generate_flows")
+    paths = part_files(folder, "flows", "formwright corpus flows")
     flows = join([load_flows(path) for path in paths])
     return flows if sections is None else flows.select(torch.arange(min(sections, len(flows))))
 

@@ -9,7 +9,7 @@ from typing import Final
 from formwright.datasets.errors import UnknownNameError, did_you_mean
 from formwright.surrogate.denoising import Denoising
 from formwright.surrogate.flow_pretexts import FlowMatch, FlowPredict
-from formwright.surrogate.hiding import Arcs, Nodes
+from formwright.surrogate.hiding import Arcs, Cells, Nodes
 from formwright.surrogate.masking import MaskedPrediction
 from formwright.surrogate.matching import ViewMatch
 from formwright.surrogate.objectives.jepa import JEPA
@@ -31,6 +31,8 @@ class Kind(StrEnum):
     """Runs of an unsteady equation on a grid."""
     STRUCTURES = "structures"
     """Atoms: slabs with adsorbates, crystals."""
+    FIELDS = "fields"
+    """Potential flow at the cells of meshes around sections."""
 
 
 _OTHERS: Final[Mapping[Kind, Mapping[str, Pretext]]] = {
@@ -47,6 +49,7 @@ _OTHERS: Final[Mapping[Kind, Mapping[str, Pretext]]] = {
         "masked": MaskedPrediction(hiding=Nodes(attribute="z", share=0.15)),
         "denoise": Denoising(sigma=0.1, gradient=True, self_conditioned=True),
     },
+    Kind.FIELDS: {"masked": MaskedPrediction(hiding=Cells(), hidden=64)},
 }
 
 

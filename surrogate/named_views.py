@@ -29,6 +29,7 @@ from formwright.surrogate.views.field_symmetries import (
 )
 from formwright.surrogate.views.fields import Amplitude, Coarsen, Mask, Noise, TimeLag, Window
 from formwright.surrogate.views.keeps import check_keeps
+from formwright.surrogate.views.rans_fields import HideCells, JoinCells, OtherIncidence, OtherMesh
 from formwright.surrogate.views.view import View
 
 
@@ -84,6 +85,16 @@ def structure_views() -> dict[str, View]:
         "strain": Strain(),
         "hide-elements": HideElements(),
         "other-element": OtherElement(),
+    }
+
+
+def field_views(factors: tuple[int, ...] = (1, 2, 4)) -> dict[str, View]:
+    """Return the views of flow fields, of whose cells ``factors`` in both directions are joined."""
+    return {
+        "other-mesh": OtherMesh(),
+        "other-incidence": OtherIncidence(),
+        "join-cells": JoinCells(factors=factors),
+        "hide-cells": HideCells(),
     }
 
 

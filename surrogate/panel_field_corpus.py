@@ -24,7 +24,7 @@ from formwright.datasets.blends import SPLITS, Blending, draw_section
 from formwright.datasets.c_grid import CLOSED_BELOW, CGrid, section_grid
 from formwright.datasets.cmesh import CMesh
 from formwright.datasets.config import to_mapping
-from formwright.datasets.errors import CorpusError, SectionError
+from formwright.datasets.errors import ConfigError, CorpusError, SectionError
 from formwright.datasets.rans_cases import POINTS_PER_SIDE, closed
 from formwright.datasets.solvers.openfoam import MESH
 from formwright.surrogate.corpus_parts import generate_parts, part_files
@@ -69,6 +69,14 @@ class PanelFieldCorpus:
     tail_angle: tuple[float, float] = (0.0, 0.8)
     stretched: float = 1.5
 
+    def __post_init__(self) -> None:
+        """Refuse values without meaning."""
+        for name in ("sections", "incidences", "meshes"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} = {getattr(self, name)} should be at least 1.")
+        if self.split not in SPLITS:
+            raise ConfigError(f"split = {self.split!r} is none of {', '.join(SPLITS)}.")
+
 
 def generate_panel_fields(
     recipe: PanelFieldCorpus, folder: str | os.PathLike[str]
@@ -92,7 +100,7 @@ def read_panel_fields(folder: str | os.PathLike[str], sections: int | None = Non
     Raises:
         CorpusError: There are none.
     """
-    paths = part_files(folder, "fields", "generate_panel_fields")
+    paths = part_files(folder, "fields", "formwright corpus panel-fields")
     fields = join([load_panel_fields(path) for path in paths])
     count = len(fields.reynolds) if sections is None else min(sections, len(fields.reynolds))
     return fields.select(torch.arange(count))

@@ -16,7 +16,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-from formwright.surrogate.checkpoints import load_weights
+from formwright.datasets.errors import CheckpointError
+from formwright.surrogate.checkpoints import load_state, load_tensors
 from formwright.surrogate.encoders.encoder import Encoder
 from formwright.surrogate.hiding import Cells
 from formwright.surrogate.masking import MaskedPrediction
@@ -51,7 +52,7 @@ def masked_cells(
     return PretrainConfig(
         labels=FLOW_LABELS,
         pretext=MaskedPrediction(hiding=hiding or Cells(), hidden=64),
-        views=(OtherMesh(), *_graphs(config)),
+        views=(OtherMesh(), *graphs_of(config)),
         batch_cases=batch_cases,
         train=train,
     )
@@ -79,7 +80,7 @@ def matched_meshes(
     return PretrainConfig(
         labels=FLOW_LABELS,
         pretext=matched(objective or VICReg()),
-        views=(OtherMesh(), JoinCells(factors=factors), *_graphs(config)),
+        views=(OtherMesh(), JoinCells(factors=factors), *graphs_of(config)),
         batch_cases=batch_cases,
         train=train,
     )
@@ -95,11 +96,21 @@ def pretrained_encoder(folder: str | os.PathLike[str], config: FieldConfig) -> E
     Raises:
         CheckpointError: There is none, or it is of another architecture.
     """
+    path = Path(folder) / ENCODER
+    tensors, _ = load_tensors(path)
+    for network, kind in NETWORKS.items():
+        names = kind(len(FEATURES), config.stages).state_dict().keys()
+        if network is not config.network and names == tensors.keys():
+            raise CheckpointError(
+                f"{str(path)!r} is of another architecture: it holds an encoder of the {network} "
+                f"network, and the {config.network} network is asked for. Ask for the {network} "
+                f"network, or pretrain that of the {config.network}."
+            )
     encoder: Encoder = NETWORKS[config.network](len(FEATURES), config.stages)
-    load_weights(encoder, Path(folder) / ENCODER)
+    load_state(encoder, tensors, str(path))
     return encoder
 
 
-def _graphs(config: FieldConfig) -> tuple[View, ...]:
-    """Return what a network on a mesh needs beside the views."""
+def graphs_of(config: FieldConfig) -> tuple[View, ...]:
+    """Return what a network on a mesh needs after the views: the graphs of their cells."""
     return (Graphs(levels=len(config.stages)),) if config.network is Network.MESH else ()

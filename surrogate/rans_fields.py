@@ -36,6 +36,7 @@ from formwright.surrogate.rans_inputs import (
 )
 
 KIND: Final = "rans-fields"
+FILE: Final = "surrogate.safetensors"
 SHIPPED: Final = Path(__file__).parent / "weights" / "rans-fields.safetensors"
 
 
@@ -218,15 +219,24 @@ def save(
 def load(path: str | os.PathLike[str] = SHIPPED) -> FieldSurrogate:
     """Read what ``save`` wrote, by default the shipped weights; parameters are frozen.
 
+    Args:
+        path: A file, or a folder of ``formwright finetune --fields``.
+
     Raises:
         CheckpointError: The file is absent, damaged, or holds something else.
     """
+    path = Path(path) / FILE if Path(path).is_dir() else path
     tensors, header = load_tensors(path)
-    if header.get("kind") != KIND or header.get("features") != list(FEATURES):
+    if header.get("kind") != KIND:
         raise CheckpointError(
-            f"{str(path)!r} holds {header.get('kind', 'other weights')!r} with "
-            f"{len(header.get('features', []))} features; a surrogate of RANS fields "
-            f"({KIND!r}, {len(FEATURES)} features) is wanted. Train it again with this formwright."
+            f"{str(path)!r} holds {header.get('kind', 'other weights')!r}, not a surrogate of RANS "
+            f"fields ({KIND!r}): give a folder of `formwright finetune --rans --fields`."
+        )
+    if header.get("features") != list(FEATURES):
+        raise CheckpointError(
+            f"{str(path)!r} is of another formwright: its networks are told "
+            f"{len(header.get('features', []))} features of a cell, other than the {len(FEATURES)} "
+            "of this one. Train it again."
         )
     surrogate = FieldSurrogate(from_mapping(FieldConfig, header["config"]))
     load_state(surrogate, tensors, str(path))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -53,6 +54,11 @@ FINE_TUNING: Final = WallTraining(
     ),
 )
 """For tens to hundreds of RANS cases, from a pretrained network."""
+FROM_SCRATCH: Final = replace(
+    FINE_TUNING, train=replace(FINE_TUNING.train, steps=600, learning_rate=3e-3)
+)
+"""For as many, from random weights."""
+_ROUNDING: Final = 1e-6
 _POINTS_AT_ONCE: Final = 1024
 
 
@@ -108,8 +114,10 @@ def finetune_rans(
     start: WallNet,
     cases: WallCases,
     config: WallTraining = FINE_TUNING,
+    folder: str | os.PathLike[str] | None = None,
     *,
     seed: int = 0,
+    progress: bool = False,
 ) -> None:
     """Fine-tune every member of ``surrogate`` from one pretrained network, each from its own seed.
 
@@ -118,13 +126,16 @@ def finetune_rans(
         start: Pretrained on cheap flow; it stays as it is.
         cases: RANS cases of the training split.
         config: How; its seed is not looked at.
+        folder: Where log and checkpoint of each member go; what is found there is gone on from.
         seed: Of the first member; the others follow.
+        progress: Show a bar a member where standard error is a terminal.
     """
     for i, member in enumerate(surrogate.members):
         assert isinstance(member, WallNet)
         member.load_state_dict(start.state_dict())
         own = replace(config, train=replace(config.train, seed=seed + i))
-        train_wall(member, cases, own, progress=False)
+        place = None if folder is None else Path(folder) / f"member-{i}"
+        train_wall(member, cases, own, place, progress=progress)
 
 
 def wall_errors(
@@ -144,6 +155,14 @@ def wall_errors(
         "cm": off[:, 2].abs(),
         "cp": (cp - cases.cp).square().mean(-1).sqrt(),
     }
+
+
+def coverage(surrogate: RansSurrogate, cases: WallCases) -> Float[Tensor, " 3"]:
+    """Return the shares of lift, logarithm of drag and moment that lie inside the intervals."""
+    with torch.no_grad():
+        said = surrogate.walls(cases.flow)
+        half = surrogate.half_widths(said) * (1.0 + _ROUNDING)
+    return ((said.forces - cases.forces).abs() <= half).float().mean(0)
 
 
 def _said(member: nn.Module, cases: WallCases) -> tuple[Tensor, Tensor]:

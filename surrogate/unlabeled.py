@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from torch import nn
 
@@ -18,18 +18,27 @@ from formwright.surrogate.atom_task import recipe as atom_recipe
 from formwright.surrogate.encoders.field import FieldCNN
 from formwright.surrogate.field_task import STAGES, field_task, solved_in
 from formwright.surrogate.flow_corpus import read_flows
+from formwright.surrogate.matching import ViewMatch
 from formwright.surrogate.named import Kind
 from formwright.surrogate.named_views import (
+    field_views,
     run_views,
     section_views,
     structure_views,
     views_named,
 )
 from formwright.surrogate.objectives.vicreg import VICReg
+from formwright.surrogate.panel_field_corpus import read_panel_fields
 from formwright.surrogate.polar import PolarConfig
+from formwright.surrogate.pretexts import Pretext
 from formwright.surrogate.pretrain import Cases, PretrainConfig
+from formwright.surrogate.rans_field_pretraining import graphs_of, masked_cells, matched_meshes
+from formwright.surrogate.rans_fields import FieldConfig, FieldSurrogate, Network
 from formwright.surrogate.views.contour import ContourView
 from formwright.surrogate.views.view import View
+
+_FACTORS: Final = (1, 2, 4)
+"""Cells that are joined in both directions, where they divide the meshes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +51,8 @@ class Start:
         data: The cases.
         config: Settings to start from.
         views: What there is to choose from, by name.
+        last: Views that the network needs after those that are chosen.
+        of_two_views: Settings to start from where two views are compared; ``config`` where None.
     """
 
     kind: Kind
@@ -49,20 +60,40 @@ class Start:
     data: Cases
     config: PretrainConfig
     views: Mapping[str, View]
+    last: tuple[View, ...] = ()
+    of_two_views: PretrainConfig | None = None
+
+    def asked(self, pretext: Pretext | None) -> Start:
+        """Return the start for a pretext; for the usual one where None."""
+        if self.of_two_views is None or not isinstance(pretext, ViewMatch):
+            return self
+        return replace(self, config=self.of_two_views)
 
 
 def what_to_pretrain(
-    flows: Path | None, runs: Path | None, structures: Path | None, label: str | None
+    *,
+    flows: Path | None = None,
+    runs: Path | None = None,
+    structures: Path | None = None,
+    fields: Path | None = None,
+    label: str | None = None,
+    network: Network | None = None,
 ) -> Start:
-    """Return the start for one of three kinds of data.
+    """Return the start for one of four kinds of data.
 
     Raises:
-        ConfigError: None of them is given, or several, or runs without a label.
+        ConfigError: None of them is given, or several, or runs without a label, or a network to
+            choose for other data than fields.
     """
-    if sum(given is not None for given in (flows, runs, structures)) != 1:
+    if sum(given is not None for given in (flows, runs, structures, fields)) != 1:
         raise ConfigError(
-            "give --flows (sections), --runs (unsteady runs) or --structures (atoms), one of them."
+            "give --flows (sections), --runs (unsteady runs), --structures (atoms) or --fields "
+            "(flow on meshes), one of them."
         )
+    if fields is not None:
+        return _of_fields(fields, network or Network.GRID)
+    if network is not None:
+        raise ConfigError(f"--network {network} is a choice of --fields; leave it out.")
     if flows is not None:
         return Start(
             kind=Kind.SECTIONS,
@@ -91,6 +122,22 @@ def what_to_pretrain(
         data=task.unlabeled,
         config=next(iter(task.recipes.values())),
         views=run_views(solved_in(runs, task.unlabeled)),
+    )
+
+
+def _of_fields(folder: Path, network: Network) -> Start:
+    """Return the start for flow on meshes."""
+    config, data = FieldConfig(network=network), read_panel_fields(folder)
+    size = data.grid.tolist()
+    factors = tuple(by for by in _FACTORS if all(number % by == 0 for number in size))
+    return Start(
+        kind=Kind.FIELDS,
+        network=lambda: FieldSurrogate(config),
+        data=data,
+        config=masked_cells(config),
+        of_two_views=matched_meshes(config, factors=factors),
+        views=field_views(factors),
+        last=graphs_of(config),
     )
 
 
@@ -128,7 +175,7 @@ def views_of(start: Start, given: Sequence[Any] | None) -> tuple[View, ...]:
     if given is None:
         return start.config.views
     if all(isinstance(view, str) for view in given):
-        return views_named(given, start.views, start.config.labels)
+        return (*views_named(given, start.views, start.config.labels), *start.last)
     if start.kind is not Kind.SECTIONS:
         raise ConfigError(
             f"views of {start.kind} go by name, views = [{', '.join(map(repr, start.views))}]; "

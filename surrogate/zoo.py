@@ -89,9 +89,12 @@ def load(name: str | os.PathLike[str]) -> Any:
     tensors, header = load_tensors(path)
     kind = KINDS.get(header.get("kind", ""))
     if kind is None:
+        what = header.get("kind", "other weights")
+        advice = "give a file that fine-tuning wrote"
+        if what == "rans-fields":
+            advice = "give it as --field-surrogate beside rans-2d, or load it with rans_fields.load"
         raise CheckpointError(
-            f"{str(path)!r} holds {header.get('kind', 'other weights')!r}, not a surrogate "
-            f"({', '.join(KINDS)}): give a file that fine-tuning wrote."
+            f"{str(path)!r} holds {what!r}, not a surrogate ({', '.join(KINDS)}): {advice}."
         )
     ranges = {key: (low, high) for key, (low, high) in header["training_range"].items()}
     surrogate = kind.build(from_mapping(kind.config, header["config"]), ranges)
@@ -111,6 +114,8 @@ def load_network(name: Literal["turbulent-wall", "rans-wall"]) -> WallNet: ...
 def load_network(name: Literal["atoms"]) -> AtomGNN: ...
 @overload
 def load_network(name: str | os.PathLike[str], config: AdsorptionConfig) -> AtomGNN: ...
+@overload
+def load_network(name: str | os.PathLike[str], config: RansConfig) -> WallNet: ...
 @overload
 def load_network(
     name: str | os.PathLike[str], config: PolarConfig | None = None

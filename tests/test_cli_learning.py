@@ -146,12 +146,18 @@ def test_every_sort_of_objective_is_reached_by_name(name: str, home: Path, tmp_p
 
 def test_the_help_lists_every_objective_and_view(capsys: pytest.CaptureFixture[str]) -> None:
     from formwright.surrogate.named import Kind, names
-    from formwright.surrogate.named_views import Solved, run_views, section_views, structure_views
+    from formwright.surrogate.named_views import (
+        Solved,
+        field_views,
+        run_views,
+        section_views,
+        structure_views,
+    )
 
     assert main(["pretrain", "--help"]) == 0
     shown = capsys.readouterr().out
     runs = run_views(Solved(equation="flow2d", frames=6, dimensions=2, waves=4))
-    views = {*runs, *section_views(), *structure_views()}
+    views = {*runs, *section_views(), *structure_views(), *field_views()}
     for name in {*names(Kind.SECTIONS), *names(Kind.RUNS), *views}:
         assert name in shown
 

@@ -43,6 +43,7 @@ app = App(
     help_format="markdown",
     result_action="return_value",
     default_parameter=Parameter(negative=()),
+    suppress_keyboard_interrupt=False,
 )
 COMMANDS: Final = {
     "demo": design.demo,

@@ -13,6 +13,7 @@ from formwright.surrogate.rans import RansConfig, RansSurrogate
 from formwright.surrogate.rans_training import (
     WallTraining,
     calibrate_rans,
+    coverage,
     finetune_rans,
     train_wall,
     wall_errors,
@@ -148,6 +149,7 @@ def test_calibrated_intervals_hold_their_share(drawn):
         said = made.walls(noisy.flow)
     inside = ((said.forces - noisy.forces).abs() <= made.half_widths(said) + 1e-6).float().mean(0)
     assert torch.equal(inside, torch.full((3,), 7 / 8))
+    assert torch.equal(coverage(made, noisy), inside)
 
 
 def test_the_shipped_surrogate_is_near_rans_of_naca0012(shipped):

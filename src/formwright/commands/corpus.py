@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from cyclopts import App
 from rich.console import Console
@@ -17,11 +18,14 @@ HELP: Final = """Generate and inspect corpora: cases, labels and their provenanc
 formwright corpus polars --out corpora/polars --sections 5000
 formwright corpus rans --out corpora/rans --cases 400
 formwright corpus flows --out corpora/flows --sections 4096
+formwright corpus panel-fields --out corpora/panel-fields --sections 256
 formwright corpus waves --out corpora/burgers --equation burgers --runs 4096
 formwright corpus info corpora/polars
 ```
 """
 app = App(name="corpus", help=HELP, help_format="markdown")
+Split = Literal["train", "validation", "test"]
+T = TypeVar("T")
 
 
 @app.command
@@ -30,7 +34,7 @@ def polars(
     out: Path,
     sections: int | None = None,
     seed: int | None = None,
-    split: Literal["train", "validation", "test"] | None = None,
+    split: Split | None = None,
     solver: Literal["xfoil", "panel"] | None = None,
     config: Path | None = None,
     workers: int | None = None,
@@ -59,14 +63,11 @@ def polars(
         hours: Start no section after this time.
         quiet: Show no progress bar.
     """
-    from formwright.datasets.config import from_mapping, read_toml
     from formwright.datasets.polars import PolarCorpus, generate
     from formwright.datasets.solvers.panel import Panel
 
-    recipe: dict[str, Any] = {} if config is None else read_toml(config)
     flags = {"sections": sections, "seed": seed, "split": split}
-    recipe |= {name: value for name, value in flags.items() if value is not None}
-    polar_corpus = from_mapping(PolarCorpus, recipe, where=str(config or "the recipe"))
+    polar_corpus = recipe_of(PolarCorpus, config, flags)
     if solver == "panel":
         polar_corpus = dataclasses.replace(polar_corpus, solver=Panel())
     corpus = generate(
@@ -114,16 +115,13 @@ def rans(
         hours: Start no case after this time.
         quiet: Show no progress bar.
     """
-    from formwright.datasets.config import from_mapping, read_toml, to_mapping
+    from formwright.datasets.config import to_mapping
     from formwright.datasets.rans import generate
     from formwright.datasets.rans_cases import COARSE, RansCorpus
 
-    recipe: dict[str, Any] = to_mapping(COARSE) if coarse else {}
-    recipe |= {} if config is None else read_toml(config)
-    flags = {"cases": cases, "seed": seed}
-    recipe |= {name: value for name, value in flags.items() if value is not None}
+    usual = to_mapping(COARSE) if coarse else None
     corpus = generate(
-        from_mapping(RansCorpus, recipe, where=str(config or "the recipe")),
+        recipe_of(RansCorpus, config, {"cases": cases, "seed": seed}, usual),
         out,
         workers=workers,
         time_limit_s=None if hours is None else 3600.0 * hours,
@@ -138,7 +136,7 @@ def flows(
     out: Path,
     sections: int | None = None,
     seed: int | None = None,
-    split: Literal["train", "validation", "test"] | None = None,
+    split: Split | None = None,
     config: Path | None = None,
 ) -> None:
     """Compute an unlabeled corpus: sections with pressure and boundary layer by the panel method.
@@ -156,20 +154,47 @@ def flows(
         split: Whose families the sections come from.
         config: TOML with any attribute of `FlowCorpus`; flags go before it.
     """
-    from rich.progress import Progress
-
-    from formwright.datasets.config import from_mapping, read_toml
     from formwright.surrogate.flow_corpus import FlowCorpus, generate_flows
 
-    values: dict[str, Any] = {} if config is None else read_toml(config)
     flags = {"sections": sections, "seed": seed, "split": split}
-    values |= {name: value for name, value in flags.items() if value is not None}
-    recipe = from_mapping(FlowCorpus, values, where=str(config or "the recipe"))
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("sections", total=recipe.sections)
-        for done in generate_flows(recipe, out):
-            bar.update(task, completed=done)
+    recipe = recipe_of(FlowCorpus, config, flags)
+    follow("sections", recipe.sections, generate_flows(recipe, out))
     print(f"{recipe.sections:,} sections: {out}")
+
+
+@app.command
+def panel_fields(
+    *,
+    out: Path,
+    sections: int | None = None,
+    seed: int | None = None,
+    split: Split | None = None,
+    config: Path | None = None,
+) -> None:
+    """Compute an unlabeled corpus of flow fields: potential flow on coarse meshes, several a case.
+
+    ```text
+    formwright corpus panel-fields --out corpora/panel-fields --sections 256
+    formwright pretrain --fields corpora/panel-fields --out runs/masked-cells
+    ```
+
+    It is what networks of RANS fields are pretrained on. Run the same command again to go on after
+    a stop; a corpus of a multiple of 32 sections is extended by asking for more.
+
+    Args:
+        out: The corpus's folder.
+        sections: How many sections.
+        seed: Of everything random.
+        split: Whose families the sections come from.
+        config: TOML with any attribute of `PanelFieldCorpus`; flags go before it.
+    """
+    from formwright.surrogate.panel_field_corpus import PanelFieldCorpus, generate_panel_fields
+
+    flags = {"sections": sections, "seed": seed, "split": split}
+    recipe = recipe_of(PanelFieldCorpus, config, flags)
+    follow("sections", recipe.sections, generate_panel_fields(recipe, out))
+    cases = recipe.sections * recipe.incidences
+    print(f"{recipe.sections:,} sections, {cases:,} cases on {recipe.meshes} meshes each: {out}")
 
 
 @app.command
@@ -179,7 +204,7 @@ def waves(
     equation: str,
     runs: int | None = None,
     seed: int | None = None,
-    split: Literal["train", "validation", "test"] | None = None,
+    split: Split | None = None,
     config: Path | None = None,
 ) -> None:
     """Compute runs of an unsteady equation from random initial states, by a spectral solver.
@@ -200,21 +225,14 @@ def waves(
         split: Runs of different splits are drawn apart.
         config: TOML with any attribute of `WaveCorpus`; flags go before it.
     """
-    from rich.progress import Progress
-
-    from formwright.datasets.config import from_mapping, read_toml, to_mapping
-    from formwright.datasets.wave_corpus import WaveCorpus, generate_waves, recipe_of
+    from formwright.datasets.config import to_mapping
+    from formwright.datasets.wave_corpus import WaveCorpus, generate_waves
+    from formwright.datasets.wave_corpus import recipe_of as usual
     from formwright.datasets.well_write import read_header
 
-    values: dict[str, Any] = to_mapping(recipe_of(equation))
-    values |= {} if config is None else read_toml(config)
     flags = {"runs": runs, "seed": seed, "split": split}
-    values |= {name: value for name, value in flags.items() if value is not None}
-    recipe = from_mapping(WaveCorpus, values, where=str(config or "the recipe"))
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("runs", total=recipe.runs)
-        for done in generate_waves(recipe, out):
-            bar.update(task, completed=done)
+    recipe = recipe_of(WaveCorpus, config, flags, to_mapping(usual(equation)))
+    follow("runs", recipe.runs, generate_waves(recipe, out))
     paths = sorted(out.glob(f"waves-{recipe.split}-*.hdf5"))
     failures = [reason for path in paths for reason in read_header(path)["failures"]]
     print(f"{recipe.runs - len(failures):,} runs: {out}")
@@ -280,6 +298,30 @@ def info(folder: Path) -> None:
         folder: The corpus's folder.
     """
     describe(folder)
+
+
+def recipe_of(
+    kind: type[T],
+    config: Path | None,
+    flags: Mapping[str, Any],
+    usual: Mapping[str, Any] | None = None,
+) -> T:
+    """Return a recipe: usual values, over them the file, over it the flags that are given."""
+    from formwright.datasets.config import from_mapping, read_toml
+
+    values = {**(usual or {}), **({} if config is None else read_toml(config))}
+    values |= {name: value for name, value in flags.items() if value is not None}
+    return from_mapping(kind, values, where=str(config or "the recipe"))
+
+
+def follow(what: str, total: int, steps: Iterable[int]) -> None:
+    """Go through the steps of a generation with a progress bar."""
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=total)
+        for done in steps:
+            bar.update(task, completed=done)
 
 
 def describe(folder: Path) -> None:

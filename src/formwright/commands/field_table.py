@@ -27,7 +27,13 @@ class FieldTable(SectionTable):
     columns = COLUMNS
 
     def __init__(
-        self, surrogate: RansSurrogate, cases: Path, folder: Path | None, *, spread: bool = False
+        self,
+        surrogate: RansSurrogate,
+        cases: Path,
+        folder: Path | None,
+        fields: FieldSurrogate | None = None,
+        *,
+        spread: bool = False,
     ) -> None:
         """Make ready.
 
@@ -35,11 +41,12 @@ class FieldTable(SectionTable):
             surrogate: Of forces.
             cases: The table; sections may be files beside it.
             folder: Where fields and figures go; None writes none.
+            fields: Of fields; the shipped one where None.
             spread: Also write standard deviations.
         """
         super().__init__(surrogate.predict_rows, cases, spread=spread)
         self._folder, self._rows = folder, 0
-        self._fields: FieldSurrogate | None = None
+        self._fields = fields
 
     def begin(self, outcome: Outcome, places: Mapping[str, int]) -> None:
         """Make the folder."""

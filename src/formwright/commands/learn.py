@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -23,7 +23,9 @@ def pretrain(
     flows: Path | None = None,
     runs: Path | None = None,
     structures: Path | None = None,
+    fields: Path | None = None,
     label: str | None = None,
+    network: Literal["grid", "mesh"] | None = None,
     objective: str | None = None,
     views: str | None = None,
     steps: int | None = None,
@@ -31,7 +33,7 @@ def pretrain(
     config: Path | None = None,
     quiet: bool = False,
 ) -> None:
-    """Pretrain an encoder without labels: on sections and flows, unsteady runs, or structures.
+    """Pretrain an encoder without labels: on sections, unsteady runs, structures, or flow fields.
 
     ```text
     formwright corpus flows --out corpora/flows --sections 4096
@@ -41,6 +43,8 @@ def pretrain(
     formwright corpus waves --equation burgers --runs 3000 --out corpora/burgers
     formwright pretrain --runs corpora/burgers --label viscosity --objective visreg --out runs/b
     formwright pretrain --structures slabs.extxyz --objective denoise --out runs/atoms
+    formwright pretrain --fields corpora/panel-fields --out runs/masked-cells
+    formwright pretrain --fields corpora/panel-fields --objective vicreg --out runs/matched
     torchrun --nproc-per-node 2 -m formwright pretrain --flows corpora/flows --out runs/two
     ```
 
@@ -58,8 +62,8 @@ def pretrain(
     | `byol` | what a slow copy says of the other view | large corpora; may collapse on small |
     | `simsiam` | the other view's embedding, held still | as `byol`, half the memory |
     | `jepa` | the embedding of a later time or a hidden part | states and control, not constants |
-    | `masked` | the values of hidden arcs or patches | fields to be predicted point by point |
-    | `denoise` | the noise that was added | atoms, fields |
+    | `masked` | the values of hidden arcs, patches or cells | what is predicted point by point |
+    | `denoise` | the noise that was added | atoms, runs |
     | `flow-predict` | the flow at the operating point (sections) | a cheap solver as a teacher |
 
     Views, `--views time-lag,shift,parity`, are applied in the order given. Each says what it does
@@ -73,7 +77,12 @@ def pretrain(
     | sections | `incidence` `repanel` `partial-contour` `mirror` | kept |
     | sections | `manufacturing-noise` | kept nearly; transition is lost |
     | structures | `jiggle` `strain` `hide-elements` | kept nearly |
+    | fields | `other-mesh` `join-cells` `hide-cells` | kept |
+    | fields | `other-incidence` | lost: lift and drag change |
     | runs, structures | `amplitude`, `other-element` | lost: false, there to be refused |
+
+    Fields are pretrained by `masked` where no objective is given. Their encoders serve lift, drag
+    and the wall; those of the two networks are not interchangeable.
 
     Run the same command again to go on after a stop. An alarm in the log says if the embedding
     collapses. `formwright evaluate-pretraining` measures whether any of it pays.
@@ -83,7 +92,9 @@ def pretrain(
         flows: Folder of sections with flows (`formwright corpus flows`).
         runs: Folder of unsteady runs (`formwright corpus waves`).
         structures: File of slabs or crystals: extxyz, CIF, `.db`, `.aselmdb`, pymatgen's JSON.
+        fields: Folder of flow fields (`formwright corpus panel-fields`).
         label: With `--runs`: what the encoder will serve; views that destroy it are refused.
+        network: With `--fields`: on a body-fitted `grid` (the default) or on any `mesh`.
         objective: A name of the table, with the settings that suit the data; others in `--config`.
         views: Names of the second table with commas; the usual ones for the data if not given.
         steps: Steps of training.
@@ -94,12 +105,20 @@ def pretrain(
     from formwright.commands.pretraining import split_names
     from formwright.surrogate.named import pretext_of
     from formwright.surrogate.pretrain import pretrain as train
+    from formwright.surrogate.rans_fields import Network
     from formwright.surrogate.unlabeled import what_to_pretrain
 
     values = pretraining_values(config, objective, views)
     if views is not None:
         values["views"] = split_names([views])
-    start = what_to_pretrain(flows, runs, structures, label)
+    start = what_to_pretrain(
+        flows=flows,
+        runs=runs,
+        structures=structures,
+        fields=fields,
+        label=label,
+        network=None if network is None else Network(network),
+    )
     pretext = None if objective is None else pretext_of(objective, start.kind)
     settings = pretraining_settings(start, values, steps, seed, pretext)
     seed_everything(settings.train.seed)
@@ -108,7 +127,7 @@ def pretrain(
         start.data,
         settings,
         out,
-        provenance={start.kind.value: str(flows or runs or structures)},
+        provenance={start.kind.value: str(flows or runs or structures or fields)},
         progress=not quiet,
     )
     print(f"{result.steps} steps in {result.seconds:.0f} s: {out}")
@@ -119,6 +138,9 @@ def finetune(
     out: Path,
     corpus: list[Path] | None = None,
     structures: Path | None = None,
+    rans: Path | None = None,
+    fields: bool = False,
+    network: Literal["grid", "mesh"] | None = None,
     label: str = "e_ads_ev",
     pretrained: str | None = None,
     start: str | None = None,
@@ -127,7 +149,7 @@ def finetune(
     config: Path | None = None,
     quiet: bool = False,
 ) -> None:
-    """Train a surrogate on labelled polars or structures and calibrate its intervals.
+    """Train a surrogate on labelled polars, structures or RANS, and calibrate its intervals.
 
     ```text
     formwright finetune --corpus corpora/polars --out runs/mine
@@ -136,27 +158,41 @@ def finetune(
 
     formwright finetune --structures slabs.extxyz --pretrained atoms --out runs/slabs
     formwright predict runs/slabs --structures more.extxyz --out out.csv
+
+    formwright finetune --rans corpora/rans --pretrained turbulent-wall --out runs/rans
+    formwright predict runs/rans --cases cases.csv --out out.csv
+
+    formwright finetune --rans corpora/rans --fields --out runs/fields
+    formwright finetune --rans corpora/rans --fields --pretrained runs/masked-cells --out runs/more
     ```
 
     Training uses the sections of the corpora's training split, calibration those of the validation
     split. A file of structures is split by its column `group` or `surface`, else by the elements of
-    the slab, 8 : 1 : 1; errors are told of the test part. Run the same command again to go on after
-    a stop.
+    the slab, 8 : 1 : 1; errors are told of the test part. RANS teaches forces and wall pressure or,
+    with `--fields`, the flow at the cells and the wall, from the whole records in the corpus'
+    `flows/`; samples of these are kept in `samples/` of the folder. Run the same command again to
+    go on after a stop.
 
     Args:
         out: Folder for the surrogate, the log and the checkpoint.
         corpus: Folder of a corpus of polars; may be given several times.
         structures: File of slabs with adsorbates and their adsorption energies as a column.
+        rans: Folder of a corpus of RANS cases (`formwright corpus rans`).
+        fields: With `--rans`: learn fields instead of forces; they have no intervals.
+        network: With `--fields`: on a body-fitted `grid` (the default) or on any `mesh`.
         label: Name of that column, eV.
-        pretrained: `airfoil-encoder` or `atoms`, which are shipped, or a folder that `pretrain`
-            wrote.
+        pretrained: `airfoil-encoder`, `atoms` or (`--rans`) `turbulent-wall`, which are shipped, or
+            a folder that `pretrain` wrote.
         start: A surrogate to go on from: a shipped one, or a folder.
         steps: Steps of training.
         seed: Of everything random.
         config: TOML with any attribute of `FinetuneConfig` (of `AdsorptionFinetuneConfig` with
-            `--structures`); flags go before it.
+            `--structures`, `WallTraining` with `--rans`, `FieldTraining` with `--fields`); flags go
+            before it.
         quiet: Show no progress bar.
     """
+    from formwright.commands.learn_fields import finetune_fields
+    from formwright.commands.learn_rans import check_flags, finetune_forces
     from formwright.datasets.config import to_mapping
     from formwright.datasets.errors import ConfigError
     from formwright.datasets.polar_data import read_polars
@@ -164,8 +200,17 @@ def finetune(
     from formwright.surrogate import zoo
     from formwright.surrogate.evaluate import evaluate as score
 
-    if (corpus is None) == (structures is None):
-        raise ConfigError("give --corpus (polars) or --structures (atoms), one of them.")
+    check_flags(rans, start, network, fields=fields)
+    if sum(given is not None for given in (corpus, structures, rans)) != 1:
+        raise ConfigError(
+            "give --corpus (polars), --structures (atoms) or --rans (RANS cases), one of them."
+        )
+    if rans is not None:
+        if fields:
+            finetune_fields(rans, out, pretrained, network, config, steps, seed, quiet=quiet)
+        else:
+            finetune_forces(rans, out, pretrained, config, steps, seed, quiet=quiet)
+        return
     if structures is not None:
         from formwright.commands.learn_atoms import finetune_structures
 
@@ -244,14 +289,21 @@ def first_surrogate(pretrained: str | None, start: str | None) -> Any:
     return PolarSurrogate(network=load_network(pretrained) if pretrained is not None else None)
 
 
-def settings_of(kind: type[T], config: Path | None, steps: int | None, seed: int | None) -> T:
-    """Return a configuration: defaults, over them the file, over it the flags of the loop."""
+def settings_of(
+    kind: type[T],
+    config: Path | None,
+    steps: int | None,
+    seed: int | None,
+    usual: T | None = None,
+) -> T:
+    """Return a configuration: usual values, over them the file, over it the flags of the loop."""
     from formwright.datasets.config import from_mapping, read_toml, to_mapping
 
-    values = {} if config is None else read_toml(config)
+    base = to_mapping(usual or kind())
+    values = {**base, **({} if config is None else read_toml(config))}
     flags = {"steps": steps, "seed": seed}
     given = {name: value for name, value in flags.items() if value is not None}
-    loop = {**to_mapping(kind()).get("train", {}), **values.get("train", {}), **given}
+    loop = {**base.get("train", {}), **values.get("train", {}), **given}
     return from_mapping(kind, {**values, "train": loop}, where=str(config or "the flags"))
 
 
@@ -292,6 +344,10 @@ def pretraining_settings(
     from formwright.surrogate.unlabeled import views_of
 
     own = {name: value for name, value in values.items() if name != "views"}
+    if pretext is None and "pretext" in own:
+        asked = {"pretext": own["pretext"]}
+        pretext = from_mapping(PretrainConfig, asked, where="the configuration").pretext
+    start = start.asked(pretext)
     flags = {"steps": steps, "seed": seed}
     loop = {**to_mapping(start.config.train), **own.get("train", {})}
     loop |= {name: value for name, value in flags.items() if value is not None}

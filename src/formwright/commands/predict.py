@@ -10,6 +10,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from formwright.commands.table import Outcome
+    from formwright.surrogate.rans_fields import FieldSurrogate
 
 
 def predict(
@@ -19,6 +20,7 @@ def predict(
     cases: Path | None = None,
     structures: Path | None = None,
     fields: Path | None = None,
+    field_surrogate: Path | None = None,
     std: bool = False,
     prefix: str = "",
 ) -> int:
@@ -27,6 +29,7 @@ def predict(
     ```text
     formwright predict airfoil-polar --cases cases.csv --out out.csv
     formwright predict rans-2d --cases cases.csv --out out.csv --fields fields/
+    formwright predict rans-2d --cases in.csv --out out.csv --fields f/ --field-surrogate runs/mine
     formwright predict adsorption-mamun --cases cases.csv --out out.csv
     formwright predict adsorption-mamun --structures slabs.extxyz --out out.csv
     ```
@@ -64,15 +67,20 @@ def predict(
         structures: A file of slabs with adsorbates (extxyz, CIF, ASE database, ...), predicted as
             they are; tag 2 marks the adsorbate's atoms. In place of `--cases`.
         fields: Folder for the fields of each row, with `rans-2d`; a column `fields` names the file.
+        field_surrogate: Folder that `finetune --fields` wrote, or its file; the shipped surrogate
+            of fields where not given.
         std: Also write the standard deviation of each value, e.g. `cl_std`.
         prefix: Put this before the names of the new columns.
     """
     from formwright import load
     from formwright.datasets.errors import ConfigError, OutOfRangeWarning
     from formwright.surrogate.rans import RansSurrogate
+    from formwright.surrogate.rans_fields import load as load_fields
 
     if (cases is None) == (structures is None):
         raise ConfigError("give either --cases TABLE.csv or --structures FILE, and not both.")
+    if field_surrogate is not None and fields is None:
+        raise ConfigError("--field-surrogate needs --fields FOLDER, where the fields are to go.")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -82,7 +90,10 @@ def predict(
             raise ConfigError(
                 f"{surrogate!r} predicts no fields: leave out --fields, or use rans-2d."
             )
-        outcome = _predict(loaded, surrogate, cases, structures, fields, out, std, prefix)
+        of_fields = None if field_surrogate is None else load_fields(field_surrogate)
+        outcome = _predict(
+            loaded, surrogate, cases, structures, fields, of_fields, out, std, prefix
+        )
     messages: dict[str, str] = {}
     for entry in caught:
         messages.setdefault(str(entry.message).partition(":")[0], str(entry.message))
@@ -95,6 +106,7 @@ def _predict(
     cases: Path | None,
     structures: Path | None,
     fields: Path | None,
+    of_fields: FieldSurrogate | None,
     out: Path,
     std: bool,
     prefix: str,
@@ -117,7 +129,7 @@ def _predict(
     if of_atoms:
         reader = AlloyTable(surrogate, spread=std)
     elif isinstance(surrogate, RansSurrogate):
-        reader = FieldTable(surrogate, cases, fields, spread=std)
+        reader = FieldTable(surrogate, cases, fields, of_fields, spread=std)
     else:
         reader = SectionTable(surrogate.predict_rows, cases, spread=std)
     return predict_table(reader, cases, out, prefix=prefix)

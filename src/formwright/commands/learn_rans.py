@@ -1,0 +1,162 @@
+"""``formwright finetune --rans``: a surrogate of forces and wall pressure from a corpus of RANS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from formwright.surrogate.encoders.wall import WallNet
+    from formwright.surrogate.rans import RansConfig
+
+BEGUN: Final = "begun.json"
+SPLITS: Final = ("train", "validation")
+
+
+def check_flags(rans: Path | None, start: str | None, network: str | None, *, fields: bool) -> None:
+    """Refuse flags of ``finetune`` that say nothing without others.
+
+    Raises:
+        ConfigError: See above.
+    """
+    from formwright.datasets.errors import ConfigError
+
+    if fields and rans is None:
+        raise ConfigError("--fields is a choice of --rans: give the corpus, --rans corpora/rans.")
+    if network is not None and not fields:
+        raise ConfigError(f"--network {network} is a choice of --rans with --fields; leave it out.")
+    if rans is not None and start is not None:
+        raise ConfigError(
+            f"--start {start} is for polars and atoms: with --rans give --pretrained, or nothing "
+            "to train from scratch."
+        )
+
+
+def finetune_forces(
+    path: Path,
+    out: Path,
+    pretrained: str | None,
+    config: Path | None,
+    steps: int | None,
+    seed: int | None,
+    *,
+    quiet: bool,
+) -> None:
+    """Train the networks along the wall on a corpus, calibrate, judge, save."""
+    from formwright import load
+    from formwright.commands.learn import settings_of
+    from formwright.datasets.config import to_mapping
+    from formwright.datasets.corpus import open_corpus
+    from formwright.datasets.rans_data import read_rans
+    from formwright.surrogate import rans_training as tuning
+    from formwright.surrogate import zoo
+    from formwright.surrogate.rans import RansConfig, RansSurrogate
+    from formwright.surrogate.wall_cases import rans_walls
+
+    base = tuning.FROM_SCRATCH if pretrained is None else tuning.FINE_TUNING
+    settings = settings_of(tuning.WallTraining, config, steps, seed, base)
+    shape = RansConfig()
+    start = _network(pretrained, shape, settings.train.seed)
+    data = read_rans(path)
+    learning, checking = (data.of_split(split) for split in SPLITS)
+    begin(out, learning.case_ids, {"kind": "rans", "from": str(pretrained or "scratch")})
+    polar = load("airfoil-polar")
+    ranges = {n: _range(getattr(learning, n).tolist()) for n in ("alpha_deg", "reynolds")}
+    surrogate = RansSurrogate(shape, ranges, polar)
+    cases, others = (rans_walls(polar, part) for part in (learning, checking))
+    tuning.finetune_rans(
+        surrogate, start, cases, settings, out, seed=settings.train.seed, progress=not quiet
+    )
+    surrogate.eval()
+    tuning.calibrate_rans(surrogate, others)
+    errors = tuning.wall_errors(surrogate.members, others)
+    found = {name: float(values.mean()) for name, values in errors.items()}
+    provenance = {
+        "corpus": str(path),
+        "cases": len(learning),
+        "validation": {"cases": len(checking), **found},
+        "solver": open_corpus(path).manifest.get("solver", ""),
+        "from": str(pretrained or "scratch"),
+        "config": to_mapping(settings),
+    }
+    zoo.save(surrogate, out / zoo.FILE, provenance)
+    shares = tuning.coverage(surrogate, others).tolist()
+    _show(found, shares, f"{out}, validation split: {len(checking):,} cases")
+
+
+def _network(pretrained: str | None, shape: RansConfig, seed: int) -> WallNet:
+    """Return the network along the wall that training begins with.
+
+    Raises:
+        CheckpointError: It is a network of something else, or of another size.
+    """
+    from formwright.commands.learn import seed_everything
+    from formwright.datasets.errors import CheckpointError
+    from formwright.surrogate.checkpoints import load_state
+    from formwright.surrogate.encoders.wall import WallNet
+    from formwright.surrogate.zoo import load_network
+
+    seed_everything(seed)
+    own = shape.network()
+    if pretrained is None:
+        return own
+    found = load_network(pretrained, shape)
+    if not isinstance(found, WallNet):
+        raise CheckpointError(
+            f"{pretrained!r} is of another architecture: a {type(found).__name__}, where --rans "
+            "begins with a network along the wall. Give turbulent-wall, which is shipped, or a "
+            "folder with a network of that kind."
+        )
+    load_state(own, found.state_dict(), pretrained)
+    return own
+
+
+def begin(out: Path, names: Sequence[str], asked: Mapping[str, str]) -> None:
+    """Note what a training begins with; refuse to go on with another one.
+
+    Raises:
+        ConfigError: The folder belongs to a training on other cases, or from other weights.
+    """
+    import hashlib
+    import json
+
+    from formwright.datasets.errors import ConfigError
+    from formwright.datasets.files import write_json
+
+    path, digest = out / BEGUN, hashlib.sha256("\n".join(names).encode()).hexdigest()
+    wanted = {**asked, "training cases": f"{len(names)} ({digest[:12]})"}
+    if not path.exists():
+        write_json(path, wanted)
+        return
+    found = json.loads(path.read_text(encoding="utf-8"))
+    differ = [key for key, value in wanted.items() if found.get(key) != value]
+    changed = [f"{key} = {found.get(key)} there, {wanted[key]} asked" for key in differ]
+    if changed:
+        raise ConfigError(
+            f"{str(out)!r} belongs to another training: {'; '.join(changed)}. Ask for the same to "
+            "go on with it, or choose another --out."
+        )
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    """Return the lowest and the highest value."""
+    return min(values), max(values)
+
+
+def _show(errors: Mapping[str, float], shares: Sequence[float], title: str) -> None:
+    """Print errors and coverage."""
+    from formwright.surrogate.conformal import LEVEL
+
+    rows: dict[str, Any] = {"cl": "cl_absolute", "cd, relative": "cd", "cm": "cm", "cp, RMSE": "cp"}
+    table = Table(title=title)
+    table.add_column("label")
+    table.add_column("mean error", justify="right")
+    table.add_column(f"inside the {100 * LEVEL:.0f} % interval", justify="right")
+    inside = [*(f"{100 * share:.1f} %" for share in shares), ""]
+    for (label, name), share in zip(rows.items(), inside, strict=True):
+        table.add_row(label, f"{errors[name]:.4f}", share)
+    Console(highlight=False).print(table)

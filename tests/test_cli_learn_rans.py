@@ -1,0 +1,264 @@
+"""Surrogates of one's own RANS on the command line: forces, fields, what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pytest
+import torch
+
+from formwright.cli import main
+from formwright.datasets.airfoils import load_section
+from formwright.datasets.cmesh import CMesh
+from formwright.datasets.corpus import open_corpus, start_corpus
+from formwright.datasets.flow_field import load_flow, save_flow
+from formwright.datasets.flow_files import read_flow_vtu
+from formwright.datasets.rans import flow_file, manifest
+from formwright.datasets.rans_cases import RansCorpus
+from formwright.datasets.rans_data import RansData, read_rans
+from formwright.surrogate import rans_fields, zoo
+from formwright.surrogate.checkpoints import save_weights
+from formwright.surrogate.pretrain import ENCODER
+from formwright.surrogate.rans import RansConfig, RansSurrogate
+from formwright.surrogate.rans_fields import FieldConfig, FieldSurrogate, Network
+from formwright.surrogate.rans_predict import predict_fields
+from formwright.surrogate.training_run import Run
+from formwright.surrogate.zoo import save_network
+
+SHIPPED = Path(__file__).parents[1] / "benchmarks" / "data" / "rans-2d"
+SMALL = CMesh(
+    cells_side=32, cells_wake=8, cells_normal=32, far_field=20.0, even_share=0.05, tail_angle=0.4
+)
+COUNTS = {"train": 4, "validation": 2}
+LOOP = "[train]\nthreads = 1\nwarmup_steps = 1\ncheckpoint_every_seconds = 0.0\n"
+
+
+def chosen(data: RansData) -> list[int]:
+    """Return a few cases of each split, with trailing edges that are closed."""
+    sharp = np.flatnonzero(data.cst[:, 17] < 0.01)
+    return [
+        int(i)
+        for split, count in COUNTS.items()
+        for i in [i for i in sharp if data.splits[i] == split][:count]
+    ]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus of some shipped rows, whose flows a network without training makes up."""
+    folder = tmp_path_factory.mktemp("rans")
+    (folder / "loop.toml").write_text(LOOP)
+    corpus = start_corpus(folder / "corpus", manifest(RansCorpus()))
+    table, data = open_corpus(SHIPPED).read(), read_rans(SHIPPED)
+    torch.manual_seed(0)
+    teacher = FieldSurrogate(FieldConfig(stages=(4, 6), hidden=8)).eval()
+    for i in chosen(data):
+        name = data.case_ids[i]
+        corpus.write(name, table.filter(pc.equal(table["case_id"], name)))  # pyright: ignore
+        conditions = float(data.alpha_deg[i]), float(data.reynolds[i])
+        flow = predict_fields(teacher, data.contours()[i], *conditions, settings=SMALL)
+        save_flow(flow_file(corpus.path, name), flow)
+    return folder
+
+
+def finetune(home: Path, out: Path, *more: str, corpus: Path | None = None) -> list[str]:
+    paths = ["--rans", str(corpus or home / "corpus"), "--out", str(out)]
+    loop = ["--steps", "3", "--config", str(home / "loop.toml"), "--quiet"]
+    return ["finetune", *paths, *loop, *more]
+
+
+def refused(arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert why in " ".join(capsys.readouterr().err.split())
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, save: int) -> None:
+    """Interrupt a training after so many checkpoints."""
+    original, saves = Run.save, []
+
+    def stop(run: Run) -> None:
+        original(run)
+        saves.append(run.step)
+        if len(saves) == save:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "save", stop)
+
+
+def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
+    pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    return all(torch.equal(x, y) for x, y in pairs)
+
+
+@pytest.fixture(scope="module")
+def forces(home: Path) -> Path:
+    assert main(finetune(home, home / "forces", "--pretrained", "turbulent-wall")) == 0
+    return home / "forces"
+
+
+@pytest.fixture(scope="module")
+def fields(home: Path) -> Path:
+    assert main(finetune(home, home / "fields", "--fields")) == 0
+    return home / "fields"
+
+
+def test_forces_are_learned_saved_and_predicted(home, forces, tmp_path, capsys):
+    surrogate, data = zoo.load(forces), read_rans(home / "corpus")
+    assert isinstance(surrogate, RansSurrogate)
+    learned = data.of_split("train")
+    low, high = surrogate.training_range["alpha_deg"]
+    assert (low, high) == (learned.alpha_deg.min(), learned.alpha_deg.max())
+    (tmp_path / "cases.csv").write_text("section,alpha_deg,reynolds\nnaca2412,4,3e6\n")
+    paths = ["--cases", str(tmp_path / "cases.csv"), "--out", str(tmp_path / "out.csv")]
+    assert main(["predict", str(forces), *paths, "--std"]) == 0
+    with open(tmp_path / "out.csv", newline="") as handle:
+        (row,) = csv.DictReader(handle)
+    assert float(row["cd"]) == pytest.approx(0.0098, rel=0.2) and float(row["cl_std"]) > 0
+    capsys.readouterr()
+    assert main(finetune(home, forces, "--pretrained", "turbulent-wall")) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "│" in line]
+    assert [line.split("│")[1].strip() for line in lines] == [
+        "cl", "cd, relative", "cm", "cp, RMSE",
+    ]  # fmt: skip
+    assert all("100.0 %" in line for line in lines[:3])
+    assert same(zoo.load(forces), surrogate)
+
+
+def test_stopped_forces_go_on_to_what_they_would_have_been(
+    home, forces, tmp_path, monkeypatch, capsys
+):
+    asked = finetune(home, tmp_path / "a", "--pretrained", "turbulent-wall")
+    with monkeypatch.context() as patch:
+        stop_at(patch, 6)
+        assert main(asked) == 130
+    assert sorted(path.name for path in (tmp_path / "a").glob("member-*")) == [
+        "member-0", "member-1",
+    ]  # fmt: skip
+    assert main(asked) == 0
+    assert same(zoo.load(tmp_path / "a"), zoo.load(forces))
+    assert main(finetune(home, tmp_path / "scratch")) == 0
+    assert not same(zoo.load(tmp_path / "scratch"), zoo.load(forces))
+    refused(finetune(home, tmp_path / "a"), "from = turbulent-wall there, scratch asked", capsys)
+
+
+def test_fields_are_learned_saved_and_predicted(home, fields, forces, tmp_path):
+    surrogate = rans_fields.load(fields)
+    assert surrogate.provenance["cases"] == COUNTS and surrogate.provenance["steps"] == 3
+    assert surrogate.provenance["validation"]["cp, RMSE"] > 0
+    (tmp_path / "cases.csv").write_text("section,alpha_deg,reynolds\nnaca0012,4,3e6\n")
+    paths = ["--cases", str(tmp_path / "cases.csv"), "--out", str(tmp_path / "out.csv")]
+    paths += ["--fields", str(tmp_path / "vtu"), "--field-surrogate", str(fields)]
+    assert main(["predict", str(forces), *paths]) == 0
+    written = tmp_path / "vtu" / "00001-naca0012.vtu"
+    flow = read_flow_vtu(written, alpha_deg=4.0, reynolds=3e6)
+    own, shipped = (
+        predict_fields(model, load_section("naca0012").pos, 4.0, 3e6)
+        for model in (surrogate, rans_fields.load())
+    )
+    assert np.allclose(flow.pressure, own.pressure, atol=1e-5)
+    assert not np.allclose(flow.pressure, shipped.pressure, atol=1e-3)
+
+
+def test_stopped_fields_go_on_without_sampling_again(home, fields, tmp_path, monkeypatch):
+    asked = finetune(home, tmp_path / "a", "--fields")
+    with monkeypatch.context() as patch:
+        stop_at(patch, 2)
+        assert main(asked) == 130
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "a" / "samples").iterdir()}
+    assert len(kept) == sum(COUNTS.values())
+    assert main(asked) == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert same(rans_fields.load(tmp_path / "a"), rans_fields.load(fields))
+
+
+@pytest.mark.parametrize("network", list(Network))
+def test_fields_begin_with_an_encoder_of_their_own_network(network, home, tmp_path, capsys):
+    save_weights(FieldSurrogate(FieldConfig(network=network)).encoder, tmp_path / ENCODER)
+    flags = ("--fields", "--pretrained", str(tmp_path), "--network")
+    assert main(finetune(home, tmp_path / "out", *flags, network.value)) == 0
+    assert rans_fields.load(tmp_path / "out").config.network is network
+    assert json.loads((tmp_path / "out" / "begun.json").read_text())["from"] == str(tmp_path)
+    other = next(kind for kind in Network if kind is not network)
+    why = f"it holds an encoder of the {network} network"
+    refused(finetune(home, tmp_path / "other", *flags, other.value), why, capsys)
+    assert not (tmp_path / "other").exists()
+
+
+def test_records_that_teach_nothing_are_left_out_and_told(home, tmp_path, capsys):
+    shutil.copytree(home / "corpus", tmp_path / "corpus")
+    names = read_rans(tmp_path / "corpus").of_split("train").case_ids
+    first, second, third = (flow_file(tmp_path / "corpus", name) for name in names[:3])
+    first.unlink()
+    second.write_bytes(second.read_bytes()[:500])
+    flow = load_flow(third)
+    other = replace(flow.wall, cells=flow.wall.cells[::-1].copy())
+    save_flow(third, replace(flow, wall=other))
+    asked = finetune(home, tmp_path / "out", "--fields", corpus=tmp_path / "corpus")
+    assert main(asked) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"left out of train: 1 with no record in flows/ ({names[0]})" in told
+    assert f"1 with a damaged record ({names[1]})" in told
+    assert (
+        f"1 with a mesh that is not of one block, as around a blunt trailing edge ({names[2]})"
+        in (told)
+    )
+    flow_file(tmp_path / "corpus", names[3]).unlink()
+    why = "no case of split 'train' that fields can be learned from (2 with no record in flows/"
+    refused(asked, why, capsys)
+
+
+def test_corpora_that_are_none_are_refused(home, tmp_path, capsys):
+    for more in ((), ("--fields",)):
+        asked = finetune(home, tmp_path / "x", *more, corpus=tmp_path)
+        refused(asked, "holds no corpus", capsys)
+    table = open_corpus(home / "corpus").read()
+    learning = start_corpus(tmp_path / "train", manifest(RansCorpus()))
+    learning.write("all", table.filter(pc.equal(table["split"], "train")))  # pyright: ignore
+    asked = finetune(home, tmp_path / "x", corpus=learning.path)
+    refused(asked, "none of 4 converged RANS cases is of split 'validation'", capsys)
+    shutil.copytree(home / "corpus" / "flows", learning.path / "flows")
+    asked = finetune(home, tmp_path / "x", "--fields", corpus=learning.path)
+    refused(asked, "no case of split 'validation'", capsys)
+    assert not (tmp_path / "x" / "surrogate.safetensors").exists()
+
+
+def test_networks_of_something_else_are_refused(home, tmp_path, capsys):
+    save_network(RansConfig(channels=8).network(), RansConfig(channels=8), tmp_path / "small")
+    refusals = {
+        "airfoil-encoder": "is of another architecture: a Conditioned",
+        "turbulent-wal": "Did you mean 'turbulent-wall'",
+        str(tmp_path / "small"): "of another architecture than this WallNet",
+    }
+    for name, why in refusals.items():
+        refused(finetune(home, tmp_path / "x", "--pretrained", name), why, capsys)
+    asked = finetune(home, tmp_path / "x", "--fields", "--pretrained", "turbulent-wall")
+    refused(asked, "--pretrained 'turbulent-wall' is no folder", capsys)
+    assert not (tmp_path / "x").exists()
+
+
+def test_flags_that_say_nothing_alone_are_refused(home, fields, tmp_path, capsys):
+    out = ("--out", str(tmp_path / "x"))
+    refused(
+        ["finetune", "--fields", "--corpus", "x", *out], "--fields is a choice of --rans", capsys
+    )
+    refused(finetune(home, tmp_path / "x", "--network", "mesh"), "--rans with --fields", capsys)
+    refused(finetune(home, tmp_path / "x", "--start", "rans-2d"), "give --pretrained", capsys)
+    refused(finetune(home, tmp_path / "x", "--corpus", "y"), "one of them", capsys)
+    refused(["finetune", "--fields", *out], "--fields is a choice of --rans", capsys)
+    (tmp_path / "typo.toml").write_text("batch_point = 3\n")
+    typo = ["finetune", "--rans", str(home / "corpus"), *out, "--config"]
+    refused([*typo, str(tmp_path / "typo.toml")], "Did you mean 'batch_points'", capsys)
+    cases = ["--cases", "x.csv", "--out", str(tmp_path / "out.csv")]
+    flags = [*cases, "--field-surrogate", str(fields)]
+    refused(["predict", "rans-2d", *flags], "--field-surrogate needs --fields", capsys)
+    wrong = [*cases, "--fields", str(tmp_path / "f"), "--field-surrogate", str(home)]
+    refused(["predict", "rans-2d", *wrong], "cannot read weights", capsys)
+    refused(["predict", str(fields), *cases], "give it as --field-surrogate", capsys)
+    wrong[-1] = str(zoo.FOLDER / "rans-2d.safetensors")
+    refused(["predict", "rans-2d", *wrong], "holds 'rans', not a surrogate of RANS fields", capsys)
