@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -34,7 +33,7 @@ from formwright.surrogate.polar import PolarSurrogate
 from formwright.surrogate.pretrain import NETWORK
 from formwright.surrogate.rans import RansConfig, RansSurrogate
 from formwright.surrogate.rans_training import (
-    FINE_TUNING,
+    COARSE_RANS,
     WallTraining,
     calibrate_rans,
     finetune_rans,
@@ -48,8 +47,6 @@ from formwright.surrogate.zoo import FILE, load, load_network, save, save_networ
 
 TRIP = 0.01
 RATE = 4e-3
-COARSE_RATE = 4e-3
-COARSE_STEPS = 2000
 DATA = ROOT / "benchmarks" / "data"
 HELD_OUT = 20
 """Every so many-th point of cheap flow is not trained on."""
@@ -90,12 +87,6 @@ def recipe(steps: int, rate: float) -> WallTraining:
     return WallTraining(batch_points=64, train=settings)
 
 
-def coarse_recipe(steps: int) -> WallTraining:
-    """Return how to train on coarse RANS: as on RANS, for longer."""
-    loop = replace(FINE_TUNING.train, steps=steps, learning_rate=COARSE_RATE, threads=1)
-    return replace(FINE_TUNING, train=loop)
-
-
 def learn(name: str, network: WallNet, cases: WallCases, how: WallTraining, out: Path) -> None:
     """Train on cheap flow, all but every ``HELD_OUT``-th point, and tell the errors on those."""
     index = torch.arange(len(cases))
@@ -134,7 +125,7 @@ def coarse_stage(network: WallNet, polar: PolarSurrogate, options: argparse.Name
     if not store.exists():
         cases = rans_walls(polar, read_rans(options.coarse))
         network = copy.deepcopy(network).requires_grad_(True)
-        learn("coarse", network, cases, coarse_recipe(options.coarse_steps), options.out)
+        learn("coarse", network, cases, COARSE_RANS, options.out)
         provenance = {"coarse": len(cases), "solver": "OpenFOAM 1912", "from": "turbulent-wall"}
         save_network(network, RansConfig(), store, provenance)
     return load_network(store)
@@ -153,7 +144,6 @@ def main() -> None:
     parser.add_argument("--rans", type=Path, default=DATA / "rans-2d")
     parser.add_argument("--free-steps", type=int, default=2500)
     parser.add_argument("--tripped-steps", type=int, default=2500)
-    parser.add_argument("--coarse-steps", type=int, default=COARSE_STEPS)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     polar = load("airfoil-polar")

@@ -58,6 +58,10 @@ FROM_SCRATCH: Final = replace(
     FINE_TUNING, train=replace(FINE_TUNING.train, steps=600, learning_rate=3e-3)
 )
 """For as many, from random weights."""
+COARSE_RANS: Final = replace(
+    FINE_TUNING, train=replace(FINE_TUNING.train, steps=2000, learning_rate=4e-3)
+)
+"""For hundreds of cases on coarse meshes, before those on the mesh that counts."""
 _ROUNDING: Final = 1e-6
 _POINTS_AT_ONCE: Final = 1024
 

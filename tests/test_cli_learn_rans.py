@@ -147,6 +147,23 @@ def test_stopped_forces_go_on_to_what_they_would_have_been(
     refused(finetune(home, tmp_path / "a"), "from = turbulent-wall there, scratch asked", capsys)
 
 
+def test_coarse_cases_are_learned_from_first(home, forces, tmp_path, monkeypatch, capsys):
+    coarse = ("--pretrained", "turbulent-wall", "--coarse", str(home / "corpus"))
+    asked = finetune(home, tmp_path / "a", *coarse)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 1)
+        assert main(asked) == 130
+    assert (tmp_path / "a" / "coarse").is_dir() and not (tmp_path / "a" / "member-0").exists()
+    assert main(asked) == 0
+    assert main(finetune(home, tmp_path / "b", *coarse)) == 0
+    assert same(zoo.load(tmp_path / "a"), zoo.load(tmp_path / "b"))
+    assert not same(zoo.load(tmp_path / "a"), zoo.load(forces))
+    capsys.readouterr()
+    without = finetune(home, tmp_path / "a", "--pretrained", "turbulent-wall")
+    refused(without, f"coarse = {home / 'corpus'} there", capsys)
+    refused(finetune(home, tmp_path / "x", *coarse, "--fields"), "not with --fields", capsys)
+
+
 def test_fields_are_learned_saved_and_predicted(home, fields, forces, tmp_path):
     surrogate = rans_fields.load(fields)
     assert surrogate.provenance["cases"] == COUNTS and surrogate.provenance["steps"] == 3

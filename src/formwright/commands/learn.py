@@ -139,6 +139,7 @@ def finetune(
     corpus: list[Path] | None = None,
     structures: Path | None = None,
     rans: Path | None = None,
+    coarse: Path | None = None,
     fields: bool = False,
     network: Literal["grid", "mesh"] | None = None,
     label: str = "e_ads_ev",
@@ -159,8 +160,10 @@ def finetune(
     formwright finetune --structures slabs.extxyz --pretrained atoms --out runs/slabs
     formwright predict runs/slabs --structures more.extxyz --out out.csv
 
-    formwright finetune --rans corpora/rans --pretrained turbulent-wall --out runs/rans
+    formwright finetune --rans corpora/rans --pretrained rans-wall --out runs/rans
     formwright predict runs/rans --cases cases.csv --out out.csv
+    formwright corpus rans --coarse --out runs/coarse
+    formwright finetune --rans corpora/rans --coarse runs/coarse --out runs/own
 
     formwright finetune --rans corpora/rans --fields --out runs/fields
     formwright finetune --rans corpora/rans --fields --pretrained runs/masked-cells --out runs/more
@@ -178,11 +181,12 @@ def finetune(
         corpus: Folder of a corpus of polars; may be given several times.
         structures: File of slabs with adsorbates and their adsorption energies as a column.
         rans: Folder of a corpus of RANS cases (`formwright corpus rans`).
+        coarse: With `--rans`: a corpus of the same on a coarse mesh, to be learned from first.
         fields: With `--rans`: learn fields instead of forces; they have no intervals.
         network: With `--fields`: on a body-fitted `grid` (the default) or on any `mesh`.
         label: Name of that column, eV.
-        pretrained: `airfoil-encoder`, `atoms` or (`--rans`) `turbulent-wall`, which are shipped, or
-            a folder that `pretrain` wrote.
+        pretrained: `airfoil-encoder`, `atoms` or (`--rans`) `rans-wall` or `turbulent-wall`, which
+            are shipped, or a folder that `pretrain` wrote.
         start: A surrogate to go on from: a shipped one, or a folder.
         steps: Steps of training.
         seed: Of everything random.
@@ -200,7 +204,7 @@ def finetune(
     from formwright.surrogate import zoo
     from formwright.surrogate.evaluate import evaluate as score
 
-    check_flags(rans, start, network, fields=fields)
+    check_flags(rans, start, network, coarse, fields=fields)
     if sum(given is not None for given in (corpus, structures, rans)) != 1:
         raise ConfigError(
             "give --corpus (polars), --structures (atoms) or --rans (RANS cases), one of them."
@@ -209,7 +213,7 @@ def finetune(
         if fields:
             finetune_fields(rans, out, pretrained, network, config, steps, seed, quiet=quiet)
         else:
-            finetune_forces(rans, out, pretrained, config, steps, seed, quiet=quiet)
+            finetune_forces(rans, out, pretrained, config, steps, seed, coarse, quiet=quiet)
         return
     if structures is not None:
         from formwright.commands.learn_atoms import finetune_structures

@@ -12,12 +12,22 @@ from rich.table import Table
 if TYPE_CHECKING:
     from formwright.surrogate.encoders.wall import WallNet
     from formwright.surrogate.rans import RansConfig
+    from formwright.surrogate.rans_training import WallTraining
 
 BEGUN: Final = "begun.json"
+COARSE: Final = "coarse"
+"""Folder of the training on coarse cases."""
 SPLITS: Final = ("train", "validation")
 
 
-def check_flags(rans: Path | None, start: str | None, network: str | None, *, fields: bool) -> None:
+def check_flags(
+    rans: Path | None,
+    start: str | None,
+    network: str | None,
+    coarse: Path | None,
+    *,
+    fields: bool,
+) -> None:
     """Refuse flags of ``finetune`` that say nothing without others.
 
     Raises:
@@ -29,6 +39,11 @@ def check_flags(rans: Path | None, start: str | None, network: str | None, *, fi
         raise ConfigError("--fields is a choice of --rans: give the corpus, --rans corpora/rans.")
     if network is not None and not fields:
         raise ConfigError(f"--network {network} is a choice of --rans with --fields; leave it out.")
+    if coarse is not None and (rans is None or fields):
+        raise ConfigError(
+            f"--coarse {coarse} goes before --rans, and not with --fields: give the corpus of the "
+            "cases that count, or leave it out."
+        )
     if rans is not None and start is not None:
         raise ConfigError(
             f"--start {start} is for polars and atoms: with --rans give --pretrained, or nothing "
@@ -43,6 +58,7 @@ def finetune_forces(
     config: Path | None,
     steps: int | None,
     seed: int | None,
+    coarse: Path | None = None,
     *,
     quiet: bool,
 ) -> None:
@@ -63,8 +79,12 @@ def finetune_forces(
     start = _network(pretrained, shape, settings.train.seed)
     data = read_rans(path)
     learning, checking = (data.of_split(split) for split in SPLITS)
-    begin(out, learning.case_ids, {"kind": "rans", "from": str(pretrained or "scratch")})
+    asked = {"kind": "rans", "from": str(pretrained or "scratch"), "coarse": str(coarse or "")}
+    begin(out, learning.case_ids, asked)
     polar = load("airfoil-polar")
+    if coarse is not None:
+        cheap = rans_walls(polar, read_rans(coarse).of_split("train"))
+        tuning.train_wall(start, cheap, _on_coarse(steps), out / COARSE, progress=not quiet)
     ranges = {n: _range(getattr(learning, n).tolist()) for n in ("alpha_deg", "reynolds")}
     surrogate = RansSurrogate(shape, ranges, polar)
     cases, others = (rans_walls(polar, part) for part in (learning, checking))
@@ -81,11 +101,22 @@ def finetune_forces(
         "validation": {"cases": len(checking), **found},
         "solver": open_corpus(path).manifest.get("solver", ""),
         "from": str(pretrained or "scratch"),
+        "coarse": str(coarse or ""),
         "config": to_mapping(settings),
     }
     zoo.save(surrogate, out / zoo.FILE, provenance)
     shares = tuning.coverage(surrogate, others).tolist()
     _show(found, shares, f"{out}, validation split: {len(checking):,} cases")
+
+
+def _on_coarse(steps: int | None) -> WallTraining:
+    """Return how to learn from coarse cases; ``steps`` bounds that loop too."""
+    from dataclasses import replace
+
+    from formwright.surrogate.rans_training import COARSE_RANS
+
+    train = COARSE_RANS.train
+    return COARSE_RANS if steps is None else replace(COARSE_RANS, train=replace(train, steps=steps))
 
 
 def _network(pretrained: str | None, shape: RansConfig, seed: int) -> WallNet:
@@ -108,8 +139,8 @@ def _network(pretrained: str | None, shape: RansConfig, seed: int) -> WallNet:
     if not isinstance(found, WallNet):
         raise CheckpointError(
             f"{pretrained!r} is of another architecture: a {type(found).__name__}, where --rans "
-            "begins with a network along the wall. Give turbulent-wall, which is shipped, or a "
-            "folder with a network of that kind."
+            "begins with a network along the wall. Give rans-wall or turbulent-wall, which are "
+            "shipped, or a folder with a network of that kind."
         )
     load_state(own, found.state_dict(), pretrained)
     return own
