@@ -19,6 +19,7 @@ from formwright.datasets.errors import ConfigError, CorpusError
 from formwright.datasets.flow_field import FlowField, Wall, load_flow
 from formwright.datasets.rans_cases import (
     AIRFRANS_REYNOLDS,
+    COARSE,
     POINTS_PER_SIDE,
     RansCorpus,
     draw,
@@ -26,7 +27,7 @@ from formwright.datasets.rans_cases import (
     sobol,
 )
 from formwright.datasets.rans_rows import PARTS, largest_y_plus
-from formwright.datasets.solvers.openfoam import OpenFOAM
+from formwright.datasets.solvers.openfoam import MESH, OpenFOAM
 
 RECIPE = RansCorpus(cases=6, seed=3)
 
@@ -175,6 +176,27 @@ def test_info_counts_parts_and_reasons(tmp_path, solved, capsys):
     text = capsys.readouterr().out
     assert "rans-2d" in text and "train" in text
     assert text.count("not settled") == 1 and "iterations at" not in text
+
+
+def test_coarse_cases_have_every_second_line_and_training_families_alone():
+    assert {draw(COARSE, i).split for i in range(60)} == {"train"}
+    assert {draw(COARSE, i).source for i in range(60)} == {"train", "airfrans"}
+    mesh = COARSE.solver.mesh
+    assert (2 * mesh.cells_side, 2 * mesh.cells_wake) == (MESH.cells_side, MESH.cells_wake)
+    assert 2 * mesh.cells_normal == MESH.cells_normal and mesh.far_field == MESH.far_field
+    assert COARSE.solver.y_plus == 2 * OpenFOAM().y_plus
+
+
+def test_the_command_takes_the_coarse_recipe_and_flags_go_before_it(tmp_path, solved, monkeypatch):
+    made, asked = run(RECIPE, tmp_path / "made"), []
+
+    def generate(recipe: RansCorpus, *_, **__):
+        asked.append(recipe)
+        return made
+
+    monkeypatch.setattr(rans, "generate", generate)
+    assert main(["corpus", "rans", "--out", str(tmp_path / "a"), "--coarse", "--cases", "7"]) == 0
+    assert asked == [dataclasses.replace(COARSE, cases=7)]
 
 
 def test_shares_must_add_up():

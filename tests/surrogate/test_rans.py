@@ -191,4 +191,5 @@ def test_conditions_are_refused_or_warned_of(shipped):
 
 
 def test_the_pretrained_network_is_shipped():
-    assert isinstance(zoo.load_network("turbulent-wall"), WallNet)
+    for name in ("turbulent-wall", "rans-wall"):
+        assert isinstance(zoo.load_network(name), WallNet)
