@@ -1,7 +1,7 @@
 """Training of the network along the wall: first on cheap turbulent flow, then on RANS.
 
-The cheap flow is XFoil's with transition forced near the nose. Both kinds of cases hold pressure
-and forces, so both are learned with the same loss.
+The cheap flow is XFoil's with transition forced near the nose, and RANS on a coarse mesh. All kinds
+of cases hold pressure and forces, so all are learned with the same loss.
 """
 
 from __future__ import annotations
