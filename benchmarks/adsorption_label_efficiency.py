@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from _adsorption import FUNCTIONAL, error_of, split, tree_error, trees, tuned
 from _common import ROOT, Benchmark, save, tell
+from _curves import canvas, error_curves, save_figure
 
 from formwright.datasets.ledger import Ledger
 from formwright.surrogate.label_curves import interval
@@ -157,32 +158,11 @@ def main() -> None:
 
 def draw(found: dict[str, dict[int, list[float]]]) -> None:
     """Draw error against labels, with 95 % intervals over the seeds."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    plt.rcParams["svg.hashsalt"] = "formwright"
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    for place, (name, by) in enumerate(found.items()):
-        mean, _, high = zip(*(interval(by[n]) for n in SIZES), strict=True)
-        axes.errorbar(
-            np.array(SIZES) * (1 + 0.02 * (place - 2)),
-            mean,
-            np.subtract(high, mean),
-            fmt="o-" if place < 2 else "s--",
-            label=name,
-            capsize=3,
-            lw=2.2 if place < 2 else 1.2,
-        )
-    axes.set(xscale="log", yscale="log", xlabel="DFT labels", xticks=SIZES)
-    axes.set_ylabel("mean absolute error on alloys not seen, eV")
-    axes.set_xticklabels([f"{n:,}" for n in SIZES])
-    axes.minorticks_off()
-    axes.grid(alpha=0.3, which="both")
+    figure, axes = canvas()
+    curves = {name: [interval(by[n]) for n in SIZES] for name, by in found.items()}
+    error_curves(axes, SIZES, curves, "DFT labels", "mean absolute error on alloys not seen, eV")
     axes.legend(frameon=False, fontsize=8)
-    folder = ROOT / "docs" / "figures"
-    figure.savefig(folder / "adsorption_label_efficiency.svg", metadata={"Date": None})
+    save_figure(figure, "adsorption_label_efficiency")
 
 
 ISSUE = (1.02, 0.54, 0.39, 0.30, 0.24)

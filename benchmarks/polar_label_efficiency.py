@@ -19,7 +19,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
-from _common import ROOT, Benchmark, save, tell
+from _common import Benchmark, save, tell
+from _curves import canvas, error_curves, save_figure
 from _label_data import JUDGED, Part, load_parts, relative, score
 from _label_floors import (
     frozen_features,
@@ -344,29 +345,11 @@ def report(
 
 def draw(curves: dict[str, Any]) -> None:
     """Draw error against labels."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    for place, (name, values) in enumerate(curves.items()):
-        mean, low, high = zip(*(interval(values[str(n)]) for n in SIZES), strict=True)
-        bars = np.subtract(high, mean)
-        style = "o-" if place < 2 else "s--"
-        shift = np.array(SIZES) * (1 + 0.02 * (place - 2))
-        axes.errorbar(
-            shift, mean, bars, fmt=style, label=name, capsize=3, lw=2.2 if place < 2 else 1.2
-        )
-    axes.set(xscale="log", yscale="log", xlabel="labelled sections", xticks=SIZES)
-    axes.set_ylabel("error (mean predictor = 1)")
-    axes.set_xticklabels([f"{n:,}" for n in SIZES])
-    axes.minorticks_off()
-    axes.grid(alpha=0.3, which="both")
+    figure, axes = canvas()
+    triples = {name: [interval(by[str(n)]) for n in SIZES] for name, by in curves.items()}
+    error_curves(axes, SIZES, triples, "labelled sections", "error (mean predictor = 1)")
     axes.legend(frameon=False, fontsize=8)
-    path = ROOT / "docs" / "figures" / "label_efficiency.svg"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Date": None})
+    save_figure(figure, "label_efficiency")
 
 
 if __name__ == "__main__":
