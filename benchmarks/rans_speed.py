@@ -42,7 +42,7 @@ def median_seconds(answer: Callable[[], object]) -> float:
     return float(np.median(times))
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def main() -> None:
     """Solve, answer, and save the claim."""
     pos = naca("2412", points_per_side=200).pos

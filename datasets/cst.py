@@ -82,6 +82,7 @@ def coordinates(
 
 
 @cache
+@torch.inference_mode(False)
 def _station_matrix(n: int, stations: int) -> Tensor:
     """Return the matrix from CST vectors to heights at the stations of ``surface.stations_y``."""
     angle = torch.pi * (torch.arange(stations, dtype=torch.float64) + 0.5) / stations

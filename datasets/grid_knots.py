@@ -103,6 +103,7 @@ def _band(
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)
 def _across(columns: int, wake: int, strides: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Return the knots' columns, so far apart on wake, section and wake, and their weights."""
     starts, sizes = (0, wake, columns - wake), (wake, columns - 2 * wake, wake)

@@ -37,6 +37,15 @@ def test_polynomials_in_the_columns_of_each_part_are_exact(grid: CGrid) -> None:
     assert torch.allclose(knots.spread(wanted[:, knots.cells]), wanted, atol=1e-10)
 
 
+def test_weights_first_made_in_inference_mode_serve_gradients_later(grid: CGrid) -> None:
+    with torch.inference_mode():
+        grid_knots(grid, stride=5)
+    knots = grid_knots(grid, stride=5)
+    values = torch.ones(1, len(knots.cells), dtype=torch.float64, requires_grad=True)
+    (found,) = torch.autograd.grad(knots.spread(values).sum(), values)
+    assert found.sum() == pytest.approx(len(grid.quads))
+
+
 def test_every_cell_as_a_knot_is_the_identity(grid: CGrid) -> None:
     knots = grid_knots(grid, stride=1, step=1e-4)
     assert sorted(knots.cells.tolist()) == list(range(len(grid.quads)))

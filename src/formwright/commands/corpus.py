@@ -108,7 +108,7 @@ def rans(
         out: The corpus's folder; the whole flows go to `flows/` in it.
         cases: How many.
         seed: Of everything random.
-        coarse: Every second line of the mesh, a fifth of the time, drag some 10 % too high; only
+        coarse: Every second line of the mesh, a quarter of the time, drag some 10 % too high; only
             sections of the training families: to pretrain on before the first dear case.
         config: TOML with any attribute of the recipe (docs/corpora.md); flags go before it.
         workers: Processes at a time; one a core where not given.
