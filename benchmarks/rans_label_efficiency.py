@@ -284,7 +284,9 @@ def draw(
         ):
             name = next(name for name in peers if name.startswith(who) and "tripped" in name)
             axes.axhline(peers[name][f"{key} {sizes[0]}"], color="0.4", ls=style, label=name)
-    both[1].legend(frameon=False, fontsize=8, loc="upper right")
+    figure.legend(
+        *both[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8
+    )
     save_figure(figure, "rans_label_efficiency")
 
 
