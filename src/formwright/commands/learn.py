@@ -162,8 +162,8 @@ def finetune(
 
     formwright finetune --rans corpora/rans --pretrained rans-wall --out runs/rans
     formwright predict runs/rans --cases cases.csv --out out.csv
-    formwright corpus rans --coarse --out runs/coarse
-    formwright finetune --rans corpora/rans --coarse runs/coarse --out runs/own
+    formwright corpus rans --coarse --out coarse
+    formwright finetune --rans fine --coarse coarse --pretrained turbulent-wall --out runs/own
 
     formwright finetune --rans corpora/rans --fields --out runs/fields
     formwright finetune --rans corpora/rans --fields --pretrained runs/masked-cells --out runs/more

@@ -73,7 +73,8 @@ def finetune_forces(
     from formwright.surrogate.rans import RansConfig, RansSurrogate
     from formwright.surrogate.wall_cases import rans_walls
 
-    base = tuning.FROM_SCRATCH if pretrained is None else tuning.FINE_TUNING
+    fresh = pretrained is None and coarse is None
+    base = tuning.FROM_SCRATCH if fresh else tuning.FINE_TUNING
     settings = settings_of(tuning.WallTraining, config, steps, seed, base)
     shape = RansConfig()
     start = _network(pretrained, shape, settings.train.seed)
