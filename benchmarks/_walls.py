@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,34 +11,63 @@ import numpy as np
 from _common import ROOT
 
 from formwright.datasets.files import replacing
-from formwright.datasets.flow_field import Wall
+from formwright.datasets.flow_field import FlowField, Wall
+from formwright.datasets.rans_rows import LABELS
 
-ARRAYS: Final = ("centres", "normals", "lengths", "cp", "cf", "y_plus")
 WALLS: Final = ROOT / "benchmarks" / "data" / "rans-2d" / "walls.npz"
 """Of test cases of ``rans-2d``."""
-_CASES, _FACES = "cases", "faces"
+ARRAYS: Final = ("centres", "normals", "lengths", "cp", "cf", "y_plus")
+FORCES: Final = tuple(label.name for label in LABELS)
+_CASES, _FACES, _ALPHA, _FORCES = "cases", "faces", "alpha_deg", "forces"
 
 
-def save_walls(path: Path, walls: Mapping[str, Wall]) -> None:
-    """Write walls by case, in single precision; which cells lie at them is left out."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WallCase:
+    """A wall, and what OpenFOAM says of the forces on it.
+
+    Attributes:
+        name: Of the case.
+        wall: Its pressure and friction.
+        alpha_deg: Incidence, degrees.
+        forces: By OpenFOAM, in the names of the corpus's rows.
+    """
+
+    name: str
+    wall: Wall
+    alpha_deg: float
+    forces: Mapping[str, float]
+
+
+def wall_case(name: str, flow: FlowField) -> WallCase:
+    """Return the wall of a record."""
+    return WallCase(name=name, wall=flow.wall, alpha_deg=flow.alpha_deg, forces=flow.forces)
+
+
+def save_walls(path: Path, cases: list[WallCase]) -> None:
+    """Write walls, in single precision; which cells lie at them is left out."""
     arrays: dict[str, Any] = {
-        name: np.concatenate([getattr(wall, name) for wall in walls.values()]).astype(np.float32)
+        name: np.concatenate([getattr(case.wall, name) for case in cases]).astype(np.float32)
         for name in ARRAYS
     }
-    arrays[_CASES] = np.array(list(walls))
-    arrays[_FACES] = np.array([len(wall.lengths) for wall in walls.values()])
+    arrays[_CASES] = np.array([case.name for case in cases])
+    arrays[_FACES] = np.array([len(case.wall.lengths) for case in cases])
+    arrays[_ALPHA] = np.array([case.alpha_deg for case in cases])
+    arrays[_FORCES] = np.array([[case.forces[name] for name in FORCES] for case in cases])
     with replacing(path) as temporary, open(temporary, "wb") as handle:
         np.savez_compressed(handle, **arrays)
 
 
-def load_walls(path: Path) -> dict[str, Wall]:
-    """Return what ``save_walls`` wrote, in double precision and without cells."""
+def load_walls(path: Path = WALLS) -> Iterator[WallCase]:
+    """Yield what ``save_walls`` wrote, in double precision; every cell is -1."""
     with np.load(path, allow_pickle=False) as file:
-        ends = file[_FACES].cumsum()[:-1]
-        parts = {n: np.split(file[n].astype(np.float64), ends) for n in ARRAYS}
-        return {
-            str(case): Wall(
-                **{name: parts[name][i] for name in ARRAYS}, cells=np.zeros(0, dtype=np.int64)
+        faces, forces, alpha = file[_FACES], file[_FORCES], file[_ALPHA]
+        ends = faces.cumsum()[:-1]
+        parts = {name: np.split(file[name].astype(np.float64), ends) for name in ARRAYS}
+        for i, name in enumerate(file[_CASES]):
+            arrays = {array: parts[array][i] for array in ARRAYS}
+            yield WallCase(
+                name=str(name),
+                wall=Wall(**arrays, cells=np.full(faces[i], -1)),
+                alpha_deg=float(alpha[i]),
+                forces=dict(zip(FORCES, forces[i].tolist(), strict=True)),
             )
-            for i, case in enumerate(file[_CASES])
-        }

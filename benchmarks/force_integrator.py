@@ -4,28 +4,26 @@
 
 Both integrate pressure and friction on the wall of the same solution: OpenFOAM while it runs,
 ``datasets/force_integration.py`` from what was stored. That is the whole corpus where it is there,
-else the walls of test cases in the repository, in single precision. Differences
-of lift are relative to the lift, or to .05 where it is smaller.
+else the walls of test cases in the repository, in single precision. Differences of lift are
+relative to the lift, or to .05 where it is smaller.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _common import ROOT, Benchmark, save, tell
-from _walls import WALLS, load_walls
+from _walls import WallCase, load_walls, wall_case
 from rans_accuracy import DATA
 
-from formwright.datasets.corpus import CASE_ID, open_corpus
-from formwright.datasets.flow_field import Wall, load_flow
+from formwright.datasets.flow_field import load_flow
 from formwright.datasets.force_integration import integrate_wall
 from formwright.datasets.rans import FLOWS
-from formwright.datasets.rans_rows import LABELS
+from formwright.datasets.rans_data import read_rans
 
 BAR = 0.01
 LEAST_LIFT = 0.05
@@ -33,17 +31,7 @@ LEAST = {"cl": LEAST_LIFT, "cm": LEAST_LIFT}
 """A difference is relative to no less than this."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Case:
-    """A wall, and what OpenFOAM says of the forces on it."""
-
-    name: str
-    wall: Wall
-    alpha_deg: float
-    forces: Mapping[str, float]
-
-
-def differences(case: Case) -> dict[str, float]:
+def differences(case: WallCase) -> dict[str, float]:
     """Return the relative differences of a case's coefficients and of their parts."""
     ours = integrate_wall(case.wall, case.alpha_deg)
     found = {}
@@ -53,32 +41,9 @@ def differences(case: Case) -> dict[str, float]:
     return found
 
 
-def rows_of(cases: Iterable[Case]) -> list[dict[str, Any]]:
+def rows_of(cases: Iterable[WallCase]) -> list[dict[str, Any]]:
     """Return the differences of cases."""
     return [{"case": c.name, "alpha_deg": c.alpha_deg, **differences(c)} for c in cases]
-
-
-def records(files: Iterable[Path]) -> Iterator[Case]:
-    """Yield whole records."""
-    for file in files:
-        flow = load_flow(file)
-        yield Case(name=file.stem, wall=flow.wall, alpha_deg=flow.alpha_deg, forces=flow.forces)
-
-
-def shipped() -> Iterator[Case]:
-    """Yield the walls in the repository."""
-    table = converged()
-    rows, walls = {row.pop(CASE_ID): row for row in table}, load_walls(WALLS)
-    for name, wall in walls.items():
-        forces = rows[name]
-        yield Case(name=name, wall=wall, alpha_deg=forces.pop("alpha_deg"), forces=forces)
-
-
-def converged() -> list[dict[str, Any]]:
-    """Return case, incidence and forces of the converged cases of the corpus."""
-    names = [label.name for label in LABELS]
-    table = open_corpus(DATA).read([CASE_ID, "alpha_deg", "converged", *names])
-    return table.filter(table["converged"]).drop_columns(["converged"]).to_pylist()
 
 
 def main() -> None:
@@ -86,8 +51,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "runs" / "rans-2d")
     files = sorted((parser.parse_args().folder / FLOWS).glob("*.npz"))
-    whole = len(files) >= len(converged())
-    rows = rows_of(records(files) if whole else shipped())
+    whole = len(files) >= len(read_rans(DATA))
+    rows = rows_of((wall_case(f.stem, load_flow(f)) for f in files) if whole else load_walls())
     tell("cases", len(rows))
     value, worst = {}, {}
     for name in ("cl", "cd", "cm"):

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from _common import Benchmark, save, tell
 from _rans_fields import Floor, wall_scores
-from _walls import WALLS, load_walls
+from _walls import load_walls
 from rans_accuracy import DATA, shipped
 from torch_geometric.data import Data
 
@@ -68,14 +68,16 @@ def of_forces(data: RansData) -> dict[str, float]:
 def main() -> None:
     """Measure, save."""
     torch.set_num_threads(1)
-    surrogate, walls, data = load(), load_walls(WALLS), read_rans(DATA).of_split("test")
+    surrogate, data = load(), read_rans(DATA).of_split("test")
+    walls = {case.name: case.wall for case in load_walls()}
+    data = data.where(np.isin(data.case_ids, list(walls)))
     found = [
-        sample(data, i, walls[case], surrogate.config.factor)
-        for i, case in enumerate(data.case_ids)
+        sample(data, i, walls[name], surrogate.config.factor)
+        for i, name in enumerate(data.case_ids)
     ]
     samples = [case for case in found if case is not None]
     tell("cases", len(samples))
-    judged = data.take(np.array([i for i, case in enumerate(found) if case is not None]))
+    judged = data.where(np.array([case is not None for case in found]))
     floor = Floor(samples, mean=False)
     value = wall_scores(wall_errors(surrogate, samples))
     peers: dict[str, Any] = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 from _common import ROOT
-from _walls import WALLS, save_walls
+from _walls import WALLS, save_walls, wall_case
 
 from formwright.datasets.corpus import CASE_ID, Corpus, open_corpus
 from formwright.datasets.files import replacing
@@ -55,7 +55,7 @@ def ship_walls(source: Corpus, path: Path = WALLS) -> None:
     rows = source.read([CASE_ID, "split", "converged"]).to_pylist()
     cases = sorted(r[CASE_ID] for r in rows if r["split"] == "test" and r["converged"])
     files = {case: flow_file(source.path, case) for case in cases}
-    walls = {case: load_flow(file).wall for case, file in files.items() if file.exists()}
+    walls = [wall_case(case, load_flow(file)) for case, file in files.items() if file.exists()]
     save_walls(path, walls)
     print(f"{len(walls)} walls: {path}")
 

@@ -113,3 +113,18 @@ def test_every_plan_has_a_recipe_with_waiting_and_one_without(load) -> None:
         names = {type(view).__name__ for _, views in plan.recipes.values() for view in views}
         assert {"TimeLag", "Window"} <= names
         assert plan.lengths == tuple(sorted(plan.lengths))
+
+
+def test_walls_are_kept_face_by_face_and_integrate_to_their_forces(load, tmp_path: Path) -> None:
+    walls = load("_walls")
+    shipped = list(walls.load_walls())
+    walls.save_walls(tmp_path / "walls.npz", shipped[:3])
+    again = list(walls.load_walls(tmp_path / "walls.npz"))
+    assert [case.name for case in again] == [case.name for case in shipped[:3]]
+    for case, same in zip(again, shipped, strict=False):
+        assert case.forces == same.forces and case.alpha_deg == same.alpha_deg
+        for name in walls.ARRAYS:
+            assert (getattr(case.wall, name) == getattr(same.wall, name)).all()
+    rows = load("force_integrator").rows_of(shipped)
+    assert len(rows) > 20
+    assert max(row[name] for row in rows for name in ("cl", "cd", "cm")) < 1e-5
