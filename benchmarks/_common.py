@@ -23,6 +23,8 @@ from formwright.datasets.files import write_json
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 RESULTS: Final = ROOT / "benchmarks" / "results"
+DATA: Final = ROOT / "benchmarks" / "data"
+"""What benchmarks read, in the repository."""
 PACKAGES: Final = ("formwright", "torch", "numpy", "scipy", "aerosandbox", "neuralfoil")
 Value = float | Mapping[str, Any]
 

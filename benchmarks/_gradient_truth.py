@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from _common import ROOT, tell
+from _common import DATA, tell
 from jaxtyping import Float
 from torch import Tensor
 
@@ -31,7 +31,7 @@ from formwright.datasets.files import write_json
 from formwright.datasets.rans_cases import POINTS_PER_SIDE, closed
 from formwright.datasets.solvers.openfoam import OpenFOAM
 
-TABLE: Final = ROOT / "benchmarks" / "data" / "rans-gradient.json"
+TABLE: Final = DATA / "rans-gradient.json"
 WAVES: Final = 4
 KINDS: Final = ("thickness", "camber")
 MODES: Final = tuple(f"{kind} {k}" for kind in KINDS for k in range(WAVES))

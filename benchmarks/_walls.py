@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from _common import ROOT
+from _common import DATA
 
 from formwright.datasets.files import replacing
 from formwright.datasets.flow_field import FlowField, Wall
 from formwright.datasets.rans_rows import LABELS
 
-WALLS: Final = ROOT / "benchmarks" / "data" / "rans-2d" / "walls.npz"
+WALLS: Final = DATA / "rans-2d" / "walls.npz"
 """Of test cases of ``rans-2d``."""
 ARRAYS: Final = ("centres", "normals", "lengths", "cp", "cf", "y_plus")
 FORCES: Final = tuple(label.name for label in LABELS)

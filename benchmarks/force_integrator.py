@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from _common import ROOT, Benchmark, save, tell
 from _walls import WallCase, load_walls, wall_case
-from rans_accuracy import DATA
+from rans_accuracy import RANS
 
 from formwright.datasets.flow_field import load_flow
 from formwright.datasets.force_integration import integrate_wall
@@ -51,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "runs" / "rans-2d")
     files = sorted((parser.parse_args().folder / FLOWS).glob("*.npz"))
-    whole = len(files) >= len(read_rans(DATA))
+    whole = len(files) >= len(read_rans(RANS))
     rows = rows_of((wall_case(f.stem, load_flow(f)) for f in files) if whole else load_walls())
     tell("cases", len(rows))
     value, worst = {}, {}

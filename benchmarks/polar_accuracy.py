@@ -10,12 +10,12 @@ points; its own training data was split by case, so that these sections may be k
 from __future__ import annotations
 
 import numpy as np
-from _common import ROOT, Benchmark, kulfan, save
+from _common import DATA, Benchmark, kulfan, save
 
 import formwright
 from formwright.datasets.polar_data import Polars, read_polars
 
-TEST = ROOT / "benchmarks" / "data" / "polars-test"
+TEST = DATA / "polars-test"
 SIZES = ("large", "xlarge", "xxlarge", "xxxlarge")
 NAMES = {"cl": "CL", "cd": "CD", "cm": "CM", "xtr_top": "Top_Xtr", "xtr_bottom": "Bot_Xtr"}
 RESAMPLES = 1000

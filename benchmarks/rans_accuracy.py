@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from _common import ROOT, Benchmark, save
+from _common import DATA, Benchmark, save
 from _rans import Answer, errors, neuralfoil_answer, potential_answer, xfoil_answer
 
 from formwright.datasets.rans_data import FORCES, RansData, read_rans
 from formwright.surrogate.zoo import load
 
-DATA = ROOT / "benchmarks" / "data" / "rans-2d"
+RANS = DATA / "rans-2d"
 SPLIT = "rans-2d test: {} cases of {} sections, of families that no training case has"
 DRAWS = 2000
 TRIPPED = "XFoil 6.99, tripped at .01"
@@ -55,7 +55,7 @@ def interval(data: RansData, answer: Answer, key: str) -> list[float]:
 
 def main() -> None:
     """Measure and save the three claims."""
-    data = read_rans(DATA).of_split("test")
+    data = read_rans(RANS).of_split("test")
     own, held = shipped(data)
     peers = {
         "polar (XFoil, natural transition) by airfoil-polar": potential_answer(data),

@@ -17,11 +17,10 @@ import torch
 from _common import Benchmark, save, tell
 from _rans_fields import Floor, wall_scores
 from _walls import load_walls
-from rans_accuracy import DATA, shipped
+from rans_accuracy import RANS, shipped
 from torch_geometric.data import Data
 
 from formwright.datasets.c_grid import section_grid
-from formwright.datasets.errors import SectionError
 from formwright.datasets.flow_field import Wall
 from formwright.datasets.rans_data import RansData, read_rans
 from formwright.surrogate.rans_field_training import wall_errors
@@ -35,17 +34,24 @@ SAME_PLACE = 1e-5
 
 
 def sample(data: RansData, i: int, wall: Wall, factor: int) -> Data | None:
-    """Return case ``i`` with the truth at its wall; None where its trailing edge is blunt."""
+    """Return case ``i`` with the truth at its wall; None where its trailing edge is blunt.
+
+    Raises:
+        SystemExit: The mesh made here is not that of the corpus.
+    """
+    if not wall.sides.all():
+        return None
     pos = data.contours(POINTS_PER_SIDE)[i]
     alpha, reynolds = (torch.tensor(v[i]) for v in (data.alpha_deg, data.reynolds))
-    try:
-        grid = section_grid(pos, float(reynolds))
-    except SectionError:
-        return None
+    grid = section_grid(pos, float(reynolds))
     nodes = torch.from_numpy(grid.points[grid.wall_corners])
     centres = 0.5 * (nodes[1:] + nodes[:-1]).numpy()
     if len(centres) != len(wall.centres) or np.abs(centres - wall.centres).max() > SAME_PLACE:
-        return None
+        raise SystemExit(
+            f"{data.case_ids[i]} has {len(wall.centres)} faces at its wall, elsewhere than the "
+            f"{len(centres)} of the mesh made here: the walls were shipped with other settings. "
+            "Ship them again (benchmarks/ship_rans.py)."
+        )
     case = question(grid, grid_inputs(grid, alpha, reynolds), alpha, reynolds, nodes, factor)
     case.wall_truth = torch.stack([torch.from_numpy(wall.cp), along_wall(wall)], -1).float()
     case.target = torch.zeros(len(case["features"]), 4)
@@ -68,7 +74,7 @@ def of_forces(data: RansData) -> dict[str, float]:
 def main() -> None:
     """Measure, save."""
     torch.set_num_threads(1)
-    surrogate, data = load(), read_rans(DATA).of_split("test")
+    surrogate, data = load(), read_rans(RANS).of_split("test")
     walls = {case.name: case.wall for case in load_walls()}
     data = data.where(np.isin(data.case_ids, list(walls)))
     found = [

@@ -24,7 +24,7 @@ from _common import RESULTS, Benchmark, save, tell
 from _curves import canvas, error_curves, save_figure
 from _rans import Answer, errors
 from _rans_baselines import BASELINES
-from rans_accuracy import DATA, SPLIT
+from rans_accuracy import RANS, SPLIT
 
 from formwright.datasets.files import write_json
 from formwright.datasets.rans_data import RansData, read_rans
@@ -62,7 +62,7 @@ class Question:
 
     def __init__(self) -> None:
         """Read the corpus."""
-        data = read_rans(DATA)
+        data = read_rans(RANS)
         polar = load("airfoil-polar")
         self.polar, self.config = polar, RansConfig(members=1)
         self.data = {name: data.of_split(name) for name in ("train", "validation", "test")}

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from _common import ROOT, Benchmark, save, tell
+from _common import DATA, Benchmark, save, tell
 from train_airfoil_polar import plausible
 
 from formwright.datasets.ledger import Ledger
@@ -85,9 +85,7 @@ def main() -> None:
     """Train what has not been trained, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--train", type=Path, nargs="+", default=[Path("runs/polars-train")])
-    parser.add_argument(
-        "--validation", type=Path, default=ROOT / "benchmarks" / "data" / "polars-validation"
-    )
+    parser.add_argument("--validation", type=Path, default=DATA / "polars-validation")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--out", type=Path, default=Path("runs/section-encoder"))
     options = parser.parse_args()

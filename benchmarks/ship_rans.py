@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 import pyarrow.compute as pc
-from _common import ROOT
+from _common import DATA
 from _walls import WALLS, save_walls, wall_case
 
 from formwright.datasets.corpus import CASE_ID, Corpus, open_corpus
@@ -20,7 +20,6 @@ from formwright.datasets.files import replacing
 from formwright.datasets.flow_field import load_flow
 from formwright.datasets.rans import FLOWS, flow_file
 
-DATA = ROOT / "benchmarks" / "data"
 FLOWS_SHIPPED = 2
 ALPHA_DEG = (3.0, 9.0)
 

@@ -18,11 +18,10 @@ on from its last checkpoint. Only training and validation families are looked at
 from __future__ import annotations
 
 import argparse
-import copy
 from pathlib import Path
 
 import torch
-from _common import ROOT
+from _common import DATA, ROOT
 
 from formwright.datasets.polar_data import read_polars
 from formwright.datasets.polars import PolarCorpus, generate
@@ -47,7 +46,6 @@ from formwright.surrogate.zoo import FILE, load, load_network, save, save_networ
 
 TRIP = 0.01
 RATE = 4e-3
-DATA = ROOT / "benchmarks" / "data"
 HELD_OUT = 20
 """Every so many-th point of cheap flow is not trained on."""
 
@@ -124,7 +122,6 @@ def coarse_stage(network: WallNet, polar: PolarSurrogate, options: argparse.Name
     store = options.out / NETWORK
     if not store.exists():
         cases = rans_walls(polar, read_rans(options.coarse))
-        network = copy.deepcopy(network).requires_grad_(True)
         learn("coarse", network, cases, COARSE_RANS, options.out)
         provenance = {"coarse": len(cases), "solver": "OpenFOAM 1912", "from": "turbulent-wall"}
         save_network(network, RansConfig(), store, provenance)

@@ -85,7 +85,8 @@ def finetune_forces(
     polar = load("airfoil-polar")
     if coarse is not None:
         cheap = rans_walls(polar, read_rans(coarse).of_split("train"))
-        tuning.train_wall(start, cheap, _on_coarse(steps), out / COARSE, progress=not quiet)
+        how = _on_coarse(steps, settings.train.seed)
+        tuning.train_wall(start, cheap, how, out / COARSE, progress=not quiet)
     ranges = {n: _range(getattr(learning, n).tolist()) for n in ("alpha_deg", "reynolds")}
     surrogate = RansSurrogate(shape, ranges, polar)
     cases, others = (rans_walls(polar, part) for part in (learning, checking))
@@ -110,14 +111,15 @@ def finetune_forces(
     _show(found, shares, f"{out}, validation split: {len(checking):,} cases")
 
 
-def _on_coarse(steps: int | None) -> WallTraining:
-    """Return how to learn from coarse cases; ``steps`` bounds that loop too."""
+def _on_coarse(steps: int | None, seed: int) -> WallTraining:
+    """Return how to learn from coarse cases; ``steps`` is of that loop too."""
     from dataclasses import replace
 
     from formwright.surrogate.rans_training import COARSE_RANS
 
-    train = COARSE_RANS.train
-    return COARSE_RANS if steps is None else replace(COARSE_RANS, train=replace(train, steps=steps))
+    loop = COARSE_RANS.train
+    loop = replace(loop, seed=seed, steps=loop.steps if steps is None else steps)
+    return replace(COARSE_RANS, train=loop)
 
 
 def _network(pretrained: str | None, shape: RansConfig, seed: int) -> WallNet:
