@@ -49,7 +49,7 @@ def labels(seed: int) -> tuple[Labelled, Labelled]:
 
 def allowed(used: Collection[Row]) -> dict[Alloy, float]:
     """Return DFT's energy of the alloys that may be proposed, eV."""
-    seen = {mamun.canonical(row.alloy) for row in used if row.adsorbate == TARGET.adsorbate}
+    seen = {row.alloy for row in used if row.adsorbate == TARGET.adsorbate}
     known = mamun.most_stable(TARGET.adsorbate)
     return {alloy: energy for alloy, (energy, _) in known.items() if alloy not in seen}
 

@@ -2,8 +2,9 @@
 
 Eleven adsorbates on the (111) slabs of A1 metals, L1_2 A3B and L1_0 AB alloys: Quantum ESPRESSO,
 BEEF-vdW (Mamun, Winther, Boes, Bligaard, Sci. Data 6, 76 (2019), CC BY 4.0; ``cards/mamun.md``).
-The lattice constants are CHGNet's. Splits are by pair of elements, whatever their order, prototype,
-adsorbate or site; the pure metals are training data.
+An L1_0 alloy has one name here: A is the first of its elements in the alphabet, and ``canonical``
+finds it. The lattice constants are CHGNet's. Splits are by pair of elements, whatever their order,
+prototype, adsorbate or site; the pure metals are training data.
 """
 
 from __future__ import annotations
@@ -54,7 +55,10 @@ _SHARES: Final = (("test", 0.1), ("validation", 0.2))
 
 @dataclass(frozen=True, slots=True)
 class Alloy:
-    """An ordered alloy: a prototype and its elements; A is the majority of L12, A = B is A1."""
+    """An ordered alloy: a prototype and its elements; A is the majority of L12, A = B is A1.
+
+    An L10 alloy may be written in either order; the letters of its sites follow what is written.
+    """
 
     prototype: str
     a: str
@@ -157,29 +161,24 @@ def lattices() -> dict[Alloy, tuple[float, float, float]]:
 
 
 def canonical(alloy: Alloy) -> Alloy:
-    """Return the one name of an alloy: an L10 alloy is the same with its elements exchanged."""
+    """Return the one name of an alloy: of L10, where the elements are alike, A is the first."""
     if alloy.a == alloy.b:
         return Alloy("A1", alloy.a, alloy.a)
-    other = Alloy(alloy.prototype, alloy.b, alloy.a)
-    if alloy.prototype != "L10" or alloy in lattices():
-        return alloy
-    return other if other in lattices() else Alloy("L10", *alloy.pair)
+    return Alloy("L10", *alloy.pair) if alloy.prototype == "L10" else alloy
 
 
 def most_stable(adsorbate: str) -> dict[Alloy, tuple[float, str]]:
     """Return, for every alloy with rows of an adsorbate, its lowest energy in eV and the site."""
     found: dict[Alloy, tuple[float, str]] = {}
     for row, energy in zip(*table(), strict=True):
-        alloy = canonical(row.alloy)
-        if row.adsorbate == adsorbate and energy < found.get(alloy, (np.inf, ""))[0]:
-            found[alloy] = (float(energy), row.site)
+        if row.adsorbate == adsorbate and energy < found.get(row.alloy, (np.inf, ""))[0]:
+            found[row.alloy] = (float(energy), row.site)
     return found
 
 
 def known_lattice(alloy: Alloy) -> tuple[float, float, float] | None:
     """Return a, c and energy of an alloy, L10 in either order of its elements, or None."""
-    turned = alloy.prototype == "L10" and alloy.a != alloy.b
-    return lattices().get(canonical(alloy) if turned else alloy)
+    return lattices().get(canonical(alloy) if alloy.a != alloy.b else alloy)
 
 
 @cache

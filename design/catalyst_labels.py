@@ -61,7 +61,7 @@ def verdict_labels(
     return [
         Label(row=row, energy_ev=float(energy), use="verdict", round=found_in)
         for row, energy, split in zip(*mamun.table(), mamun.splits(), strict=True)
-        if split and row.adsorbate in adsorbates and mamun.canonical(row.alloy) in wanted
+        if split and row.adsorbate in adsorbates and row.alloy in wanted
     ]
 
 
@@ -80,14 +80,14 @@ def shipped_rows(targets: Sequence[Target], seed: int) -> list[Label]:
 def shipped_labels(targets: Sequence[Target]) -> set[Alloy]:
     """Return the alloys that a surrogate trained on the table's splits has seen."""
     wanted = {target.adsorbate for target in targets}
-    seen = {mamun.canonical(row.alloy) for row in mamun.table()[0] if row.adsorbate in wanted}
+    seen = {row.alloy for row in mamun.table()[0] if row.adsorbate in wanted}
     return {alloy for alloy in seen if mamun.split_of(alloy.pair) != "test"}
 
 
 def labelled_alloys(labels: Collection[Label], targets: Sequence[Target]) -> set[Alloy]:
     """Return the alloys of which an energy of a target's adsorbate is among the labels."""
     wanted = {target.adsorbate for target in targets}
-    return {mamun.canonical(one.row.alloy) for one in labels if one.row.adsorbate in wanted}
+    return {one.row.alloy for one in labels if one.row.adsorbate in wanted}
 
 
 def judged_by_table(targets: Sequence[Target]) -> dict[Alloy, dict[str, tuple[float, str]]]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from formwright.datasets import mamun
 from formwright.datasets.adsorbates import ADSORBATES
-from formwright.datasets.atoms import check_slab
+from formwright.datasets.atoms import Structure, check_slab
 from formwright.datasets.errors import StructureError, UnknownNameError
 from formwright.datasets.mamun import Alloy, Row, build, labelled, lattice, split_of
 
@@ -21,6 +21,33 @@ def test_the_table_has_every_row_once() -> None:
     assert np.isfinite(energies).all() and -6.0 < energies.min() and energies.max() < 10.0
     assert {row.adsorbate for row in rows} == set(mamun.REACTIONS) <= set(ADSORBATES)
     assert len(mamun.metals()) == 37 and len(mamun.lattices()) == 1907
+
+
+def test_an_l10_alloy_has_one_name_and_its_letters_are_those_of_the_source() -> None:
+    rows, energies = mamun.table()
+    ordered = [row.alloy for row in rows if row.alloy.prototype == "L10"]
+    assert len(ordered) == 10_352 and all(alloy.a < alloy.b for alloy in ordered)
+    assert all(mamun.canonical(alloy) == alloy for alloy in ordered)
+    assert mamun.canonical(Alloy("L10", "Ta", "Hg")) == Alloy("L10", "Hg", "Ta")
+    by_row = dict(zip(rows, energies, strict=True))
+    assert by_row[Row(Alloy("L10", "Hg", "Ta"), "O", "bridge|B_B|A")] == -2.099597
+
+
+def test_either_name_of_an_l10_alloy_is_the_same_slab_turned_about() -> None:
+    one, other = build(
+        [Row(Alloy("L10", "Pt", "Cu"), "H", "hollow|A_A_B|FCC")]
+        + [Row(Alloy("L10", "Cu", "Pt"), "H", "hollow|A_B_B|FCC")]
+    )
+    for element in ("Pt", "Cu"):
+        near = [
+            np.sort(distances_from_last(s)[np.array(s.elements) == element]) for s in (one, other)
+        ]
+        np.testing.assert_allclose(near[0][:4], near[1][:4], atol=1e-9)
+
+
+def distances_from_last(one: Structure) -> np.ndarray:
+    grid = np.array([(i, j, 0) for i in (-1, 0, 1) for j in (-1, 0, 1)]) @ one.cell
+    return np.linalg.norm(one.pos[:, None] + grid - one.pos[-1], axis=-1).min(1)
 
 
 def test_rows_without_an_ideal_site_are_listed_not_guessed() -> None:
