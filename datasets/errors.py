@@ -78,6 +78,10 @@ class OutOfRangeWarning(UserWarning):
     """An input lies outside the range that a surrogate was trained on."""
 
 
+class StudyWarning(UserWarning):
+    """What one must know of a study before its outcome is trusted."""
+
+
 def did_you_mean(name: str, known: Iterable[str], *, at_most: int = 3) -> str:
     """Return ``" Did you mean 'x' or 'y'?"`` for the nearest known names, or the empty string."""
     close = difflib.get_close_matches(str(name), [str(k) for k in known], n=at_most, cutoff=0.6)

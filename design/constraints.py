@@ -18,6 +18,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from formwright.datasets import geometry
+from formwright.datasets.cst import cosine_spacing
 from formwright.datasets.errors import ConfigError
 from formwright.design.objectives import label, per_design
 from formwright.design.spaces.points import OperatingPoints
@@ -27,6 +28,9 @@ from formwright.surrogate.model import Prediction
 Function = Callable[[Prediction, Data], Tensor]
 Bound = float | tuple[float, ...] | None
 
+APART: Final = 1e-3
+"""Least value of ``wedge``: the sides are apart by more than an optimiser's tolerance."""
+_POINTS: Final = 100
 STATIONS: Final = tuple(0.5 * (1.0 - math.cos(math.pi * k / 21)) for k in range(1, 21))
 
 
@@ -107,12 +111,13 @@ def label_between(
     return Constraint(name=name, function=value, lower=lower, upper=upper, scale=scale)
 
 
-def confidence(name: str = "cd", *, upper: float, relative: bool = True) -> Constraint:
-    """The surrogate's standard deviation stays small: the search stays where it knows.
+def confidence(name: str = "cd", *, upper: Bound, relative: bool = True) -> Constraint:
+    """The surrogate's standard deviation of a label at every operating point.
 
     Args:
-        name: The label.
-        upper: Highest standard deviation; of the label's logarithm if ``relative``.
+        name: Label.
+        upper: Largest deviation, in units of the label, or of the label itself if ``relative``; one
+            for all operating points or one for each.
         relative: Divide by the mean, e.g. for the drag.
     """
 
@@ -120,7 +125,8 @@ def confidence(name: str = "cd", *, upper: float, relative: bool = True) -> Cons
         mean, std = label(prediction, name, case), per_design(prediction.std[name], case)
         return std / mean if relative else std
 
-    return Constraint(name=f"std_{name}", function=deviation, upper=upper, scale=upper)
+    scale = max(as_list(upper, 1.0))
+    return Constraint(name=f"std_{name}", function=deviation, upper=upper, scale=scale)
 
 
 def thickness(at: float, *, lower: Bound = None, upper: Bound = None) -> Constraint:
@@ -138,6 +144,36 @@ def positive_thickness(minimum: float = 0.0, stations: Sequence[float] = STATION
     """The sides do not cross: thickness above ``minimum`` chords at every station."""
     function = _thickness_at(tuple(stations))
     return Constraint(name="positive_thickness", function=function, lower=minimum, scale=0.01)
+
+
+def sides_apart(least: float = 0.0) -> Constraint:
+    """The sides do not touch: ``wedge`` is above ``least`` at every point of the contour.
+
+    Args:
+        least: Tangent of the least angle between the sides, for the trailing edge.
+    """
+
+    def value(prediction: Prediction, case: Data) -> Float[Tensor, "designs points"]:
+        return wedge(case)
+
+    return Constraint(name="sides_apart", function=value, lower=max(least, APART), scale=0.1)
+
+
+def wedge(case: Data) -> Float[Tensor, "designs points"]:
+    """Return thickness(x) / (x (1 - x)) at every point of the contour but nose and trailing edge.
+
+    Towards a sharp trailing edge it is the tangent of the angle between the sides. Contours whose
+    sides do not share their abscissae are read at cosine-spaced x.
+    """
+    pos = contours(case)
+    if "abscissae" in case:
+        nose = pos.shape[1] // 2
+        x = case.abscissae[1:nose].to(pos)
+        height = pos[:, 1:nose, 1] - pos[:, nose + 1 : -1, 1].flip(1)
+    else:
+        x = cosine_spacing(_POINTS)[1:-1].to(pos)
+        height = geometry.thickness(pos, x)
+    return height / (x * (1.0 - x))
 
 
 def _thickness_at(stations: tuple[float, ...]) -> Function:

@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 
 from formwright.datasets.solvers.result import stations
-from formwright.design.results import FORMAT_VERSION
-from formwright.design.stages import Claims, Round, Setup
+from formwright.design.handover import Candidate
+from formwright.design.records import FORMAT_VERSION
+from formwright.design.stages import Claims, Setup
 from formwright.design.sweeps import Sweep
 from formwright.design.verify import Verdict, Verification
 
 
-def polars(setup: Setup, best: Round, start: Verification) -> dict[str, Any]:
+def polars(setup: Setup, best: Candidate, start: Verification) -> dict[str, Any]:
     """Return the content of ``polars.json``."""
     sides = {"start": (setup.start, start), "best": (best.claims, best.verification)}
-    names = {"start": setup.section.name, "best": setup.study.name}
+    names = {"start": setup.section.name, "best": best.name}
     return {
         "format_version": FORMAT_VERSION,
         "stations": stations(),

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from formwright.datasets.files import write_json, write_text
 from formwright.design.progress import Progress
 from formwright.design.sweeps import Sweep
 from formwright.design.verify import Verdict, Verification
+
+FORMAT_VERSION: Final = 2
+"""Of ``result.json`` and ``polars.json`` of an airfoil's study."""
 
 
 def plain(value: Any) -> Any:

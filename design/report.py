@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_text
 from formwright.design import figures
+from formwright.design.records import FORMAT_VERSION
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATE: Final = "report.html.j2"
-FORMAT_VERSION: Final = 1
 NAMES: Final = {
     "cl": "C_L",
     "cd": "C_D",

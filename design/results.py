@@ -6,30 +6,36 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from formwright.datasets import geometry
 from formwright.datasets.config import to_mapping
-from formwright.datasets.solvers.result import POLAR_LABELS
 from formwright.design.constraints import Constraint
-from formwright.design.problem import Evaluation, judge, limits, split
+from formwright.design.handover import (
+    START,
+    VERIFIED_TOLERANCE,
+    Candidate,
+    best_round,
+    candidate,
+    claimed_evaluation,
+    doubts,
+    handed_over,
+    objectives,
+    sentence,
+    verified_evaluation,
+)
+from formwright.design.problem import Evaluation, split
+from formwright.design.records import FORMAT_VERSION
 from formwright.design.scipy_methods import FEASIBLE
 from formwright.design.stages import Claims, Round, Setup
 from formwright.design.study_folder import versions
 from formwright.design.verify import Verdict, Verification
-from formwright.surrogate.model import Prediction
 
-FORMAT_VERSION: Final = 1
-VERIFIED_TOLERANCE: Final = 0.1
-LABELS: Final = tuple(label.name for label in POLAR_LABELS)
 GEOMETRY: Final = ("max_thickness", "area", "leading_edge_radius", "trailing_edge_angle_deg")
 
 
 def result(
     setup: Setup,
     rounds: Sequence[Round],
-    best: Round,
     start: Verification,
     times: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -38,10 +44,11 @@ def result(
     Args:
         setup: The study.
         rounds: All rounds.
-        best: The round whose design is handed over.
         start: The solver's verdict on the start.
         times: ``started`` and ``finished``.
     """
+    before, found = candidate(setup, None, start), best_round(setup, rounds)
+    best = handed_over(setup, rounds, start)
     verification = best.verification
     objective = {
         "kind": setup.study.objective.value,
@@ -49,18 +56,22 @@ def result(
         "start": objectives(setup, setup.start, start),
         "best": objectives(setup, best.claims, verification),
     }
+    constraints = _constraints(setup, best, start)
+    reasons = doubts(setup, best, constraints)
     return {
         "format_version": FORMAT_VERSION,
         "name": setup.study.name,
-        "verdict": sentence(objective, verification, start),
+        "verdict": sentence(setup, before, best, candidate(setup, found), reasons),
+        "reasons": reasons,
+        "notes": setup.notes,
         "surrogate": _surrogate(setup, best),
         "solver": _solver(setup, verification),
-        "start": _design(setup, setup.start, setup.x0, setup.section.name, "start.dat"),
-        "best": _design(setup, best.claims, best.solution.x, setup.study.name, "best.dat"),
+        "start": _design(setup, before, setup.section.name, "start.dat"),
+        "best": _design(setup, best, best.name, "best.dat"),
         "points": _points(setup, best, start),
         "objective": objective,
-        "constraints": _constraints(setup, best, start),
-        "optimisation": _optimisation(setup, rounds, best),
+        "constraints": constraints,
+        "optimisation": _optimisation(setup, rounds, found),
         "rounds": [_round(setup, r) for r in rounds],
         "study": to_mapping(setup.study),
         "seconds": _seconds(rounds, start),
@@ -69,71 +80,7 @@ def result(
     }
 
 
-def verified_evaluation(setup: Setup, claims: Claims, verification: Verification) -> Evaluation:
-    """Return objective and constraints of the solver's labels; NaN where it did not converge."""
-    verdicts = verification.verdicts
-    labels = {name: _row([v.labels[name] for v in verdicts]) for name in LABELS}
-    nothing = {name: torch.full_like(value, torch.nan) for name, value in labels.items()}
-    case = claims.case.clone()
-    case.alpha_deg = _row([v.alpha_deg for v in verdicts])
-    said = Prediction(mean=labels, std=nothing, lower=nothing, upper=nothing, level=1.0, fields={})
-    return judge(setup.problem, case, said)
-
-
-def claimed_evaluation(setup: Setup, claims: Claims) -> Evaluation:
-    """Return objective and constraints of the surrogate's labels."""
-    return judge(setup.problem, claims.case, claims.prediction)
-
-
-def objectives(setup: Setup, claims: Claims, verification: Verification) -> dict[str, float]:
-    """Return the objective claimed and verified; NaN where a point did not converge."""
-    return {
-        "claimed": float(claimed_evaluation(setup, claims).objective[0]),
-        "verified": float(verified_evaluation(setup, claims, verification).objective[0]),
-    }
-
-
-def rank(setup: Setup, found: Round) -> tuple[int, bool, float]:
-    """Return what the rounds are ordered by: points missed, constraints broken, objective.
-
-    All by the solver, but for the objective where the solver missed points.
-    """
-    missed = sum(not verdict.converged for verdict in found.verification.verdicts)
-    evaluation = verified_evaluation(setup, found.claims, found.verification)
-    rows = limits(setup.problem, evaluation)
-    broken = float(rows.violation(evaluation.constraints.nan_to_num(0.0))[0]) > VERIFIED_TOLERANCE
-    if missed:
-        return missed, not found.solution.feasible, found.solution.objective
-    return missed, broken, float(evaluation.objective[0])
-
-
-def sentence(objective: Mapping[str, Any], verification: Verification, before: Verification) -> str:
-    """Return the outcome in one sentence, from the verdicts on the design and on the start."""
-    start, best, kind = objective["start"], objective["best"], objective["kind"]
-    converged, reached = (
-        sum(verdict.converged for verdict in one.verdicts) for one in (verification, before)
-    )
-    total = len(verification.verdicts)
-    if converged < total:
-        return (
-            f"{kind}: {best['claimed']:.5g} claimed (start {start['claimed']:.5g}); "
-            f"{verification.solver} verified {converged} of {total} operating points."
-        )
-    if reached == total:
-        then = f"the start: {start['verified']:.5g}"
-    else:
-        then = f"the start reaches {reached} of them"
-    return (
-        f"{kind}: {best['claimed']:.5g} claimed, {best['verified']:.5g} verified by "
-        f"{verification.solver} at all {total} operating points; {then}."
-    )
-
-
-def _row(values: Sequence[float]) -> Tensor:
-    return torch.tensor(values, dtype=torch.float64)
-
-
-def _surrogate(setup: Setup, best: Round) -> dict[str, Any]:
+def _surrogate(setup: Setup, best: Candidate) -> dict[str, Any]:
     labels = {label.name: label.unit for label in setup.problem.surrogate.labels}
     level = float(best.claims.prediction.level)
     return {"name": setup.study.surrogate, "labels": labels, "level": level}
@@ -150,15 +97,20 @@ def _solver(setup: Setup, verification: Verification) -> dict[str, Any]:
     }
 
 
-def _design(setup: Setup, claims: Claims, x: Tensor, name: str, file: str) -> dict[str, Any]:
-    shape = {
-        key: float(getattr(geometry, key)(claims.pos[None]).reshape(-1)[0]) for key in GEOMETRY
+def _design(setup: Setup, one: Candidate, name: str, file: str) -> dict[str, Any]:
+    pos = one.claims.pos[None]
+    shape = {key: float(getattr(geometry, key)(pos).reshape(-1)[0]) for key in GEOMETRY}
+    parameters = dict(zip(setup.space.names, one.x.tolist(), strict=True))
+    return {
+        "section": name,
+        "file": file,
+        "round": None if one.round == START else one.round,
+        "parameters": parameters,
+        "geometry": shape,
     }
-    parameters = dict(zip(setup.space.names, x.tolist(), strict=True))
-    return {"section": name, "file": file, "parameters": parameters, "geometry": shape}
 
 
-def _points(setup: Setup, best: Round, start: Verification) -> list[dict[str, Any]]:
+def _points(setup: Setup, best: Candidate, start: Verification) -> list[dict[str, Any]]:
     rows = []
     for i, point in enumerate(setup.points.points):
         conditions = {
@@ -201,7 +153,7 @@ def _point(claims: Claims, verdict: Verdict, i: int) -> dict[str, Any]:
     }
 
 
-def _constraints(setup: Setup, best: Round, start: Verification) -> list[dict[str, Any]]:
+def _constraints(setup: Setup, best: Candidate, start: Verification) -> list[dict[str, Any]]:
     sides = {"start": (setup.start, start), "best": (best.claims, best.verification)}
     table = {
         side: (claimed_evaluation(setup, claims), verified_evaluation(setup, claims, verdict))

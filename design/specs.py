@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from jaxtyping import Float
+from torch import Tensor
 from torch_geometric.data import Data
 
 from formwright.datasets import geometry
 from formwright.datasets.errors import ConfigError
 from formwright.design import constraints
 from formwright.design.constraints import Bound, Constraint
+from formwright.design.guards import Guard
 from formwright.design.methods import SLSQP, SQP, Adam, TrustConstr
 from formwright.design.objectives import ObjectiveKind
 from formwright.design.spaces.bspline import BSpline
@@ -22,6 +25,11 @@ from formwright.design.sweeps import SweepRange
 from formwright.design.verifiers import SolverName
 
 Range = tuple[float, float]
+
+SHARP: Final = 1e-4
+"""A trailing edge thinner than this, in chords, is taken for a sharp one."""
+ROOM: Final = 0.1
+"""Weights beside a start that the default bounds do not hold."""
 
 
 class SpaceKind(StrEnum):
@@ -48,7 +56,8 @@ class SpaceSpec:
         upper: Bounds of the upper side.
         nose: Bounds of the nose parameter.
         first_weight: Least size of the first weights (CST only).
-        trailing_edge: Thickness in chords; two numbers make it a parameter.
+        trailing_edge: Thickness in chords, the start's where not given; two numbers make it a
+            parameter.
     """
 
     kind: SpaceKind = SpaceKind.CST
@@ -59,8 +68,13 @@ class SpaceSpec:
     first_weight: float | None = None
     trailing_edge: float | Range | None = None
 
-    def build(self, points: OperatingPoints) -> CST | BSpline:
+    def build(self, points: OperatingPoints, start: Float[Tensor, "points 2"]) -> CST | BSpline:
         """Return the space.
+
+        Args:
+            points: Operating points of every design.
+            start: Contour of the start: its trailing edge is kept, and bounds are widened to hold
+                it, where nothing is given of them.
 
         Raises:
             ConfigError: Bounds that hold nothing, or a key that the space does not have.
@@ -72,6 +86,14 @@ class SpaceSpec:
             raise ConfigError(
                 "space.first_weight belongs to the CST; a B-spline's nose is bounded by space.nose."
             )
+        edge = float(geometry.trailing_edge_thickness(start))
+        given.setdefault("trailing_edge", edge if edge > SHARP else 0.0)
+        space = SPACES[self.kind](points=points, **given)
+        weights = space.sides.weights(space.sides.fit(start)[None])[0]
+        for name, side in zip(("lower", "upper"), weights, strict=True):
+            low, high = getattr(space, name)
+            room = (min(low, float(side.min()) - ROOM), max(high, float(side.max()) + ROOM))
+            given.setdefault(name, room)
         return SPACES[self.kind](points=points, **given)
 
 
@@ -225,6 +247,7 @@ class Study:
         objective: What is made small.
         caution: Standard deviations of the surrogate that the objective takes to the bad side
             while it is searched; claims and verdicts are told without.
+        guards_off: Guards (``design.guards``) that shall not hold.
         space: Which shapes.
         constraints: What a design must meet, besides its lift targets.
         method: How it is searched.
@@ -242,11 +265,12 @@ class Study:
     surrogate: str = "airfoil-polar"
     solver: SolverName = SolverName.AUTO
     objective: ObjectiveKind = ObjectiveKind.DRAG
-    caution: float = 0.0
+    caution: float = 1.0
+    guards_off: tuple[Guard, ...] = ()
     space: SpaceSpec = SpaceSpec()
     constraints: tuple[ConstraintSpec, ...] = ()
     method: SQP | SLSQP | TrustConstr | Adam = SQP()
-    rounds: int = 1
+    rounds: int = 2
     alpha_bounds_deg: tuple[float, float] = (-6.0, 18.0)
     sweep: SweepRange = SweepRange()
     workers: int = 2

@@ -15,10 +15,12 @@ from torch_geometric.data import Data
 
 from formwright.datasets.airfoils import Section, load_section
 from formwright.datasets.cases import section_case
-from formwright.datasets.errors import OutOfRangeWarning
+from formwright.datasets.errors import OutOfRangeWarning, StudyWarning
 from formwright.datasets.solvers.result import Result
-from formwright.design.constraints import lift_targets, positive_thickness
+from formwright.design.beforehand import outside, unlike
+from formwright.design.constraints import lift_targets
 from formwright.design.correction import Corrected, offsets_from, shifted
+from formwright.design.guards import guards
 from formwright.design.objectives import OBJECTIVES
 from formwright.design.optimise import Solution, draw_starts, optimise
 from formwright.design.problem import Problem, names
@@ -32,7 +34,7 @@ from formwright.design.records import (
 from formwright.design.spaces.bspline import BSpline
 from formwright.design.spaces.cst import CST
 from formwright.design.spaces.points import OperatingPoints
-from formwright.design.specs import ConstraintKind, Study
+from formwright.design.specs import Study
 from formwright.design.sweeps import Sweep, SweepRange, make_sweep, sweep_cases
 from formwright.design.verifiers import Chosen
 from formwright.design.verify import Verification, judge, verify
@@ -84,6 +86,7 @@ class Setup:
         start: What the surrogate says of the start.
         x0: The start in the space.
         chosen: The solver that verifies.
+        notes: What a reader must know before trusting the study.
     """
 
     study: Study
@@ -94,6 +97,7 @@ class Setup:
     start: Claims
     x0: Float[Tensor, " parameters"]
     chosen: Chosen
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,20 +115,23 @@ def prepare(study: Study, surrogate: Surrogate, chosen: Chosen) -> Setup:
     """Build space, start and problem of a study.
 
     Raises:
-        ConfigError: Bounds or constraints that cannot be.
+        ConfigError: Bounds or constraints that cannot be, or a Mach number beyond what the
+            surrogate was trained for.
         UnknownNameError: The start, or a label, is not known.
     """
     points = OperatingPoints(study.points, study.alpha_bounds_deg)
-    space = study.space.build(points)
     section = load_section(study.start)
+    space = study.space.build(points, section.pos)
+    notes = (*outside(surrogate, points), *unlike(space, section))
+    for note in notes:
+        warnings.warn(note, StudyWarning, stacklevel=3)
     start = claim_start(surrogate, space, section)
     thin = start.case.clone()
     thin.alpha_deg = torch.tensor([p.start_alpha_deg for p in points.points], dtype=torch.float64)
     x0 = space.project(space.encode(thin))[0]
     reference = space.decode(x0[None])
-    constraints = tuple(spec.build(reference) for spec in study.constraints)
-    if all(spec.kind is not ConstraintKind.POSITIVE_THICKNESS for spec in study.constraints):
-        constraints = (*constraints, positive_thickness())
+    own = tuple(spec.build(reference) for spec in study.constraints)
+    constraints = (*own, *guards(reference, start.prediction, study.guards_off, own))
     if points.free:
         constraints = (lift_targets(points), *constraints)
     names(constraints)
@@ -143,6 +150,7 @@ def prepare(study: Study, surrogate: Surrogate, chosen: Chosen) -> Setup:
         start=start,
         x0=x0,
         chosen=chosen,
+        notes=notes,
     )
 
 

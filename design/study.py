@@ -9,12 +9,16 @@ A study's folder
 
 ``result.json``::
 
-    format_version   1
+    format_version   2
     name             str
-    verdict          str, one sentence: objective at the start and at the end, who verified it
+    verdict          str: what speaks against the design, then objective at the start and at the
+                     end, who verified it
+    reasons          [str, ...] why the design should not be used as it is; empty where all is well
+    notes            [str, ...] what was warned of before the search
     surrogate        {name, labels: {label: unit}, level}       level: coverage of the intervals
     solver           {requested, name, version, why, settings}  why: how "auto" was decided
-    start, best      {section, file, parameters: {name: value}, geometry: {max_thickness, ...}}
+    start, best      {section, file, round, parameters: {name: value}, geometry: {...}}
+                     best is the best verified design; its round is null where that is the start
     points           one entry an operating point:
       {target_cl | null, reynolds, ncrit, mach, weight,
        start, best: {claimed:  {alpha_deg, labels: {label: {mean, std, lower, upper}}},
@@ -43,7 +47,7 @@ A study's folder
 
 ``polars.json``::
 
-    format_version   1
+    format_version   2
     stations         [x/c, ...], where the pressures are given
     sections         {start, best: {name, pos: [[x, y], ...]}}   upper trailing edge first
     start, best      one entry an operating point, in the order of ``points`` above:
@@ -64,10 +68,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from formwright.datasets.airfoils import Section, write_dat
+from formwright.datasets.airfoils import Section, validate, write_dat
 from formwright.datasets.config import from_mapping, read_toml
 from formwright.datasets.files import write_json, write_text
 from formwright.design import results
+from formwright.design.handover import handed_over
 from formwright.design.polar_files import polars
 from formwright.design.records import plain, read_json
 from formwright.design.specs import Study
@@ -99,6 +104,8 @@ class StudyResult:
         verified: Objective by the solver; None where it did not converge at every point.
         converged: Operating points that the solver verified, and how many there are.
         feasible: Whether every constraint is met by the surrogate's claim.
+        reasons: Why the design should not be used as it is: no better than the start, not verified
+            at every point, a constraint broken; empty where all is well.
         result: All of ``result.json``.
     """
 
@@ -108,6 +115,7 @@ class StudyResult:
     verified: float | None
     converged: tuple[int, int]
     feasible: bool
+    reasons: tuple[str, ...]
     result: Mapping[str, Any]
 
 
@@ -184,24 +192,25 @@ def _run(study: Study, path: Path, surrogate: Surrogate, chosen: Chosen | None) 
         rounds.append(run_round(setup, index, rounds[-1] if rounds else None, state))
         _write_labels(path / "labels.jsonl", setup, [(r.claims, r.verification) for r in rounds])
     start = verified(setup, setup.start, state / "verify_start.json")
-    best = min(rounds, key=lambda found: results.rank(setup, found))
-    return _write(path, setup, rounds, best, start)
+    return _write(path, setup, rounds, start)
 
 
 def _write(
-    path: Path, setup: Setup, rounds: Sequence[Round], best: Round, start: Verification
+    path: Path, setup: Setup, rounds: Sequence[Round], start: Verification
 ) -> dict[str, Any]:
     """Write the files of a finished study, ``result.json`` last."""
+    best = handed_over(setup, rounds, start)
     asked = [(r.claims, r.verification) for r in rounds]
     _write_labels(path / "labels.jsonl", setup, [(setup.start, start), *asked])
-    for name, claims in (("start", setup.start), ("best", best.claims)):
-        called = setup.section.name if name == "start" else setup.study.name
+    named = (("start", setup.section.name, setup.start), ("best", best.name, best.claims))
+    for name, called, claims in named:
         pos = claims.pos.detach()
+        validate(pos, called)
         section = Section(name=called, pos=pos, family="study", source=setup.study.name)
         write_dat(path / f"{name}.dat", section)
     write_json(path / "polars.json", plain(polars(setup, best, start)))
     times = {"started": started(path), "finished": now()}
-    content = plain(results.result(setup, rounds, best, start, times))
+    content = plain(results.result(setup, rounds, start, times))
     write_json(path / "result.json", content)
     return content
 
@@ -240,5 +249,6 @@ def _summary(path: Path, content: Mapping[str, Any]) -> StudyResult:
         verified=content["objective"]["best"]["verified"],
         converged=(sum(verdicts), len(verdicts)),
         feasible=all(row["best"]["satisfied"] for row in content["constraints"]),
+        reasons=tuple(content["reasons"]),
         result=content,
     )

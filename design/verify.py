@@ -18,11 +18,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch_geometric.data import Data
 
-from formwright.datasets.solvers.result import POLAR_LABELS, Result
+from formwright.datasets.contour import validate
+from formwright.datasets.errors import SectionError
+from formwright.datasets.solvers.result import POLAR_LABELS, Result, unanswered
 from formwright.design.spaces.points import OperatingPoint, OperatingPoints
 from formwright.design.sweeps import Sweep, SweepRange, Values, make_sweep, sweep_cases
 
 WIDEST_GAP_DEG: Final = 1.0
+NO_SECTION: Final = "no solver was asked"
 
 
 @runtime_checkable
@@ -65,6 +68,16 @@ class Verification:
     sweeps: tuple[Sweep, ...]
     seconds: float
 
+    @property
+    def valid(self) -> bool:
+        """Whether the contour is a section at all."""
+        return self.solver != NO_SECTION
+
+    @property
+    def missed(self) -> int:
+        """How many operating points were not verified."""
+        return sum(not verdict.converged for verdict in self.verdicts)
+
 
 def verify(
     pos: Float[Tensor, "points 2"],
@@ -91,7 +104,7 @@ def verify(
     began = time.perf_counter()
     cases, member = sweep_cases(pos, points, alpha_deg, sweep or SweepRange())
     with ThreadPoolExecutor(max_workers=max(workers, 1)) as pool:
-        results = list(pool.map(lambda case: next(iter(solver.solve([case]))), cases))
+        results = list(pool.map(lambda case: asked(solver, case), cases))
     polars = [make_sweep(c.alpha_deg.numpy(), r) for c, r in zip(cases, results, strict=True)]
     sweeps = tuple(polars[i] for i in member)
     verdicts = tuple(
@@ -104,6 +117,19 @@ def verify(
         sweeps=sweeps,
         seconds=time.perf_counter() - began,
     )
+
+
+def asked(solver: Solver, case: Data) -> Result:
+    """Return what a solver says of a case; a contour that is no section is not asked about."""
+    pos = case.pos
+    assert pos is not None
+    try:
+        validate(pos, "the design")
+    except SectionError as error:
+        labels, _ = unanswered(len(case.alpha_deg))
+        reasons = (f"{NO_SECTION}: {error}",) * len(case.alpha_deg)
+        return Result(labels=labels, reasons=reasons, solver=NO_SECTION)
+    return next(iter(solver.solve([case])))
 
 
 def judge(sweep: Sweep, point: OperatingPoint, claimed_alpha_deg: float) -> Verdict:

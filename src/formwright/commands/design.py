@@ -5,6 +5,7 @@ A study is of an airfoil, or of a catalyst where its TOML says ``kind = "catalys
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -115,7 +116,7 @@ def run_study(path: Path, folder: Path, *, resume: bool) -> int:
 
 
 def run_airfoil(study: Study, folder: Path, *, resume: bool) -> int:
-    """Run a study of an airfoil; 1 if the verified design misses a constraint."""
+    """Run a study of an airfoil and print its summary; see ``outcome`` for what is returned."""
     from formwright.design.report import read
     from formwright.design.study import run
 
@@ -125,14 +126,24 @@ def run_airfoil(study: Study, folder: Path, *, resume: bool) -> int:
     console = Console(highlight=False, soft_wrap=True)
     for name in ("report.html", "best.dat", "result.json"):
         console.print(f"{name:12} {(folder / name).resolve()}", markup=False)
-    met = all(entry["best"]["verified_satisfied"] is not False for entry in result["constraints"])
-    return 0 if met else 1
+    return outcome(result)
+
+
+def outcome(result: Mapping[str, Any]) -> int:
+    """Return the exit code of a study of an airfoil: 0 where nothing speaks against its design.
+
+    1: no better than the start, not verified at every point, or a constraint is broken.
+    """
+    return 1 if result["reasons"] else 0
 
 
 def show(result: dict[str, Any]) -> None:
     """Print what a study found: verdict, operating points, constraints missed, who verified."""
     console = Console(highlight=False)
-    console.print(f"\n[bold]{escape(result['verdict'])}[/]")
+    style = "bold yellow" if result["reasons"] else "bold"
+    console.print(f"\n[{style}]{escape(result['verdict'])}[/]")
+    for note in result["notes"]:
+        console.print(f"[yellow]note:[/] {escape(note)}")
     table = Table(title="drag in counts (1e-4)", title_justify="left")
     for column in ("point", "start", "design, claimed", "design, verified", "converged"):
         table.add_column(column, justify="left" if column == "point" else "right")

@@ -1,0 +1,90 @@
+"""What keeps a study where its surrogate knows: constraints that hold unless switched off by name.
+
+=============  ====================================================================================
+guard          what it holds, and why
+=============  ====================================================================================
+sides-apart    thickness(x) >= tan(4 deg) x (1 - x) chords at every point of the contour: the sides
+               do not cross, and the trailing edge keeps an angle that can be built and meshed
+smoothness     the weights wiggle at most twice as much as the start's: where they wiggle more, the
+               surrogate has seen nothing like it
+confidence     the surrogate's standard deviation at every operating point: of CD at most 10 % of
+               it, of CL at most .05; where a shape is not known, the claim is worth little
+=============  ====================================================================================
+
+Each is measured against the start: where that itself is thinner, rougher or less known, the limit
+is what the start has. A constraint of the same kind in the study takes the place of a guard.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final
+
+import torch
+from torch_geometric.data import Data
+
+from formwright.design import constraints
+from formwright.design.constraints import Constraint, wedge, wiggliness
+from formwright.surrogate.model import Prediction
+
+LEAST_ANGLE_DEG: Final = 4.0
+SMOOTHNESS_FACTOR: Final = 2.0
+LEAST_WIGGLINESS: Final = 0.1
+"""Starts smoother than nineteen of twenty sections of the database count as this rough."""
+DEVIATIONS: Final = {"cd": 0.1, "cl": 0.05}
+_KEPT: Final = 0.8
+
+
+class Guard(StrEnum):
+    """Guards that a study may switch off."""
+
+    SIDES_APART = "sides-apart"
+    SMOOTHNESS = "smoothness"
+    CONFIDENCE = "confidence"
+
+
+def guards(
+    start: Data, prediction: Prediction, off: Iterable[Guard], given: Iterable[Constraint]
+) -> tuple[Constraint, ...]:
+    """Return the guards of a study.
+
+    Args:
+        start: The start as the space decodes it.
+        prediction: What the surrogate says of the start, one row an operating point.
+        off: Guards that the study switches off.
+        given: The study's own constraints, which go before guards of their name.
+    """
+    made = [
+        *(() if Guard.SIDES_APART in off else (_sides_apart(start),)),
+        *(() if Guard.SMOOTHNESS in off else (_smoothness(start),)),
+        *(() if Guard.CONFIDENCE in off else _confidence(prediction)),
+    ]
+    taken = {constraint.name for constraint in given}
+    return tuple(one for one in made if one.name not in taken)
+
+
+def _sides_apart(start: Data) -> Constraint:
+    own = float(wedge(start).min())
+    least = min(math.tan(math.radians(LEAST_ANGLE_DEG)), _KEPT * max(own, 0.0))
+    return constraints.sides_apart(max(least, constraints.APART))
+
+
+def _smoothness(start: Data) -> Constraint:
+    own = float(wiggliness(start.weights.detach())[0])
+    return constraints.smoothness(start, SMOOTHNESS_FACTOR * max(1.0, LEAST_WIGGLINESS / own))
+
+
+def _confidence(prediction: Prediction) -> tuple[Constraint, ...]:
+    """Return a bound on the deviation of each label that the surrogate has of ``DEVIATIONS``."""
+    made = []
+    for name, limit in DEVIATIONS.items():
+        if name not in prediction.mean:
+            continue
+        own = prediction.std[name].detach().to(torch.float64)
+        if name == "cd":
+            own = own / prediction.mean[name].detach().abs()
+        upper = tuple(max(limit, value) for value in own.tolist())
+        made.append(constraints.confidence(name, upper=upper, relative=name == "cd"))
+    return tuple(made)
