@@ -3,8 +3,8 @@
 Eleven adsorbates on the (111) slabs of A1 metals, L1_2 A3B and L1_0 AB alloys: Quantum ESPRESSO,
 BEEF-vdW (Mamun, Winther, Boes, Bligaard, Sci. Data 6, 76 (2019), CC BY 4.0; ``cards/mamun.md``).
 An L1_0 alloy has one name here: A is the first of its elements in the alphabet, and ``canonical``
-finds it. The lattice constants are CHGNet's. Splits are by pair of elements, whatever their order,
-prototype, adsorbate or site; the pure metals are training data.
+finds it. The lattice constants are SevenNet's. Splits are by pair of elements, whatever their
+order, prototype, adsorbate or site; the pure metals are training data.
 """
 
 from __future__ import annotations
@@ -148,13 +148,13 @@ def splits() -> tuple[str, ...]:
 
 @cache
 def lattices() -> dict[Alloy, tuple[float, float, float]]:
-    """Return a and c in angstrom and CHGNet's energy in eV an atom, of every alloy known."""
+    """Return a and c in angstrom and the energy in eV an atom by SevenNet-l3i5, of every alloy."""
     with (_FOLDER / "mamun2019_lattices.csv").open(encoding="utf-8", newline="") as lines:
         return {
             Alloy(r["prototype"], r["a"], r["b"]): (
                 float(r["a_angstrom"]),
                 float(r["c_angstrom"]),
-                float(r["chgnet_ev_per_atom"]),
+                float(r["ev_per_atom"]),
             )
             for r in csv.DictReader(lines)
         }

@@ -12,6 +12,7 @@ from formwright.datasets.files import write_text
 from formwright.datasets.mamun import ERROR_BAR
 from formwright.datasets.structure_files import iterate_structures
 from formwright.design import catalyst_figures as figures
+from formwright.design.records import CATALYST_FORMAT
 from formwright.design.report import environment, flatten, read
 from formwright.design.screen_figures import slabs
 
@@ -27,7 +28,7 @@ def write_report(folder: str | os.PathLike[str]) -> Path:
         StorageError: The report could not be written.
     """
     path = Path(folder)
-    result = read(path, "result")
+    result = read(path, "result", CATALYST_FORMAT)
     write_text(path / "report.html", render(result, best_slabs(path, result)))
     return path / "report.html"
 

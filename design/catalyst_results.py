@@ -25,12 +25,12 @@ from formwright.design.catalyst_config import CatalystStudy
 from formwright.design.catalyst_labels import Label, chance
 from formwright.design.catalyst_rounds import Round
 from formwright.design.catalyst_verify import TABLE, Judge, Verdict
+from formwright.design.records import CATALYST_FORMAT
 from formwright.design.screen_sites import alloy_structure
 from formwright.design.study_folder import versions
 from formwright.surrogate.adsorption import LEVEL
 from formwright.surrogate.conformal import NORMAL_QUANTILE
 
-FORMAT_VERSION: Final = 1
 SHOWN: Final = 12
 """Alloys that are written as structures."""
 
@@ -63,7 +63,7 @@ def result(
     described = [_round(study, found, rows) for found in rounds]
     seconds = {name: sum(r["seconds"][name] for r in described) for name in described[0]["seconds"]}
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": CATALYST_FORMAT,
         "kind": study.kind,
         "name": study.name,
         "verdict": sentence(rows, design.targets, share, judge),

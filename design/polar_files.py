@@ -9,7 +9,7 @@ import numpy as np
 
 from formwright.datasets.solvers.result import stations
 from formwright.design.handover import Candidate
-from formwright.design.records import FORMAT_VERSION
+from formwright.design.records import AIRFOIL_FORMAT
 from formwright.design.stages import Claims, Setup
 from formwright.design.sweeps import Sweep
 from formwright.design.verify import Verdict, Verification
@@ -20,7 +20,7 @@ def polars(setup: Setup, best: Candidate, start: Verification) -> dict[str, Any]
     sides = {"start": (setup.start, start), "best": (best.claims, best.verification)}
     names = {"start": setup.section.name, "best": best.name}
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": AIRFOIL_FORMAT,
         "stations": stations(),
         "sections": {
             side: {"name": names[side], "pos": claims.pos.tolist()}

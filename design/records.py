@@ -17,8 +17,10 @@ from formwright.design.progress import Progress
 from formwright.design.sweeps import Sweep
 from formwright.design.verify import Verdict, Verification
 
-FORMAT_VERSION: Final = 2
-"""Of ``result.json`` and ``polars.json`` of an airfoil's study."""
+AIRFOIL_FORMAT: Final = 2
+CATALYST_FORMAT: Final = 1
+SCREEN_FORMAT: Final = 1
+"""Versions of the layouts of ``result.json`` (``polars.json``) and of ``screen.json``."""
 
 
 def plain(value: Any) -> Any:

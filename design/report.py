@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_text
 from formwright.design import figures
-from formwright.design.records import FORMAT_VERSION
+from formwright.design.records import AIRFOIL_FORMAT
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -48,7 +48,7 @@ def write_report(folder: str | os.PathLike[str]) -> Path:
     return path / "report.html"
 
 
-def read(folder: Path, name: str) -> dict[str, Any]:
+def read(folder: Path, name: str, expected: int = AIRFOIL_FORMAT) -> dict[str, Any]:
     """Read ``name.json`` of a study's folder and check its version."""
     path = folder / f"{name}.json"
     try:
@@ -61,10 +61,10 @@ def read(folder: Path, name: str) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(f"{str(path)!r} is damaged: {error}. Run the study again.") from error
     version = content.get("format_version")
-    if version != FORMAT_VERSION:
+    if version != expected:
         raise ConfigError(
             f"{str(path)!r} has format_version {version!r}; this formwright reads "
-            f"{FORMAT_VERSION}. Install the version that wrote it, or run the study again."
+            f"{expected}. Install the version that wrote it, or run the study again."
         )
     return content
 

@@ -24,7 +24,7 @@ from formwright.design.handover import (
     verified_evaluation,
 )
 from formwright.design.problem import Evaluation, split
-from formwright.design.records import FORMAT_VERSION
+from formwright.design.records import AIRFOIL_FORMAT
 from formwright.design.scipy_methods import FEASIBLE
 from formwright.design.stages import Claims, Round, Setup
 from formwright.design.study_folder import versions
@@ -59,7 +59,7 @@ def result(
     constraints = _constraints(setup, best, start)
     reasons = doubts(setup, best, constraints)
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": AIRFOIL_FORMAT,
         "name": setup.study.name,
         "verdict": sentence(setup, before, best, candidate(setup, found), reasons),
         "reasons": reasons,

@@ -26,7 +26,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Any
 
 from formwright import __version__
 from formwright.datasets import campaign
@@ -35,6 +35,7 @@ from formwright.datasets.errors import ConfigError, CorpusError
 from formwright.datasets.files import replacing, write_json
 from formwright.design.activity import asked
 from formwright.design.entries import Entry, entries
+from formwright.design.records import SCREEN_FORMAT
 from formwright.design.screen_config import ScreenConfig
 from formwright.design.screen_ranking import ScreenResult, rank
 from formwright.design.screen_report import write_report
@@ -44,7 +45,6 @@ from formwright.surrogate.adsorption import AdsorptionSurrogate
 from formwright.surrogate.adsorption_checks import trained_adsorbates
 from formwright.surrogate.zoo import load
 
-FORMAT_VERSION: Final = 1
 RECIPE, PARTS, SUMMARY = "recipe.json", "parts", "screen.json"
 Chunk = tuple[int, tuple[Entry, ...]]
 
@@ -135,7 +135,7 @@ def _claim(folder: Path, candidates: str, config: ScreenConfig, weights: str) ->
         ConfigError: The folder holds the parts of another screening.
     """
     recipe = {**to_mapping(config), "candidates": candidates, "weights": weights}
-    recipe |= {"content": _digest(Path(candidates)), "format_version": FORMAT_VERSION}
+    recipe |= {"content": _digest(Path(candidates)), "format_version": SCREEN_FORMAT}
     del recipe["best"]
     path = folder / RECIPE
     if not path.exists():
@@ -201,7 +201,7 @@ def _summary(
 ) -> dict[str, Any]:
     """Return the content of ``screen.json``."""
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": SCREEN_FORMAT,
         "candidates": candidates,
         "config": to_mapping(config),
         "adsorbates": list(names),

@@ -30,7 +30,7 @@ class ScreenConfig:
         corrections: By adsorbate, eV: in place of those of ``datasets.free_energy``.
         exclude: Elements that no candidate may have.
         price_at_most: US dollars a kilogram; a candidate whose price is not known is left out.
-        formation_at_most: Energy of formation from the fcc metals, eV an atom, by CHGNet; asked
+        formation_at_most: Energy of formation from the fcc metals, eV an atom, by SevenNet; asked
             only where it is known, of alloys in Mamun's table.
         guesses: Also rank candidates with elements outside the training data.
         best: How many of the best are written as structures and drawn.

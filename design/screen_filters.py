@@ -23,7 +23,7 @@ class Background:
     Attributes:
         counts: Atoms of each element, without the adsorbate's.
         price_usd_per_kg: Of the metals; None where not known.
-        formation_ev_per_atom: From the fcc metals, by CHGNet; None where not known.
+        formation_ev_per_atom: From the fcc metals, by SevenNet-l3i5; None where not known.
     """
 
     counts: dict[str, int]
@@ -67,7 +67,7 @@ def ruled_out(about: Background, config: ScreenConfig) -> str:
 def formation_ev_per_atom(alloy: Alloy) -> float | None:
     """Return an alloy's energy of formation from its fcc metals, eV an atom, where known.
 
-    Both by CHGNet 0.3.0, from the table of lattice constants. A metal that is not fcc in nature is
+    Both by SevenNet-l3i5, from the table of lattice constants. A metal that is not fcc in nature is
     less stable as fcc, so the number is too low by that for its alloys.
     """
     own = known_lattice(alloy)

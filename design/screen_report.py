@@ -13,6 +13,7 @@ from formwright.datasets.free_energy import CORRECTIONS, Process
 from formwright.datasets.structure_files import iterate_structures
 from formwright.design import screen_figures
 from formwright.design.activity import PATHS, SCALING
+from formwright.design.records import SCREEN_FORMAT
 from formwright.design.report import environment, flatten, grouped, read
 
 TEMPLATE: Final = "screen.html.j2"
@@ -27,7 +28,7 @@ def write_report(folder: str | os.PathLike[str]) -> Path:
         StorageError: The report could not be written.
     """
     path = Path(folder)
-    write_text(path / "report.html", render(read(path, SUMMARY), best_slabs(path)))
+    write_text(path / "report.html", render(read(path, SUMMARY, SCREEN_FORMAT), best_slabs(path)))
     return path / "report.html"
 
 

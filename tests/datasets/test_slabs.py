@@ -18,7 +18,7 @@ ALLOYS = [
     Alloy("A1", "Pt", "Pt"),
     Alloy("L12", "Pt", "Ti"),
     Alloy("L12", "La", "Fe"),
-    *[one for one in lattices() if one.prototype == "L10"][::90],
+    *[one for one, (a, c, _) in lattices().items() if one.prototype == "L10" and c > 0.8 * a][::60],
 ]
 
 
@@ -188,7 +188,7 @@ def test_vegard_is_flagged_and_near() -> None:
     cerium = lattice_of(Alloy("A1", "Ce", "Ce"))
     assert cerium.estimated and cerium.a == pytest.approx(5.16, rel=0.03)
     nickel = lattice_of(Alloy("A1", "Ni", "Ni"))
-    assert nickel.estimated and nickel.a == pytest.approx(3.52, rel=0.01)
+    assert not nickel.estimated and nickel.a == pytest.approx(3.52, rel=0.01)
     assert not lattice_of(Alloy("L10", "Cu", "Au")).estimated
     assert lattice_of(Alloy("L10", "Cu", "Au")) == lattice_of(Alloy("L10", "Au", "Cu"))
 

@@ -32,6 +32,7 @@ STUDY = {
         {"kind": "confidence", "upper": 0.1},
     ],
     "method": {"kind": "slsqp", "max_iterations": 30},
+    "rounds": 1,
     "workers": 1,
 }
 
@@ -74,7 +75,7 @@ def test_the_folder_holds_all_that_is_promised(done):
 
 def test_the_result_has_claims_and_verdicts_side_by_side(done):
     result = read(done.folder, "result.json")
-    assert result["format_version"] == 1 and result["solver"]["why"] == "a stand-in."
+    assert result["format_version"] == 2 and result["solver"]["why"] == "a stand-in."
     assert result["solver"]["name"] == "thin airfoil" and result["solver"]["version"] == "1.0"
     assert [p["target_cl"] for p in result["points"]] == [0.4, 0.7, None]
     for point in result["points"]:
@@ -86,7 +87,9 @@ def test_the_result_has_claims_and_verdicts_side_by_side(done):
     assert result["objective"]["best"]["verified"] < result["objective"]["start"]["verified"]
     assert all(row["best"]["satisfied"] for row in result["constraints"])
     names = [row["name"] for row in result["constraints"]]
-    assert names == ["cl_target", "thickness_0.3", "cm", "std_cd", "positive_thickness"]
+    own = ["cl_target", "thickness_0.3", "cm", "std_cd"]
+    assert names == [*own, "sides_apart", "smoothness", "std_cl"]
+    assert result["reasons"] == [] and result["notes"] == [] and result["best"]["round"] is not None
     assert result["constraints"][3]["best"]["verified_satisfied"] is None
     assert (
         result["constraints"][1]["best"]["verified"] == result["constraints"][1]["best"]["claimed"]

@@ -20,11 +20,12 @@ SHOWN = 8
 def run_catalyst(study: CatalystStudy, folder: Path, *, resume: bool) -> int:
     """Run a study of a catalyst and print what it found; 1 if no proposal was a hit."""
     from formwright.design.catalyst import run
+    from formwright.design.records import CATALYST_FORMAT
     from formwright.design.report import read
 
     with bar() as tell:
         found = run(study, folder, resume=resume, tell=tell)
-    show(read(folder, "result"))
+    show(read(folder, "result", CATALYST_FORMAT))
     console = Console(highlight=False, soft_wrap=True)
     for name in ("report.html", "proposals.csv", "best.extxyz", "result.json"):
         console.print(f"{name:14} {(folder / name).resolve()}", markup=False)
