@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 from torch_geometric.data import Data
 
+from formwright.datasets.begun import file_digest
 from formwright.datasets.blends import SPLITS
 from formwright.datasets.c_grid import grid_of
 from formwright.datasets.corpus import CASE_ID, open_corpus
@@ -69,7 +70,7 @@ def field_cases(
 
     Args:
         folder: Of the corpus, with whole records in ``flows/``.
-        store: Where samples are kept; of a record of another length one is made anew.
+        store: Where samples are kept; of a record with other content one is made anew.
         splits: Which.
         factor: Cells joined in both directions.
         watch: Called with the samples done and all of them.
@@ -123,7 +124,7 @@ def _stored(folder: Path, store: Path, name: str, factor: int) -> Data | str:
     record, path = flow_file(folder, name), store / f"{name}.safetensors"
     if not record.is_file():
         return ABSENT
-    header = {"bytes": record.stat().st_size, "factor": factor}
+    header = {"record": file_digest(record), "factor": factor}
     case = _kept(path, header)
     if case is not None:
         return case
@@ -135,7 +136,7 @@ def _stored(folder: Path, store: Path, name: str, factor: int) -> Data | str:
     return case
 
 
-def _kept(path: Path, header: Mapping[str, int]) -> Data | None:
+def _kept(path: Path, header: Mapping[str, Any]) -> Data | None:
     """Return a sample from the store; None where there is none of this record."""
     if not path.exists():
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -144,7 +143,7 @@ def test_stopped_forces_go_on_to_what_they_would_have_been(
     assert same(zoo.load(tmp_path / "a"), zoo.load(forces))
     assert main(finetune(home, tmp_path / "scratch")) == 0
     assert not same(zoo.load(tmp_path / "scratch"), zoo.load(forces))
-    refused(finetune(home, tmp_path / "a"), "from = turbulent-wall there, scratch asked", capsys)
+    refused(finetune(home, tmp_path / "a"), "start = weights", capsys)
 
 
 def test_coarse_cases_are_learned_from_first(home, forces, tmp_path, monkeypatch, capsys):
@@ -160,7 +159,7 @@ def test_coarse_cases_are_learned_from_first(home, forces, tmp_path, monkeypatch
     assert not same(zoo.load(tmp_path / "a"), zoo.load(forces))
     capsys.readouterr()
     without = finetune(home, tmp_path / "a", "--pretrained", "turbulent-wall")
-    refused(without, f"coarse = {home / 'corpus'} there", capsys)
+    refused(without, "coarse = 4 cases, content", capsys)
     refused(finetune(home, tmp_path / "x", *coarse, "--fields"), "not with --fields", capsys)
 
 
@@ -200,7 +199,7 @@ def test_fields_begin_with_an_encoder_of_their_own_network(network, home, tmp_pa
     flags = ("--fields", "--pretrained", str(tmp_path), "--network")
     assert main(finetune(home, tmp_path / "out", *flags, network.value)) == 0
     assert rans_fields.load(tmp_path / "out").config.network is network
-    assert json.loads((tmp_path / "out" / "begun.json").read_text())["from"] == str(tmp_path)
+    assert rans_fields.load(tmp_path / "out").provenance["from"] == str(tmp_path)
     other = next(kind for kind in Network if kind is not network)
     why = f"it holds an encoder of the {network} network"
     refused(finetune(home, tmp_path / "other", *flags, other.value), why, capsys)
