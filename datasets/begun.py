@@ -26,6 +26,7 @@ from formwright.datasets.files import write_json
 
 BEGUN: Final = "begun.json"
 MADE: Final = ("*.safetensors",)
+_KIND: Final = ".is"
 _LISTED: Final = 6
 _DIGITS: Final = 16
 
@@ -91,12 +92,7 @@ def check_same(
     Raises:
         FormwrightError: Of the kind ``error``; the message names each key with both values.
     """
-    there, here = flat(found), flat(asked)
-    changed = [
-        f"{key} = {there.get(key)} there, {here.get(key)} asked"
-        for key in sorted({*there, *here})
-        if there.get(key) != here.get(key) and not {key, key.rsplit(".", 1)[-1]} & {*free}
-    ]
+    changed = _changed(flat(found), flat(asked), free)
     if changed:
         more = f"; and {len(changed) - _LISTED} more" if len(changed) > _LISTED else ""
         raise error(
@@ -104,6 +100,22 @@ def check_same(
             "Ask for the same to go on with it, choose another folder (--out), or delete this one "
             "to begin anew."
         )
+
+
+def _changed(there: Mapping[str, Any], here: Mapping[str, Any], free: Collection[str]) -> list[str]:
+    """Return a phrase for each key that differs; of objects of two classes only the classes."""
+    keys = [
+        key
+        for key in dict.fromkeys((*here, *there))
+        if there.get(key) != here.get(key) and not {key, key.rsplit(".", 1)[-1]} & {*free}
+    ]
+    kinds = tuple(key.removesuffix(_KIND) for key in keys if key.endswith(_KIND))
+    inner = {key for key in keys for kind in kinds if key.startswith(f"{kind}.")}
+    return [
+        f"{key.removesuffix(_KIND)} = {there.get(key)} there, {here.get(key)} asked"
+        for key in keys
+        if key not in inner or key.removesuffix(_KIND) in kinds
+    ]
 
 
 def check_recipe(
@@ -188,7 +200,7 @@ def _parts(value: Any, within: tuple[int, ...]) -> Any:
         return sorted(str(described(item, within)) for item in value)
     if hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
-    return {"is": type(value).__qualname__, **_attributes(value, within)}
+    return {_KIND[1:]: type(value).__qualname__, **_attributes(value, within)}
 
 
 def _attributes(value: Any, within: tuple[int, ...]) -> dict[str, Any]:

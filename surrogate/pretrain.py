@@ -23,6 +23,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from formwright.datasets.begun import content
 from formwright.datasets.config import to_mapping
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_json
@@ -32,7 +33,7 @@ from formwright.surrogate.collapse import CollapseReport, inspect
 from formwright.surrogate.encoders.encoder import encoder_of
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.pretexts import FlowMatch, Pretext
-from formwright.surrogate.training import TrainConfig, TrainResult, origin, train
+from formwright.surrogate.training import TrainConfig, TrainResult, train
 from formwright.surrogate.views.contour import Incidence, PartialContour, Repanel
 from formwright.surrogate.views.keeps import check_keeps
 from formwright.surrogate.views.view import View, apply
@@ -103,8 +104,7 @@ def pretrain(
     Raises:
         ViewError: A view is forbidden for one of ``config.labels``.
         ConfigError: There are fewer cases than a batch has, or a batch cannot be shared out.
-        CheckpointError: The folder holds a pretraining of other data, with another configuration or
-            from other weights.
+        CheckpointError: The folder holds a pretraining on other data or with another configuration.
         TrainingError: The loss is not finite.
     """
     check_keeps(config.views, config.labels)
@@ -113,7 +113,7 @@ def pretrain(
     step, path = _Step(data, config, device), Path(folder) if folder is not None else None
     sample = step.sample()
     noted = path is not None and distributed.rank() == 0
-    made_from = origin(network, data, config) if noted else None
+    made_from = {"data": content(data), "config": config} if noted else None
     torch.manual_seed(config.train.seed)
     model = config.pretext.build(network.to(device), data, sample)
     _check_batch(config, len(data), model.copies)

@@ -63,11 +63,11 @@ def test_the_same_goes_on_and_what_differs_is_named(tmp_path):
             **asked, "data": content([1.0, 2.0, 3.0])},
         "config.steps = 3 there, 4 asked": {
             **asked, "config": {**asked["config"], "steps": 4}},
-        "config.views.1.is = View there, OtherView asked": {
+        "config.views.1 = View there, OtherView asked": {
             **asked, "config": {**asked["config"], "views": (View(), OtherView())}},
         "config.views.0.width = 0.1 there, 0.2 asked": {
             **asked, "config": {**asked["config"], "views": (View(0.2), View())}},
-        "config.views.1.is = View there, None asked": {
+        "config.views.1 = View there, None asked": {
             **asked, "config": {**asked["config"], "views": (View(),)}},
         "start = None there, weights a asked": {**asked, "start": "weights a"},
     }  # fmt: skip
