@@ -20,6 +20,7 @@ from formwright.datasets.begun import check_same
 from formwright.datasets.cases import Quantity
 from formwright.datasets.errors import CorpusError, did_you_mean
 from formwright.datasets.files import replacing, write_json
+from formwright.datasets.names import file_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,6 +86,7 @@ class Corpus:
         """Store a finished case; it is on disk, whole, when this returns.
 
         Raises:
+            CorpusError: The id is no name of a file.
             StorageError: The disk is full; the corpus is as it was before.
         """
         _write_table(self._case_file(case_id), rows)
@@ -150,7 +152,7 @@ class Corpus:
         return rows if columns is None else rows.select(list(columns))
 
     def _case_file(self, case_id: str) -> Path:
-        return self.path / "cases" / f"{case_id}.parquet"
+        return file_of(self.path / "cases", case_id, ".parquet")
 
     def _case_files(self) -> Iterator[Path]:
         """Yield the whole case files."""

@@ -20,6 +20,7 @@ from formwright.datasets.inert_pickle import Call, Name, Outside, read_pickle
 LARGEST: Final = 1 << 24
 """Numbers of an array, at most."""
 _DIMENSIONS: Final = 8
+_EMPTY: Final = ("__builtin__.bytes", "builtins.bytes")
 _LARGE: Final = 1 << 62
 _TYPES: Final = frozenset(("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"))
 _STORAGES: Final[Mapping[str, str]] = {
@@ -40,6 +41,7 @@ NAMES: Final = frozenset(
         *("torch._utils._rebuild_tensor_v2", "torch.storage._load_from_bytes"),
         *("torch.Size", "torch.device"),
         *("collections.OrderedDict", "_codecs.encode", "numpy.dtype", "numpy.ndarray"),
+        *_EMPTY,
         *(
             f"numpy.{core}.{name}"
             for core in ("core", "_core")
@@ -103,6 +105,8 @@ def _whole(sizes: Any) -> tuple[int, ...]:
 
 def _bytes(data: Any) -> bytes:
     """Return bytes, also those that older pickles spell as text."""
+    if isinstance(data, Call) and data.name in _EMPTY and not data.arguments:
+        return b""
     if isinstance(data, Call) and data.name == "_codecs.encode":
         text, coding = data.arguments
         data = text.encode("latin1") if coding == "latin1" and isinstance(text, str) else None

@@ -21,9 +21,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from formwright.datasets.begun import claim, content
+from formwright.datasets.begun import claim, content, digest
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.ledger import Ledger
+from formwright.datasets.names import slug
 from formwright.surrogate.checkpoints import load_weights
 from formwright.surrogate.label_curves import (
     COMPONENTS,
@@ -355,8 +356,8 @@ class _Bench:
         given = self.task.recipes[recipe]
         steps = self.config.pretraining_steps or given.train.steps
         loop = replace(given.train, steps=steps, seed=seed, threads=self.config.threads)
-        name = "".join(c if c.isalnum() else "-" for c in recipe)
-        path = self.folder / PRETRAINED / f"{name}-{steps}-{seed}"
+        name = f"{slug(recipe)}-{digest(recipe)}-{steps}-{seed}"
+        path = self.folder / PRETRAINED / name
         if (path / NETWORK).exists():
             load_weights(network, path / NETWORK)
         else:

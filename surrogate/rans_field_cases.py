@@ -19,6 +19,7 @@ from formwright.datasets.c_grid import grid_of
 from formwright.datasets.corpus import CASE_ID, open_corpus
 from formwright.datasets.errors import CheckpointError, FlowFileError
 from formwright.datasets.flow_field import FlowField, load_flow
+from formwright.datasets.names import file_of
 from formwright.datasets.rans import flow_file
 from formwright.surrogate.checkpoints import load_tensors, save_tensors
 from formwright.surrogate.rans_samples import FACTOR, coarser, sample
@@ -121,7 +122,7 @@ def _keep_one_size(found: dict[str, Data | str]) -> None:
 
 def _stored(folder: Path, store: Path, name: str, factor: int) -> Data | str:
     """Return the sample of a case, or why there is none."""
-    record, path = flow_file(folder, name), store / f"{name}.safetensors"
+    record, path = flow_file(folder, name), file_of(store, name, ".safetensors")
     if not record.is_file():
         return ABSENT
     header = {"record": file_digest(record), "factor": factor}
