@@ -146,6 +146,26 @@ def test_stopped_forces_go_on_to_what_they_would_have_been(
     refused(finetune(home, tmp_path / "a"), "start = weights", capsys)
 
 
+def test_the_same_cases_with_other_answers_are_another_training(
+    home, forces, fields, tmp_path, capsys
+):
+    table = open_corpus(home / "corpus").read()
+    other = start_corpus(tmp_path / "corpus", manifest(RansCorpus()))
+    lift = pc.add(table["cl"], 1e-3)  # pyright: ignore
+    other.write("all", table.set_column(table.schema.get_field_index("cl"), "cl", lift))
+    before = (forces / zoo.FILE).read_bytes()
+    asked = finetune(home, forces, "--pretrained", "turbulent-wall", corpus=other.path)
+    refused(asked, "data = 4 cases, content", capsys)
+    assert (forces / zoo.FILE).read_bytes() == before
+    shutil.copytree(home / "corpus" / "flows", other.path / "flows")
+    record = flow_file(other.path, read_rans(other.path).of_split("train").case_ids[0])
+    flow = load_flow(record)
+    save_flow(record, replace(flow, pressure=flow.pressure + np.float32(1e-3)))
+    asked = finetune(home, fields, "--fields", corpus=other.path)
+    refused(asked, "data = 4 cases, content", capsys)
+    assert main(finetune(home, fields, "--fields")) == 0
+
+
 def test_coarse_cases_are_learned_from_first(home, forces, tmp_path, monkeypatch, capsys):
     coarse = ("--pretrained", "turbulent-wall", "--coarse", str(home / "corpus"))
     asked = finetune(home, tmp_path / "a", *coarse)
