@@ -19,6 +19,7 @@ from typing import Final, Literal
 
 from formwright.datasets.errors import CorpusError, UnknownNameError, did_you_mean
 from formwright.datasets.files import write_json
+from formwright.datasets.names import check_name
 
 NU: Final = 1.5498e-5
 """Kinematic viscosity of the dataset's air, m2/s, at 298.15 K."""
@@ -59,7 +60,7 @@ def parse_name(name: str) -> CaseName:
     """Read the name of a case.
 
     Raises:
-        CorpusError: It is none.
+        CorpusError: It is none, or files cannot be called by it.
     """
     pieces = name.split("_")
     try:
@@ -73,6 +74,7 @@ def parse_name(name: str) -> CaseName:
             f"{name!r} is no name of an AirfRANS case: {_PREFIX}_<m/s>_<degrees>_<section>, e.g. "
             f"{_PREFIX}_92.989_10_0_0_12."
         ) from None
+    check_name(name)
     try:
         digits = tuple(float(piece) for piece in pieces[4:])
     except ValueError:
@@ -106,7 +108,8 @@ def read_manifest(folder: str | os.PathLike[str]) -> dict[str, list[str]]:
     """Return the names of cases by part (``full_train``, ..., ``aoa_test``).
 
     Raises:
-        CorpusError: ``manifest.json`` is absent, cut off, or lists no names.
+        CorpusError: ``manifest.json`` is absent, cut off, lists no names, or one that files cannot
+            be called by.
     """
     path = Path(folder) / MANIFEST
     try:
@@ -122,6 +125,11 @@ def read_manifest(folder: str | os.PathLike[str]) -> dict[str, list[str]]:
     )
     if not whole or not found:
         raise CorpusError(f"{str(path)!r} is no mapping of parts to lists of names.")
+    try:
+        for name in {name for names in found.values() for name in names}:
+            check_name(name)
+    except CorpusError as error:
+        raise CorpusError(f"{str(path)!r}: {error}") from error
     return found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from formwright.datasets.campaign import fill
 from formwright.datasets.cases import CONDITIONS
 from formwright.datasets.corpus import Corpus, Manifest, start_corpus
 from formwright.datasets.download import AIRFRANS_URL, download_with_bar
-from formwright.datasets.errors import DownloadError, FlowFileError, SectionError
+from formwright.datasets.errors import DownloadError, FlowFileError, SectionError, StorageError
 from formwright.datasets.flow_field import FlowField, save_flow
 from formwright.datasets.rans import flow_file
 from formwright.datasets.rans_rows import LABELS, case_row
@@ -62,10 +63,15 @@ def fetch(folder: str | os.PathLike[str], *, url: str = AIRFRANS_URL) -> tuple[P
                 there = Path(folder) / member.filename
                 if not there.is_file() or there.stat().st_size != member.file_size:
                     archive.extract(member, folder)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
         raise DownloadError(
-            f"{str(target)!r} is no zip file ({error}); its sha256 is {digest}. Remove it and run "
-            "the same command again."
+            f"{str(target)!r} is no zip file, a damaged or an encrypted one ({error}); its sha256 "
+            f"is {digest}. Remove it and run the same command again."
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"could not unpack {str(target)!r}: {error.strerror or error}. Free some space or "
+            "choose another folder, then run the same command again: it goes on."
         ) from error
     found = [path.parent for path in sorted(Path(folder).glob(f"**/{MANIFEST}"))]
     if not found:

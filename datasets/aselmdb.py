@@ -7,7 +7,7 @@ JSON object: the row of ASE's database (``numbers``, ``positions``, ``cell``, ``
 lists, or ``{"__ndarray__": [shape, dtype, flat list]}`` as ASE writes them.
 
 The older ``.lmdb`` shards of OC20 hold pickled PyTorch Geometric objects. Unpickling runs whatever
-a file says, so they are read by ``formwright.datasets.oc20``, which lets only arrays through.
+a file says, so they are read by ``formwright.datasets.oc20``, which runs nothing of it.
 
 Needs the extra ``lmdb``.
 """
@@ -32,6 +32,13 @@ from formwright.datasets.files import replacing
 RESERVED: Final = (b"nextid", b"deleted_ids", b"metadata", b"length")
 _PICKLE: Final = b"\x80"
 _SPARE: Final = 1 << 20
+_LARGEST: Final = 1 << 26
+_INTEGERS: Final = ("bool", *(f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64)))
+_TYPES: Final = (*_INTEGERS, "float16", "float32", "float64", "complex64", "complex128")
+_DAMAGE: Final = (
+    *(zlib.error, ValueError, KeyError, TypeError, AttributeError, IndexError),
+    *(OverflowError, RecursionError),
+)
 
 
 def iterate_aselmdb(
@@ -49,7 +56,7 @@ def iterate_aselmdb(
     with _opened(Path(path)) as transaction:
         found = map(bytes, transaction.cursor().iternext(values=False))
         keys = sorted((key for key in found if key not in RESERVED), key=_order)
-        promised = _promised(transaction)
+        promised = _promised(transaction, path)
         if promised is not None and promised != len(keys):
             raise CorpusError(
                 f"{str(path)!r} holds {len(keys)} rows and says that there are {promised}: it was "
@@ -59,7 +66,7 @@ def iterate_aselmdb(
             value = bytes(transaction.get(key))
             try:
                 yield _row(value)
-            except (zlib.error, ValueError, KeyError, TypeError) as error:
+            except _DAMAGE as error:
                 kind = CorpusError if isinstance(error, CorpusError) else StructureError
                 detail = error if isinstance(error, FormwrightError) else repr(error)
                 raise kind(
@@ -138,7 +145,7 @@ def _opened(path: Path) -> Iterator[Any]:
         ) from error
 
 
-def _promised(transaction: Any) -> int | None:
+def _promised(transaction: Any, path: str | os.PathLike[str]) -> int | None:
     """Return how many rows a shard says it has, None where it says nothing."""
     following, length = transaction.get(b"nextid"), transaction.get(b"length")
     try:
@@ -149,12 +156,11 @@ def _promised(transaction: Any) -> int | None:
         if following is None:
             return None
         gone = transaction.get(b"deleted_ids")
-        deleted = [] if gone is None else json.loads(zlib.decompress(gone))
-        return int(json.loads(zlib.decompress(following))) - 1 - len(set(deleted))
-    except (zlib.error, ValueError, TypeError) as error:
-        raise CorpusError(
-            f"the shard's counter cannot be read: {error!r}. Get it again."
-        ) from error
+        deleted = [] if gone is None else _json(gone)
+        return int(_json(following)) - 1 - len(set(deleted))
+    except _DAMAGE as error:
+        detail = error if isinstance(error, FormwrightError) else f"{error!r}. Get it again."
+        raise CorpusError(f"{str(path)!r}: its number of rows cannot be read: {detail}") from error
 
 
 def _order(key: bytes) -> tuple[int, bytes]:
@@ -168,7 +174,7 @@ def _row(value: bytes) -> tuple[Structure, dict[str, Any]]:
         from formwright.datasets.oc20 import unpacked
 
         return unpacked(value)
-    row = _arrays(json.loads(zlib.decompress(value)))
+    row = _arrays(_json(value))
     fixed = np.zeros(len(row["numbers"]), bool)
     for constraint in row.get("constraints") or ():
         if constraint.get("name") == "FixAtoms":
@@ -187,6 +193,20 @@ def _row(value: bytes) -> tuple[Structure, dict[str, Any]]:
     return one, {**_decoded(row.get("data")), **pairs, **results}
 
 
+def _json(value: bytes) -> Any:
+    """Return compressed JSON of bounded size.
+
+    Raises:
+        ValueError: It is larger, or no JSON.
+        zlib.error: It is not compressed.
+    """
+    unpacking = zlib.decompressobj()
+    text = unpacking.decompress(value, _LARGEST)
+    if not unpacking.eof:
+        raise ValueError(f"it is cut short, or unpacks to more than {_LARGEST} bytes")
+    return json.loads(text)
+
+
 def _decoded(value: Any) -> dict[str, Any]:
     """Return a mapping that may be stored as JSON within JSON."""
     inner = json.loads(value) if isinstance(value, str) else value
@@ -198,6 +218,8 @@ def _arrays(value: Any) -> Any:
     if isinstance(value, Mapping):
         if set(value) == {"__ndarray__"}:
             shape, kind, flat = value["__ndarray__"]
+            if kind not in _TYPES:
+                raise ValueError(f"an array of type {kind!r:.40}, which are no numbers")
             return np.asarray(flat, dtype=kind).reshape(shape)
         return {key: _arrays(item) for key, item in value.items()}
     return value

@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from formwright.datasets.errors import ConfigError, CorpusError, did_you_mean
+from formwright.datasets.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
 
@@ -178,24 +178,3 @@ def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
     if isinstance(hint, type) and (wrong_bool or not isinstance(value, hint)):
         raise ConfigError(f"{where} = {value!r} should be of type {hint.__name__}.")
     return value
-
-
-def check_recipe(
-    path: str | os.PathLike[str], found: Mapping[str, Any], asked: Mapping[str, Any]
-) -> None:
-    """Refuse to go on with a part of a corpus that another recipe made.
-
-    Args:
-        path: Of the part.
-        found: The recipe in its header.
-        asked: The recipe that is wanted.
-
-    Raises:
-        CorpusError: They differ; the message names the keys.
-    """
-    changed = [key for key in asked if found.get(key) != asked[key]]
-    if changed:
-        raise CorpusError(
-            f"{str(path)!r} was made by another recipe ({', '.join(changed)} differ): choose "
-            "another folder, or ask for the recipe that is there."
-        )

@@ -16,9 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from formwright.datasets.begun import check_same
 from formwright.datasets.cases import Quantity
 from formwright.datasets.errors import CorpusError, did_you_mean
 from formwright.datasets.files import replacing, write_json
+from formwright.datasets.names import file_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,6 +86,7 @@ class Corpus:
         """Store a finished case; it is on disk, whole, when this returns.
 
         Raises:
+            CorpusError: The id is no name of a file.
             StorageError: The disk is full; the corpus is as it was before.
         """
         _write_table(self._case_file(case_id), rows)
@@ -149,7 +152,7 @@ class Corpus:
         return rows if columns is None else rows.select(list(columns))
 
     def _case_file(self, case_id: str) -> Path:
-        return self.path / "cases" / f"{case_id}.parquet"
+        return file_of(self.path / "cases", case_id, ".parquet")
 
     def _case_files(self) -> Iterator[Path]:
         """Yield the whole case files."""
@@ -208,20 +211,8 @@ def start_corpus(
     """
     folder, content = Path(path), manifest.content()
     if (folder / MANIFEST).exists():
-        corpus = open_corpus(folder)
-        there, wanted = _flat(corpus.manifest), _flat(content)
         free = {f"settings.{key}" for key in extendable} | {"created", "formwright"}
-        differ = sorted(
-            key for key in there.keys() | wanted.keys() if there.get(key) != wanted.get(key)
-        )
-        differ = [key for key in differ if key not in free]
-        if differ:
-            key = differ[0]
-            raise CorpusError(
-                f"the corpus {str(folder)!r} was made with other settings ({', '.join(differ)}): "
-                f"{key} is {there.get(key)!r} there and {wanted.get(key)!r} here. "
-                "Use the same settings to go on with it, or another folder."
-            )
+        check_same(folder, open_corpus(folder).manifest, content, free=free, error=CorpusError)
     import formwright
 
     content |= {
@@ -231,16 +222,6 @@ def start_corpus(
     write_json(folder / MANIFEST, content)
     (folder / "cases").mkdir(exist_ok=True)
     return Corpus(folder, content)
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings with dotted keys."""
-    if not isinstance(value, Mapping):
-        return {prefix: value}
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        flat |= _flat(item, f"{prefix}.{key}" if prefix else str(key))
-    return flat
 
 
 def _write_table(path: Path, table: pa.Table) -> None:

@@ -17,6 +17,7 @@ from formwright.datasets.cases import CONDITIONS
 from formwright.datasets.config import to_mapping
 from formwright.datasets.corpus import Corpus, Manifest, start_corpus
 from formwright.datasets.flow_field import FlowField, save_flow
+from formwright.datasets.names import file_of
 from formwright.datasets.rans_cases import DrawnCase, RansCorpus, draw
 from formwright.datasets.rans_rows import LABELS, case_row
 from formwright.datasets.solvers.openfoam import NAME
@@ -89,8 +90,12 @@ def case_id(config: RansCorpus, index: int) -> str:
 
 
 def flow_file(folder: str | os.PathLike[str], case: str) -> Path:
-    """Return the file with the record of a converged case."""
-    return Path(folder) / FLOWS / f"{case}.npz"
+    """Return the file with the record of a converged case.
+
+    Raises:
+        CorpusError: Its id is no name of a file.
+    """
+    return file_of(Path(folder) / FLOWS, case, ".npz")
 
 
 def solve_case(config: RansCorpus, folder: Path, index: int) -> pa.Table:

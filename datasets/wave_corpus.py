@@ -18,8 +18,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from formwright.datasets.begun import check_recipe
 from formwright.datasets.blends import SPLITS
-from formwright.datasets.config import check_recipe, to_mapping
+from formwright.datasets.config import to_mapping
 from formwright.datasets.errors import ConfigError, CorpusError
 from formwright.datasets.fields import FieldRuns
 from formwright.datasets.spectral import Grid

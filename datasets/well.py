@@ -23,7 +23,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from formwright.datasets.errors import CorpusError, UnknownNameError, did_you_mean
+from formwright.datasets.errors import (
+    CorpusError,
+    FormwrightError,
+    UnknownNameError,
+    did_you_mean,
+)
 from formwright.datasets.fields import FieldRuns
 
 GROUPS: Final = ("t0_fields", "t1_fields", "t2_fields")
@@ -284,15 +289,16 @@ def _text(value: Any) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Open an HDF5 file."""
+    """Open an HDF5 file; what cannot be read of it becomes a ``CorpusError``."""
     import h5py
 
     try:
-        handle = h5py.File(path, "r")
-    except OSError as error:
+        with h5py.File(path, "r") as handle:
+            yield handle
+    except FormwrightError:
+        raise
+    except (OSError, KeyError, RuntimeError) as error:
         raise CorpusError(
-            f"cannot open {str(path)!r} as HDF5: {error}. The file is absent, truncated or of "
-            "another format; copy it again."
+            f"cannot read {str(path)!r} as HDF5: {error}. The file is absent, truncated, damaged "
+            "or of another format; copy it again."
         ) from error
-    with handle:
-        yield handle

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import torch
 from jaxtyping import Int
@@ -14,6 +15,9 @@ from torch_geometric.data import Data
 from formwright.datasets.errors import CorpusError
 from formwright.datasets.fields import FieldRuns, join_runs
 from formwright.datasets.well import WellFile, open_well
+
+SAMPLED: Final = 32
+"""Runs that are read to tell a set from another."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +37,12 @@ class WellRuns:
     def __len__(self) -> int:
         """Return the number of runs."""
         return sum(file.runs for file in self.files)
+
+    def fingerprint(self) -> tuple[Any, ...]:
+        """Return some runs, evenly chosen, and of all what is known without reading them."""
+        rows = torch.linspace(0, len(self) - 1, min(len(self), SAMPLED)).long()
+        known = [(file.runs, file.times, file.constants) for file in self.files]
+        return self.read(rows), self.fields, self.frames, known
 
     def batch(self, rows: Int[Tensor, " cases"]) -> Data:
         """Return some runs as one batch of cases, in the order of ``rows``."""

@@ -30,8 +30,9 @@ from typing import Any
 
 from formwright import __version__
 from formwright.datasets import campaign
-from formwright.datasets.config import check_recipe, to_mapping
-from formwright.datasets.errors import ConfigError, CorpusError
+from formwright.datasets.begun import check_same, file_digest
+from formwright.datasets.config import to_mapping
+from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import replacing, write_json
 from formwright.design.activity import asked
 from formwright.design.entries import Entry, entries
@@ -143,19 +144,18 @@ def _claim(folder: Path, candidates: str, config: ScreenConfig, weights: str) ->
         write_json(path, recipe)
         return
     try:
-        check_recipe(path, json.loads(path.read_text(encoding="utf-8")), recipe)
-    except (CorpusError, ValueError) as error:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise ConfigError(
-            f"{str(folder)!r} holds another screening: {error} Remove the folder to begin anew."
+            f"{str(path)!r} is damaged ({error}): choose another folder, or delete this one to "
+            "begin anew."
         ) from error
+    check_same(folder, {key: found.get(key) for key in recipe}, recipe)
 
 
 def _digest(path: Path) -> str:
     """Return a digest of the candidates' file; empty where they are no file."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()[:16]
+    return file_digest(path) if path.is_file() else ""
 
 
 def _missing(all_entries: Iterator[Entry], size: int, parts: Path) -> Iterator[Chunk]:

@@ -26,7 +26,7 @@ from formwright.surrogate.atom_cases import AtomCases
 from formwright.surrogate.conformal import LEVEL, conformal_factor, cross_fitted, fit_log_error
 from formwright.surrogate.least_squares import LeastSquares
 from formwright.surrogate.objectives.loss import Loss
-from formwright.surrogate.training import TrainConfig, TrainResult, train_for_use
+from formwright.surrogate.training import TrainConfig, TrainResult, origin, train_for_use
 
 _AT_ONCE: Final = 128
 _PRIOR_CASES: Final = 25.0
@@ -73,12 +73,16 @@ def finetune_adsorption(
         progress: Show a bar where standard error is a terminal.
 
     Raises:
+        CheckpointError: The folder holds a training on other data, with another configuration or
+            from other weights.
         TrainingError: The loss is not finite.
     """
+    made_from = None if folder is None else origin(surrogate, cases, config)
     fit_references(surrogate, cases)
     if config.linear_first:
         fit_mean(surrogate, cases, config.ridge)
-    return train_for_use(surrogate, _Step(cases, config), config.train, folder, progress)
+    step = _Step(cases, config)
+    return train_for_use(surrogate, step, config.train, folder, progress, made_from)
 
 
 def fit_references(surrogate: AdsorptionSurrogate, cases: AtomCases, ridge: float = 1e-3) -> None:

@@ -57,6 +57,10 @@ class AtomCases:
         """Return the number of structures."""
         return len(self.structures)
 
+    def fingerprint(self) -> tuple[list[Structure], dict[str, Tensor]]:
+        """Return what the cases are, without what was computed from it."""
+        return self.structures, self.labels
+
     def batch(self, rows: Int[Tensor, " cases"], *, prepared: bool = True) -> Data:
         """Return some structures with their labels as one batch, positions in float64.
 

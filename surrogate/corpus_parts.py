@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from formwright.datasets.config import check_recipe
+from formwright.datasets.begun import check_recipe
 from formwright.datasets.errors import CorpusError
 from formwright.surrogate.checkpoints import load_header
 

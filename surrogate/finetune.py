@@ -27,7 +27,7 @@ from formwright.surrogate.conformal import LEVEL, conformal_factor
 from formwright.surrogate.least_squares import LeastSquares
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.polar import LABELS, PolarSurrogate
-from formwright.surrogate.training import TrainConfig, TrainResult, train_for_use
+from formwright.surrogate.training import TrainConfig, TrainResult, origin, train_for_use
 
 _LEAST_RESIDUAL: Final = 1e-4
 
@@ -130,11 +130,15 @@ def finetune(
         progress: Show a bar where standard error is a terminal.
 
     Raises:
+        CheckpointError: The folder holds a training on other data, with another configuration or
+            from other weights.
         TrainingError: The loss is not finite.
     """
+    made_from = None if folder is None else origin(surrogate, points, config)
     if config.linear_first:
         fit_heads(surrogate, points)
-    return train_for_use(surrogate, _Step(points, config), config.train, folder, progress)
+    step = _Step(points, config)
+    return train_for_use(surrogate, step, config.train, folder, progress, made_from)
 
 
 def fit_pressure(surrogate: PolarSurrogate, points: LabelledPoints, ridge: float = 1e-6) -> None:

@@ -21,8 +21,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from formwright.datasets.begun import claim, content, digest
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.ledger import Ledger
+from formwright.datasets.names import slug
 from formwright.surrogate.checkpoints import load_weights
 from formwright.surrogate.label_curves import (
     COMPONENTS,
@@ -38,8 +40,11 @@ from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.pretrain import NETWORK, PretrainConfig, pretrain
 from formwright.surrogate.probes import Rows, gaussian_process, pca_ridge, ridge
 from formwright.surrogate.training import TrainConfig, train
+from formwright.surrogate.training_run import MAY_CHANGE
 
 RESULTS: Final = "results.jsonl"
+PRETRAINED: Final = "pretrained"
+MADE: Final = (RESULTS, f"{PRETRAINED}/*/*.safetensors")
 _AT_ONCE: Final = 256
 
 
@@ -139,7 +144,8 @@ def evaluate_pretraining(
         progress: Called with a word on what is done, the number of jobs done and of all jobs.
 
     Raises:
-        ConfigError: A size exceeds the labelled cases.
+        ConfigError: A size exceeds the labelled cases, or the folder holds an evaluation of other
+            data or with another configuration.
         ViewError: A recipe holds a view that is forbidden for the label.
     """
     if max(config.sizes) > len(task.parts["train"]):
@@ -148,6 +154,7 @@ def evaluate_pretraining(
             "the training split: take smaller sizes, or a larger corpus."
         )
     start = time.perf_counter()
+    claim(folder, _asked(task, config), made=MADE, free=MAY_CHANGE)
     bench = _Bench(task, config, Path(folder))
     jobs = [
         (method, size)
@@ -173,6 +180,17 @@ def evaluate_pretraining(
         cases={**cases, "unlabeled": len(task.unlabeled)},
         seconds=time.perf_counter() - start,
     )
+
+
+def _asked(task: Task, config: EvaluationConfig) -> dict[str, Any]:
+    """Return all that the results depend on."""
+    data = {name: content(part) for name, part in task.parts.items()}
+    return {
+        "label": task.label,
+        "data": {**data, "unlabeled": content(task.unlabeled)},
+        "recipes": task.recipes,
+        "config": config,
+    }
 
 
 def _methods(recipes: Mapping[str, PretrainConfig]) -> Iterator[str]:
@@ -338,8 +356,8 @@ class _Bench:
         given = self.task.recipes[recipe]
         steps = self.config.pretraining_steps or given.train.steps
         loop = replace(given.train, steps=steps, seed=seed, threads=self.config.threads)
-        name = "".join(c if c.isalnum() else "-" for c in recipe)
-        path = self.folder / "pretrained" / f"{name}-{steps}-{seed}"
+        name = f"{slug(recipe)}-{digest(recipe)}-{steps}-{seed}"
+        path = self.folder / PRETRAINED / name
         if (path / NETWORK).exists():
             load_weights(network, path / NETWORK)
         else:

@@ -23,6 +23,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from formwright.datasets.begun import content
 from formwright.datasets.config import to_mapping
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_json
@@ -103,6 +104,7 @@ def pretrain(
     Raises:
         ViewError: A view is forbidden for one of ``config.labels``.
         ConfigError: There are fewer cases than a batch has, or a batch cannot be shared out.
+        CheckpointError: The folder holds a pretraining on other data or with another configuration.
         TrainingError: The loss is not finite.
     """
     check_keeps(config.views, config.labels)
@@ -110,12 +112,21 @@ def pretrain(
     distributed.join(device)
     step, path = _Step(data, config, device), Path(folder) if folder is not None else None
     sample = step.sample()
+    noted = path is not None and distributed.rank() == 0
+    made_from = {"data": content(data), "config": config} if noted else None
     torch.manual_seed(config.train.seed)
     model = config.pretext.build(network.to(device), data, sample)
     _check_batch(config, len(data), model.copies)
     watch = _Watch(model, sample)
     result = train(
-        model, step, config.train, path, progress, watch, after_update=model.after_update
+        model,
+        step,
+        config.train,
+        path,
+        progress,
+        watch,
+        after_update=model.after_update,
+        made_from=made_from,
     )
     network.eval()
     if path is not None and distributed.rank() == 0:

@@ -7,17 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 from torch_geometric.data import Data
 
+from formwright.datasets.begun import file_digest
 from formwright.datasets.blends import SPLITS
 from formwright.datasets.c_grid import grid_of
 from formwright.datasets.corpus import CASE_ID, open_corpus
 from formwright.datasets.errors import CheckpointError, FlowFileError
 from formwright.datasets.flow_field import FlowField, load_flow
+from formwright.datasets.names import file_of
 from formwright.datasets.rans import flow_file
 from formwright.surrogate.checkpoints import load_tensors, save_tensors
 from formwright.surrogate.rans_samples import FACTOR, coarser, sample
@@ -69,7 +71,7 @@ def field_cases(
 
     Args:
         folder: Of the corpus, with whole records in ``flows/``.
-        store: Where samples are kept; of a record of another length one is made anew.
+        store: Where samples are kept; of a record with other content one is made anew.
         splits: Which.
         factor: Cells joined in both directions.
         watch: Called with the samples done and all of them.
@@ -120,10 +122,10 @@ def _keep_one_size(found: dict[str, Data | str]) -> None:
 
 def _stored(folder: Path, store: Path, name: str, factor: int) -> Data | str:
     """Return the sample of a case, or why there is none."""
-    record, path = flow_file(folder, name), store / f"{name}.safetensors"
+    record, path = flow_file(folder, name), file_of(store, name, ".safetensors")
     if not record.is_file():
         return ABSENT
-    header = {"bytes": record.stat().st_size, "factor": factor}
+    header = {"record": file_digest(record), "factor": factor}
     case = _kept(path, header)
     if case is not None:
         return case
@@ -135,7 +137,7 @@ def _stored(folder: Path, store: Path, name: str, factor: int) -> Data | str:
     return case
 
 
-def _kept(path: Path, header: Mapping[str, int]) -> Data | None:
+def _kept(path: Path, header: Mapping[str, Any]) -> Data | None:
     """Return a sample from the store; None where there is none of this record."""
     if not path.exists():
         return None

@@ -32,7 +32,7 @@ from formwright.surrogate.rans_fields import (
 )
 from formwright.surrogate.rans_inputs import plate_friction, wall_pressure_scale
 from formwright.surrogate.rans_samples import batched, grid_graphs, prepared
-from formwright.surrogate.training import TrainConfig, train_for_use
+from formwright.surrogate.training import TrainConfig, origin, train_for_use
 
 CELL_WEIGHTS: Final = (1.0, 0.5, 1.0, 0.5)
 _LEAST: Final = 1e-3
@@ -92,7 +92,8 @@ def fit(
         noted in its provenance.
 
     Raises:
-        CheckpointError: ``encoder`` is of another architecture.
+        CheckpointError: ``encoder`` is of another architecture, or the folder holds a training on
+            other samples, with another configuration or from other weights.
         TrainingError: The loss is not finite.
     """
     config, training = config or FieldConfig(), training or FieldTraining()
@@ -101,9 +102,11 @@ def fit(
         surrogate = FieldSurrogate(config, scales(samples))
     if encoder is not None:
         load_state(surrogate.encoder, encoder.state_dict(), "the pretrained encoder")
-    samples = prepared(samples, graphs_for(surrogate, samples[0]))
-    step = _Step(samples, training)
-    result = train_for_use(surrogate, step, training.train, folder, progress)
+    made_from = None
+    if folder is not None:
+        made_from = origin(surrogate, samples, training) | {"network": config}
+    step = _Step(prepared(samples, graphs_for(surrogate, samples[0])), training)
+    result = train_for_use(surrogate, step, training.train, folder, progress, made_from)
     surrogate.provenance = {"steps": result.steps}
     return surrogate.requires_grad_(False)
 

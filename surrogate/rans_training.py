@@ -21,7 +21,7 @@ from formwright.surrogate.conformal import LEVEL, conformal_factor
 from formwright.surrogate.encoders.wall import WallNet
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.rans import RansSurrogate
-from formwright.surrogate.training import TrainConfig, TrainResult, train_for_use
+from formwright.surrogate.training import TrainConfig, TrainResult, origin, train_for_use
 from formwright.surrogate.wall_cases import WallCases
 from formwright.surrogate.wall_flow import FORCE_SCALE, pressure_scale
 
@@ -84,9 +84,13 @@ def train_wall(
         progress: Show a bar where standard error is a terminal.
 
     Raises:
+        CheckpointError: The folder holds a training on other data, with another configuration or
+            from other weights.
         TrainingError: The loss is not finite.
     """
-    return train_for_use(network, _Step(cases, config), config.train, folder, progress)
+    made_from = None if folder is None else origin(network, cases, config)
+    step = _Step(cases, config)
+    return train_for_use(network, step, config.train, folder, progress, made_from)
 
 
 class _Step:

@@ -1,9 +1,10 @@
 """The one training loop: AdamW, a warm-up and a cosine, clipping, exact resume.
 
-A run with a folder leaves two files there: ``log.jsonl`` and ``checkpoint.safetensors`` (model,
-average, moments of the optimiser, states of the random generators; step and configuration in its
-header). Killed at any moment, the same call goes on from the checkpoint, and on the CPU its losses
-are those of the run that was never killed, bit for bit (unless it ends after some seconds).
+A run with a folder leaves there ``log.jsonl``, ``checkpoint.safetensors`` (model, average, moments
+of the optimiser, states of the random generators; step and configuration in its header) and, where
+its caller says what the run is of, ``begun.json``. Killed at any moment, the same call goes on from
+the checkpoint, and on the CPU its losses are those of the run that was never killed, bit for bit
+(unless it ends after some seconds).
 
 Under ``torchrun`` every process computes the loss of its share of the cases; gradients are averaged
 over the processes, and the first of them writes log and checkpoint.
@@ -22,11 +23,13 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from formwright.datasets.begun import claim, content, digest
+from formwright.datasets.errors import CheckpointError
 from formwright.surrogate import distributed
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.training_config import Precision, TrainConfig
 from formwright.surrogate.training_log import TrainingLog
-from formwright.surrogate.training_run import CHECKPOINT, Run
+from formwright.surrogate.training_run import CHECKPOINT, MAY_CHANGE, Run
 
 LOG: Final = "log.jsonl"
 
@@ -62,6 +65,7 @@ def train(
     progress: bool = True,
     watch: Watch | None = None,
     after_update: AfterUpdate | None = None,
+    made_from: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Minimise ``step_loss`` over the parameters of ``model``, in place.
 
@@ -77,21 +81,26 @@ def train(
             ``alarm`` is shown as a warning.
         after_update: Called after each update with the finished share of the training, e.g. to move
             a slow copy of the model that is part of ``model``.
+        made_from: What else the run is of: its data, its configuration, what it begins with
+            (``origin`` gathers it); a folder that was begun with anything else is refused. Where
+            None, only ``config`` is compared, and the names and shapes of the weights.
 
     Raises:
         TrainingError: The loss or its gradient is not finite; the message names the step, and the
             last checkpoint is kept.
-        CheckpointError: The folder holds a run of another model or other settings.
+        CheckpointError: The folder holds a run of other data, another model or other settings.
         ConfigError: TensorBoard is asked for and not installed.
         StorageError: A checkpoint cannot be written.
     """
     path = Path(folder) if folder is not None else None
     start = time.perf_counter()
     distributed.join(distributed.local_device(config.device, model))
+    first = distributed.rank() == 0
+    if path is not None and made_from is not None and first:
+        claim(path, made_from, free=MAY_CHANGE, error=CheckpointError)
     with _environment(config):
         run = Run(model, config, path)
         resumed_from = run.step
-        first = distributed.rank() == 0
         log = TrainingLog(
             path / LOG if path is not None and first else None,
             config.steps,
@@ -112,15 +121,28 @@ def train(
     )
 
 
+def origin(model: nn.Module, data: Any, config: Any) -> dict[str, Any]:
+    """Return what a run is of, for ``made_from``; call it before anything is fitted.
+
+    Args:
+        model: What is trained; its parameters are what the run begins with.
+        data: The cases, with all that is learned from.
+        config: The whole configuration.
+    """
+    start = digest(dict(model.named_parameters()))
+    return {"data": content(data), "start": f"weights {start}", "config": config}
+
+
 def train_for_use(
     model: nn.Module,
     step_loss: StepLoss,
     config: TrainConfig,
     folder: str | os.PathLike[str] | None = None,
     progress: bool = True,
+    made_from: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Train as ``train`` does; the model ends with its averaged weights, if any, to be asked."""
-    result = train(model, step_loss, config, folder, progress)
+    result = train(model, step_loss, config, folder, progress, made_from=made_from)
     if result.averaged is not None:
         model.load_state_dict(result.averaged.state_dict())
     model.eval()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from formwright.datasets.begun import check_same
 from formwright.datasets.config import to_mapping
 from formwright.datasets.errors import CheckpointError, TrainingError
 from formwright.surrogate import distributed
@@ -21,9 +22,10 @@ from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.training_config import TrainConfig
 
 CHECKPOINT: Final = "checkpoint.safetensors"
-_MAY_CHANGE: Final = frozenset(
+MAY_CHANGE: Final = frozenset(
     {"checkpoint_every_seconds", "device", "log_every_steps", "tensorboard", "threads"}
 )
+"""Attributes of ``TrainConfig`` that a run may go on with others of."""
 
 
 class Run:
@@ -141,7 +143,9 @@ class Run:
     def restore(self, path: Path) -> None:
         """Go on from a checkpoint."""
         tensors, header = load_tensors(path)
-        _check_same(header["config"], to_mapping(self.config), path)
+        found = {**to_mapping(TrainConfig()), **header["config"]}
+        asked = to_mapping(self.config)
+        check_same(path, found, asked, free=MAY_CHANGE, error=CheckpointError)
         load_state(self.model, unpack(tensors, "model."), str(path))
         if self.averaged is not None:
             load_state(self.averaged, unpack(tensors, "average."), str(path))
@@ -169,18 +173,3 @@ def _groups(model: nn.Module, config: TrainConfig) -> tuple[list[dict[str, Any]]
         for (_, decays), parameters in chosen.items()
     ]
     return groups, [factor for factor, _ in chosen]
-
-
-def _check_same(found: Mapping[str, Any], asked: Mapping[str, Any], path: Path) -> None:
-    """Refuse to go on with settings that would not repeat the run."""
-    found = {**to_mapping(TrainConfig()), **found}
-    changed = [
-        f"{key} = {found.get(key)!r} there, {asked.get(key)!r} asked"
-        for key in sorted({*found, *asked} - _MAY_CHANGE)
-        if found.get(key) != asked.get(key)
-    ]
-    if changed:
-        raise CheckpointError(
-            f"{str(path)!r} belongs to a run with other settings: {'; '.join(changed)}. Ask for "
-            "the same settings to go on with it, or choose another folder to start anew."
-        )

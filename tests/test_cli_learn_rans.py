@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -144,7 +143,27 @@ def test_stopped_forces_go_on_to_what_they_would_have_been(
     assert same(zoo.load(tmp_path / "a"), zoo.load(forces))
     assert main(finetune(home, tmp_path / "scratch")) == 0
     assert not same(zoo.load(tmp_path / "scratch"), zoo.load(forces))
-    refused(finetune(home, tmp_path / "a"), "from = turbulent-wall there, scratch asked", capsys)
+    refused(finetune(home, tmp_path / "a"), "start = weights", capsys)
+
+
+def test_the_same_cases_with_other_answers_are_another_training(
+    home, forces, fields, tmp_path, capsys
+):
+    table = open_corpus(home / "corpus").read()
+    other = start_corpus(tmp_path / "corpus", manifest(RansCorpus()))
+    lift = pc.add(table["cl"], 1e-3)  # pyright: ignore
+    other.write("all", table.set_column(table.schema.get_field_index("cl"), "cl", lift))
+    before = (forces / zoo.FILE).read_bytes()
+    asked = finetune(home, forces, "--pretrained", "turbulent-wall", corpus=other.path)
+    refused(asked, "data = 4 cases, content", capsys)
+    assert (forces / zoo.FILE).read_bytes() == before
+    shutil.copytree(home / "corpus" / "flows", other.path / "flows")
+    record = flow_file(other.path, read_rans(other.path).of_split("train").case_ids[0])
+    flow = load_flow(record)
+    save_flow(record, replace(flow, pressure=flow.pressure + np.float32(1e-3)))
+    asked = finetune(home, fields, "--fields", corpus=other.path)
+    refused(asked, "data = 4 cases, content", capsys)
+    assert main(finetune(home, fields, "--fields")) == 0
 
 
 def test_coarse_cases_are_learned_from_first(home, forces, tmp_path, monkeypatch, capsys):
@@ -160,7 +179,7 @@ def test_coarse_cases_are_learned_from_first(home, forces, tmp_path, monkeypatch
     assert not same(zoo.load(tmp_path / "a"), zoo.load(forces))
     capsys.readouterr()
     without = finetune(home, tmp_path / "a", "--pretrained", "turbulent-wall")
-    refused(without, f"coarse = {home / 'corpus'} there", capsys)
+    refused(without, "coarse = 4 cases, content", capsys)
     refused(finetune(home, tmp_path / "x", *coarse, "--fields"), "not with --fields", capsys)
 
 
@@ -200,7 +219,7 @@ def test_fields_begin_with_an_encoder_of_their_own_network(network, home, tmp_pa
     flags = ("--fields", "--pretrained", str(tmp_path), "--network")
     assert main(finetune(home, tmp_path / "out", *flags, network.value)) == 0
     assert rans_fields.load(tmp_path / "out").config.network is network
-    assert json.loads((tmp_path / "out" / "begun.json").read_text())["from"] == str(tmp_path)
+    assert rans_fields.load(tmp_path / "out").provenance["from"] == str(tmp_path)
     other = next(kind for kind in Network if kind is not network)
     why = f"it holds an encoder of the {network} network"
     refused(finetune(home, tmp_path / "other", *flags, other.value), why, capsys)

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from formwright.cli import main
+from formwright.datasets import mamun
 from formwright.datasets.config import from_mapping
 from formwright.datasets.corpus import start_corpus
 from formwright.datasets.polars import PolarCorpus, case_id, draw, manifest, rows_of
 from formwright.datasets.solvers.result import Result
+from formwright.datasets.structure_files import write_structures
 
 RECIPE = """
 sweeps = 1
@@ -99,6 +101,72 @@ def test_out_of_range_is_said_once(home: Path, capsys: pytest.CaptureFixture[str
     assert main(["predict", str(home / "mine"), *paths]) == 0
     said = capsys.readouterr().err
     assert said.count("reynolds") == 1 and "training range" in said
+
+
+def test_a_folder_of_another_training_is_refused(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def finetune(corpus: str, *more: str) -> list[str]:
+        corpora = ["--corpus", str(home / corpus), "--corpus", str(home / "validation")]
+        arguments = [*corpora, "--out", str(home / "mine"), "--steps", "2", "--seed", "3"]
+        return ["finetune", *arguments, "--config", str(home / "tuning.toml"), "--quiet", *more]
+
+    values = {**tomllib.loads(RECIPE), "split": "train", "sections": 3, "seed": 77}
+    write_corpus(from_mapping(PolarCorpus, values), home / "other")
+    surrogate = home / "mine" / "surrogate.safetensors"
+    before = surrogate.read_bytes()
+    refusals = {
+        "data = 3 cases, content": finetune("other"),
+        "start = weights": finetune("train", "--pretrained", "airfoil-encoder"),
+    }
+    for why, asked in refusals.items():
+        assert main(asked) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert why in said and "choose another folder (--out), or delete this one" in said
+        assert surrogate.read_bytes() == before
+    assert main(finetune("train")) == 0
+    (home / "mine" / "begun.json").unlink()
+    assert main(finetune("train")) == 2
+    assert "an earlier version wrote it" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.fixture(scope="module")
+def structures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two files of the same structures, whose energies differ by 1 meV."""
+    folder = tmp_path_factory.mktemp("structures")
+    metals = ("Cu", "Ag", "Au", "Pd", "Pt")
+    rows = [mamun.Row(mamun.Alloy("A1", metal, metal), "H", "top|A") for metal in metals]
+    made, energies = mamun.build(rows), np.linspace(-0.5, 0.5, len(rows))
+    write_structures(folder / "a.extxyz", made, e_ads_ev=energies.tolist(), group=list(metals))
+    energies[:] += 1e-3
+    write_structures(folder / "b.extxyz", made, e_ads_ev=energies.tolist(), group=list(metals))
+    (folder / "moved").mkdir()
+    (folder / "moved" / "c.extxyz").write_bytes((folder / "a.extxyz").read_bytes())
+    (folder / "tuning.toml").write_text("batch_cases = 2\n[train]\nthreads = 1\n")
+    return folder
+
+
+def test_a_folder_of_other_structures_is_refused(
+    structures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def finetune(file: str, *more: str) -> list[str]:
+        given = ["--structures", str(structures / file), "--out", str(tmp_path / "mine")]
+        loop = ["--steps", "2", "--config", str(structures / "tuning.toml"), "--quiet"]
+        return ["finetune", *given, *loop, *more]
+
+    assert main(finetune("a.extxyz")) == 0
+    surrogate = tmp_path / "mine" / "surrogate.safetensors"
+    before = surrogate.read_bytes()
+    refusals = {
+        "data = 3 cases, content": finetune("b.extxyz"),
+        "start = weights": finetune("a.extxyz", "--pretrained", "atoms"),
+        "config.train.seed = 0 there, 1 asked": finetune("a.extxyz", "--seed", "1"),
+    }
+    for why, asked in refusals.items():
+        assert main(asked) == 2
+        assert why in " ".join(capsys.readouterr().err.split())
+        assert surrogate.read_bytes() == before
+    assert main(finetune("a.extxyz")) == 0 and main(finetune("moved/c.extxyz")) == 0
 
 
 def test_training_can_start_from_a_surrogate(home: Path) -> None:

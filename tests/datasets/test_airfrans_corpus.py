@@ -10,16 +10,18 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from formwright.cli import main
 from formwright.datasets.airfrans import AEROFOIL, INTERNAL, read_case
 from formwright.datasets.airfrans_cases import case_name, write_manifest
-from formwright.datasets.airfrans_corpus import absent_files, convert, fetch
+from formwright.datasets.airfrans_corpus import absent_files, convert, fetch, manifest
 from formwright.datasets.airfrans_sections import section_of
 from formwright.datasets.airfrans_write import wall_distance, write_case
 from formwright.datasets.cmesh import CMesh, c_mesh
-from formwright.datasets.errors import DownloadError
+from formwright.datasets.corpus import start_corpus
+from formwright.datasets.errors import CorpusError, DownloadError
 from formwright.datasets.flow_field import load_flow
 from formwright.datasets.plane_flow import flow_from_plane, wall_ring
 from formwright.datasets.rans import flow_file
@@ -69,6 +71,25 @@ def test_cases_become_rows_and_flows_and_the_broken_one_a_reason(dataset, tmp_pa
     assert len(again.read()) == 3
 
 
+@pytest.mark.parametrize(
+    "section", ["x/../../../../ESCAPED", "x/../../c/cases/y", "/etc", "x\\y", "x\0y", "x" * 300]
+)
+def test_names_that_lie_elsewhere_are_refused_and_nothing_is_written(section, tmp_path, capsys):
+    name = f"airFoil2D_SST_50_5_{section}"
+    write_manifest(tmp_path / "D", {"full_train": [name]})
+    before = sorted(tmp_path.rglob("*"))
+    for more in ((), ("--out", str(tmp_path / "c"))):
+        assert main(["corpus", "airfrans", str(tmp_path / "D"), *more, "--quiet"]) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert "manifest.json" in said and "files are called by it" in said
+    assert sorted(tmp_path.rglob("*")) == before
+    corpus = start_corpus(tmp_path / "c", manifest("full"))
+    for reads in (read_case, flow_file, lambda _, name: corpus.write(name, pa.table({}))):
+        with pytest.raises(CorpusError, match="files are called by it"):
+            reads(tmp_path / "D", name)
+    assert not [path for path in tmp_path.rglob("*ESCAPED*")]
+
+
 def test_files_that_lack_are_counted(dataset, tmp_path, capsys):
     assert set(absent_files(dataset).values()) == {0}
     write_manifest(tmp_path, {"full_train": NAMES})
@@ -89,12 +110,29 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+def locked_and_damaged(path: Path) -> tuple[bytes, bytes]:
+    """Return a zip file that asks for a password, and one whose compressed bytes are noise."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("D/manifest.json", "ab" * 500)
+    locked = bytearray(path.read_bytes())
+    damaged = bytearray(locked)
+    start = 30 + len("D/manifest.json")
+    damaged[start : start + 4] = b"\xff" * 4
+    central = locked.index(b"PK\x01\x02")
+    locked[6] |= 1
+    locked[central + 8] |= 1
+    return bytes(locked), bytes(damaged)
+
+
 def test_the_zip_file_is_fetched_and_unpacked(dataset, tmp_path):
     (tmp_path / "web").mkdir()
     with zipfile.ZipFile(tmp_path / "web" / "Dataset.zip", "w") as archive:
         for path in sorted(dataset.rglob("*")):
             archive.write(path, Path("Dataset") / path.relative_to(dataset))
     (tmp_path / "web" / "other.zip").write_bytes(b"no zip file")
+    locked, damaged = locked_and_damaged(tmp_path / "one.zip")
+    (tmp_path / "web" / "locked.zip").write_bytes(locked)
+    (tmp_path / "web" / "damaged.zip").write_bytes(damaged)
     server = served(tmp_path / "web")
     try:
         at = f"http://127.0.0.1:{server.server_port}"
@@ -104,8 +142,9 @@ def test_the_zip_file_is_fetched_and_unpacked(dataset, tmp_path):
         lost.unlink()
         fetch(tmp_path / "here", url=f"{at}/Dataset.zip")
         assert lost.is_file() and set(absent_files(folder).values()) == {0}
-        with pytest.raises(DownloadError, match="other.zip.*no zip file"):
-            fetch(tmp_path / "there", url=f"{at}/other.zip")
+        for name in ("other", "locked", "damaged"):
+            with pytest.raises(DownloadError, match=f"{name}.zip.*no zip file"):
+                fetch(tmp_path / "there", url=f"{at}/{name}.zip")
     finally:
         server.shutdown()
         server.server_close()

@@ -4,6 +4,7 @@ import json
 import pickle
 import sys
 import zlib
+from collections import OrderedDict
 
 import lmdb
 import numpy as np
@@ -13,9 +14,11 @@ from ase.build import add_adsorbate, fcc111
 from ase.constraints import FixAtoms
 from torch_geometric.data import Data
 
+from formwright.datasets import aselmdb
 from formwright.datasets.aselmdb import iterate_aselmdb, write_aselmdb
 from formwright.datasets.atoms import Structure, from_ase
 from formwright.datasets.errors import CorpusError, StructureError
+from formwright.datasets.oc20 import unpacked
 
 
 def slab(metal: str = "Pt") -> Structure:
@@ -181,6 +184,142 @@ def test_a_pickle_that_names_more_is_not_run(tmp_path):
     put(tmp_path / "length.lmdb", {"length": pickle.dumps(Evil(), protocol=-1)})
     with pytest.raises(CorpusError, match=r"names builtins\.exec"):
         list(iterate_aselmdb(tmp_path / "length.lmdb"))
+
+
+class Asks:
+    """Pickles as a call of a function with made-up arguments, and a state."""
+
+    def __init__(self, function, *arguments, state=None):
+        self.parts = (function, arguments, *(() if state is None else (state,)))
+
+    def __reduce__(self):
+        return self.parts
+
+
+def storage(numbers: torch.Tensor):
+    return numbers.__reduce_ex__(2)[1][0]
+
+
+def tensor(numbers: torch.Tensor, offset, size, stride) -> Asks:
+    rest = (False, OrderedDict())
+    return Asks(torch._utils._rebuild_tensor_v2, storage(numbers), offset, size, stride, *rest)
+
+
+def numpy_array(shape, kind, data) -> Asks:
+    rebuild, arguments, _ = np.zeros(1).__reduce__()
+    return Asks(rebuild, *arguments, state=(1, shape, kind, False, data))
+
+
+SIX = torch.arange(6.0)
+HOSTILE = {
+    "a call that ends the process": (
+        Asks(np.ndarray, (1,), np.dtype("O"), b"A" * 8), "number was expected, not numpy.ndarray"),
+    "objects": (numpy_array((1,), np.dtype("O"), b"A" * 8), "no type of numbers"),
+    "a record type": (numpy_array((1,), np.dtype("f8,f8"), b"A" * 16), "no type of numbers"),
+    "bytes that are not there": (numpy_array((9, 9), np.dtype("f8"), b"A" * 8), "8 bytes are no"),
+    "a shape that is none": (numpy_array((-1,), np.dtype("f8"), b"A" * 8), "none of whole"),
+    "a list for bytes": (numpy_array((1,), np.dtype("f8"), [0.0]), "no bytes but list"),
+    "a number of another length": (
+        Asks(np.float64(0).__reduce__()[0], np.dtype("f8"), b"A"), "1 bytes are no array"),
+    "beyond the storage": (tensor(SIX, 0, (3, 3), (3, 1)), "reaches number 8 of a storage of 6"),
+    "from beyond it": (tensor(SIX, 6, (1,), (1,)), "reaches number 6 of a storage of 6"),
+    "before it": (tensor(SIX, -1, (1,), (1,)), "offset, size"),
+    "backwards": (tensor(SIX, 5, (2,), (-1,)), "none of whole numbers"),
+    "more than the memory": (tensor(SIX, 0, (1 << 13, 1 << 13), (0, 0)), "more than 16777216"),
+    "one stride short": (tensor(SIX, 0, (2, 3), (1,)), "offset, size"),
+    "a storage of no bytes": (
+        Asks(torch._utils._rebuild_tensor_v2, 1, 0, (1,), (1,), False), "no bytes of torch.save"),
+    "another form of storage": (
+        tensor(torch.zeros(1, dtype=torch.complex64), 0, (1,), (1,)), "names torch.ComplexFloat"),
+    "a storage cut short": (
+        Asks(torch._utils._rebuild_tensor_v2,
+             Asks(torch.storage._load_from_bytes, b"\x80\x02K\x01."), 0, (1,), (1,)), "damaged"),
+    "a list": ([1.0, [2.0]], "not list"),
+    "a number of any size": (10**5000, "not int"),
+    "a call of a call": (Asks(np.dtype, Asks(np.dtype, "f8")), "not numpy.dtype"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_a_pickle_asks_for_is_checked_and_nothing_called(name, tmp_path, monkeypatch):
+    asked, why = HOSTILE[name]
+    value = graph()
+    value.y_relaxed = asked
+    put(tmp_path / "a.lmdb", {"0": pickle.dumps(value, protocol=4)})
+    monkeypatch.setattr(torch, "load", None)
+    monkeypatch.setattr(pickle, "Unpickler", None)
+    with pytest.raises(CorpusError, match=rf"a.lmdb', row 0: .*{why}"):
+        list(iterate_aselmdb(tmp_path / "a.lmdb"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"\x80\x04",
+        b"\x80\x04K\x01",
+        b"\x80\x04.",
+        b"\x80\x02)" + b"\x85" * 100_000 + b".",
+        b"\x80\x02}" + b")" + b"\x85" * 100_000 + b"K\x01s.",
+        b"\x80\x02]q\x00h\x00a.",
+        b"\x80\x02K\x01r\xff\xff\xff\x7f0h\x00.",
+        b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7f.",
+        b"\x80\x02K\x01K\x02R.",
+        b"\x80\x02K\x01}b.",
+        b"\x80\x02\x82\x01.",
+        b"\x80\x02(K\x01K\x02.",
+        b"\x80\x02\x8aA" + b"\x7f" * 65 + b"X\x00",
+    ],
+    ids=range(13),
+)
+def test_damaged_pickles_are_named(value, tmp_path):
+    put(tmp_path / "length.lmdb", {"length": value})
+    put(tmp_path / "row.lmdb", {"0": value})
+    for path, where in (("length.lmdb", "number of rows"), ("row.lmdb", "row 0")):
+        with pytest.raises(CorpusError, match=f"{path}'.*{where}"):
+            list(iterate_aselmdb(tmp_path / path))
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_tensors_of_every_type_and_layout(protocol):
+    value, base = graph(), torch.arange(12).reshape(3, 4)
+    kinds = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.bool)
+    kinds += (torch.float16, torch.float32, torch.float64)
+    for kind in kinds:
+        own = base.to(kind)
+        for part in (own, own.T, own[1:, ::2], own[:0], own[1:2, :1].expand(3, 2)):
+            value.force, value.forces = part, part.numpy().T
+            _, columns = unpacked(pickle.dumps(value, protocol=protocol))
+            assert columns["force"].dtype == columns["forces"].dtype == part.numpy().dtype
+            np.testing.assert_array_equal(columns["force"], part.numpy())
+            np.testing.assert_array_equal(columns["forces"], part.numpy().T)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"constraints": ["FixAtoms"]},
+        {"constraints": [{"name": "FixAtoms", "kwargs": {"indices": [99]}}]},
+        {"numbers": {"__ndarray__": [[1], "object", [78]]}},
+        {"numbers": {"__ndarray__": [[1], "9999999f8", [78]]}},
+        {"numbers": [10**30]},
+    ],
+    ids=range(5),
+)
+def test_rows_of_other_things_are_named(row, tmp_path):
+    whole = {"numbers": [78], "positions": [[0, 0, 0]], "cell": np.eye(3).tolist(), "pbc": True}
+    put(tmp_path / "a.aselmdb", {"1": pressed({**whole, **row}), "nextid": pressed(2)})
+    with pytest.raises((CorpusError, StructureError), match="row 1"):
+        list(iterate_aselmdb(tmp_path / "a.aselmdb"))
+
+
+def test_rows_that_unpack_to_too_much_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(aselmdb, "_LARGEST", 1000)
+    put(tmp_path / "a.aselmdb", {"1": pressed({"numbers": [1] * 1000}), "nextid": pressed(2)})
+    with pytest.raises(StructureError, match="row 1: .*unpacks to more than 1000 bytes"):
+        list(iterate_aselmdb(tmp_path / "a.aselmdb"))
+    put(tmp_path / "b.aselmdb", {"1": zlib.compress(b"[" * 200), "nextid": pressed(2)})
+    with pytest.raises(StructureError, match="row 1"):
+        list(iterate_aselmdb(tmp_path / "b.aselmdb"))
 
 
 def test_pickles_that_are_no_graph(tmp_path):

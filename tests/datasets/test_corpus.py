@@ -137,7 +137,7 @@ def test_corpus_without_cases(tmp_path):
 
 def test_going_on_needs_the_same_settings(corpus):
     assert start_corpus(corpus.path, manifest()).finished() == corpus.finished()
-    with pytest.raises(CorpusError, match=r"settings.nested.step is 0.5 there and 0.7 here"):
+    with pytest.raises(CorpusError, match=r"settings.nested.step = 0.5 there, 0.7 asked"):
         start_corpus(corpus.path, manifest(nested={"step": 0.7}))
     with pytest.raises(CorpusError, match="settings.sections"):
         start_corpus(corpus.path, manifest(sections=5))

@@ -182,7 +182,7 @@ def test_an_interrupted_run_goes_on_where_it_was(folder, tmp_path, monkeypatch):
 
 
 def test_other_settings_do_not_mix(folder):
-    with pytest.raises(CorpusError, match="settings.sweeps is 2 there and 3 here"):
+    with pytest.raises(CorpusError, match="settings.sweeps = 2 there, 3 asked"):
         run(dataclasses.replace(SMALL, sweeps=3), folder)
 
 

@@ -114,7 +114,9 @@ def test_verdicts_tell_blown_up_from_badly_resolved():
 
 def test_another_recipe_an_empty_folder_and_bad_recipes_are_refused(tmp_path):
     list(generate_waves(SMALL, tmp_path))
-    with pytest.raises(CorpusError, match="another recipe .interval differ"):
+    with pytest.raises(
+        CorpusError, match="made from something else: interval = 0.1 there, 0.2 asked"
+    ):
         list(generate_waves(replace(SMALL, interval=0.2), tmp_path))
     with pytest.raises(CorpusError, match="no runs of the split 'test'"):
         open_waves(tmp_path, "test")

@@ -163,12 +163,20 @@ def test_a_scalar_of_the_wrong_length_is_named(path: Path):
 def test_truncated_absent_and_foreign_files_are_named(path: Path, tmp_path: Path):
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(CorpusError, match="cannot open"):
+    with pytest.raises(CorpusError, match="cannot read"):
         open_well(path)
-    with pytest.raises(CorpusError, match="cannot open"):
+    with pytest.raises(CorpusError, match="cannot read"):
         open_well(tmp_path / "absent.hdf5")
     with pytest.raises(CorpusError, match="no file to open"):
         open_runs([])
+
+
+@pytest.mark.parametrize("part", [b"TREE", b"SNOD", b"HEAP"])
+def test_a_damaged_file_is_named(path: Path, tmp_path: Path, part: bytes):
+    damaged = tmp_path / "damaged.hdf5"
+    damaged.write_bytes(path.read_bytes().replace(part, b"XXXX"))
+    with pytest.raises(CorpusError, match="cannot read '.*damaged.hdf5' as HDF5"):
+        open_well(damaged).read()
 
 
 def test_nan_and_unequal_times_are_named(path: Path):

@@ -136,7 +136,7 @@ def test_a_killed_screening_goes_on(
 def test_a_folder_holds_one_screening(weights: str, tmp_path: Path) -> None:
     screen("Pt", ScreenConfig(reaction="HER", surrogate=weights), tmp_path, workers=1)
     screen("Pt", ScreenConfig(reaction="HER", surrogate=weights, best=3), tmp_path, workers=1)
-    with pytest.raises(ConfigError, match="another screening"):
+    with pytest.raises(ConfigError, match="candidates = Pt there, Cu asked"):
         screen("Cu", ScreenConfig(reaction="HER", surrogate=weights), tmp_path, workers=1)
 
 

@@ -170,7 +170,9 @@ def test_a_run_that_broke_off_resumes_bit_for_bit(tmp_path, monkeypatch):
         patch.setattr(adsorption_finetune._Step, "__call__", breaks)
         finetuned(tmp_path / "broken", steps=30)
     assert (tmp_path / "broken" / CHECKPOINT).exists()
-    surrogate = untrained(seed=1)
+    with pytest.raises(CheckpointError, match="start = weights .* there, weights .* asked"):
+        finetune_adsorption(untrained(seed=1), cases(), recipe(30), tmp_path / "broken")
+    surrogate = untrained()
     result = finetune_adsorption(
         surrogate, cases(), recipe(30), tmp_path / "broken", progress=False
     )

@@ -59,13 +59,14 @@ folder = Path(sys.argv[1])
 for name, objective in (("vicreg", VICReg()), ("byol", BYOL())):
     torch.manual_seed(int(sys.argv[2]) if int(__import__("os").environ.get("RANK", 0)) else 7)
     network = Rows()
-    config = PretrainConfig(
-        labels=(), views=(Shift(),), batch_cases=16,
-        pretext=ViewMatch(objective=objective, projector=8, predictor=8),
-        train=TrainConfig(steps=6, warmup_steps=2, log_every_steps=1, threads=1),
-    )
-    pretrain(network, Table(), config, folder / name, progress=False)
-    resumed = pretrain(network, Table(), config, folder / name, progress=False)
+    def config():
+        return PretrainConfig(
+            labels=(), views=(Shift(),), batch_cases=16,
+            pretext=ViewMatch(objective=objective, projector=8, predictor=8),
+            train=TrainConfig(steps=6, warmup_steps=2, log_every_steps=1, threads=1),
+        )
+    pretrain(network, Table(), config(), folder / name, progress=False)
+    resumed = pretrain(network, Table(), config(), folder / name, progress=False)
     assert resumed.resumed_from == 6
 """
 

@@ -133,6 +133,25 @@ def test_the_same_call_again_computes_nothing(found, monkeypatch):
     assert evaluate_pretraining(task(), CONFIG, folder).errors == evaluation.errors
 
 
+def test_a_folder_of_other_data_or_another_budget_is_refused(found):
+    evaluation, folder = found
+    given = task()
+    loop = replace(given.recipes["VICReg"], batch_cases=64)
+    refusals = {
+        "data.test = .* there": replace(given, parts={**given.parts, "test": points(300, 9)}),
+        "data.unlabeled = .* there": replace(given, unlabeled=points(1000, 9)),
+        "label = signal there, other asked": replace(given, label="other"),
+        "recipes.VICReg.batch_cases = 128 there, 64": replace(given, recipes={"VICReg": loop}),
+    }
+    for why, other in refusals.items():
+        with pytest.raises(ConfigError, match=why):
+            evaluate_pretraining(other, CONFIG, folder)
+    with pytest.raises(ConfigError, match=r"config.sizes = \[20, 80\] there, \[20\] asked"):
+        evaluate_pretraining(given, replace(CONFIG, sizes=(20,)), folder)
+    again = evaluate_pretraining(given, replace(CONFIG, threads=None), folder)
+    assert again.errors == evaluation.errors
+
+
 def test_test_labels_do_not_choose(found, tmp_path):
     evaluation, _ = found
     other = task()

@@ -40,7 +40,7 @@ def test_a_stopped_corpus_goes_on_to_what_it_would_have_been(
     assert (tmp_path / "fields-000000.safetensors").stat().st_mtime_ns == first
     assert same(read_panel_fields(tmp_path), panel_fields)
     assert same(read_panel_fields(tmp_path, 3), panel_fields.select(torch.arange(3)))
-    with pytest.raises(CorpusError, match="another recipe"):
+    with pytest.raises(CorpusError, match="y_plus = 2.0 there, 1.0 asked"):
         list(generate_panel_fields(dataclasses.replace(panel_recipe, y_plus=1.0), tmp_path))
 
 

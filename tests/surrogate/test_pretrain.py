@@ -187,6 +187,32 @@ def test_it_resumes_to_the_same_weights(tmp_path):
         assert torch.equal(value, again.state_dict()[name]), name
 
 
+def test_a_folder_of_other_data_or_another_question_is_refused(tmp_path):
+    asked, weights = config(steps=3), tmp_path / ENCODER
+    pretrain(network(), flows(), asked, tmp_path, progress=False)
+    before = weights.read_bytes()
+    again = pretrain(network(), flows(), asked, tmp_path, progress=False)
+    assert again.resumed_from == 3 and weights.read_bytes() == before
+    nudged = flows()
+    nudged.fields["cp_top"][95, 5, 31] += 1e-6
+    other = dataclasses.replace(asked, views=(Incidence(count=2), Mirror(), PartialContour()))
+    refusals = {
+        "data = 96 cases, content .* there, 96 cases, content": (nudged, asked),
+        "config.views.1 = Repanel there, Mirror asked": (flows(), other),
+        "config.train.seed = 0 there, 1 asked": (
+            flows(), config(train=dataclasses.replace(asked.train, seed=1))),
+        "config.pretext = FlowMatch there, ViewMatch asked": (
+            flows(), config(PRETEXTS[4], steps=3)),
+    }  # fmt: skip
+    for why, (data, settings) in refusals.items():
+        with pytest.raises(CheckpointError, match=why):
+            pretrain(network(), data, settings, tmp_path, progress=False)
+        assert weights.read_bytes() == before
+    (tmp_path / "begun.json").unlink()
+    with pytest.raises(CheckpointError, match="an earlier version wrote it"):
+        pretrain(network(), flows(), asked, tmp_path, progress=False)
+
+
 def test_flows_come_back_from_a_file(tmp_path):
     flows().save(tmp_path / "f")
     back = load_flows(tmp_path / "f")

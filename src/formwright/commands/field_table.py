@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,6 +10,7 @@ from formwright.commands.section_table import SectionTable
 from formwright.commands.table import Block, Columns, Outcome, Rows
 from formwright.datasets.airfoils import Section
 from formwright.datasets.errors import FormwrightError
+from formwright.datasets.names import slug
 from formwright.surrogate.rans import RansSurrogate
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = Columns(needed=("section", "alpha_deg", "reynolds"))
 FIELDS: Final = "fields"
-_NAME_LENGTH: Final = 40
 
 
 class FieldTable(SectionTable):
@@ -65,7 +64,7 @@ class FieldTable(SectionTable):
         good = [i for i in range(len(rows)) if i not in block.failures]
         for i in track(good, description="fields", transient=True):
             section, *conditions = (rows[i][places[name]].strip() for name in COLUMNS.needed)
-            name = f"{first + i + 1:05d}-{re.sub(r'[^A-Za-z0-9]+', '-', section)[-_NAME_LENGTH:]}"
+            name = f"{first + i + 1:05d}-{slug(section)}"
             try:
                 alpha, reynolds = map(float, conditions)
                 self._write(section, alpha, reynolds, self._folder / name)

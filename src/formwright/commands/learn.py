@@ -84,8 +84,9 @@ def pretrain(
     Fields are pretrained by `masked` where no objective is given. Their encoders serve lift, drag
     and the wall; those of the two networks are not interchangeable.
 
-    Run the same command again to go on after a stop. An alarm in the log says if the embedding
-    collapses. `formwright evaluate-pretraining` measures whether any of it pays.
+    Run the same command again to go on after a stop; a folder that was begun with other data or
+    settings is refused. An alarm in the log says if the embedding collapses.
+    `formwright evaluate-pretraining` measures whether any of it pays.
 
     Args:
         out: Folder for the weights, the log and the checkpoint.
@@ -174,7 +175,7 @@ def finetune(
     the slab, 8 : 1 : 1; errors are told of the test part. RANS teaches forces and wall pressure or,
     with `--fields`, the flow at the cells and the wall, from the whole records in the corpus'
     `flows/`; samples of these are kept in `samples/` of the folder. Run the same command again to
-    go on after a stop.
+    go on after a stop; a folder that was begun with other data, settings or weights is refused.
 
     Args:
         out: Folder for the surrogate, the log and the checkpoint.

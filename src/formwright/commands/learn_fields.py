@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.table import Table
 
-from formwright.commands.learn_rans import SPLITS, begin
+from formwright.commands.learn_rans import SPLITS
 
 if TYPE_CHECKING:
     from formwright.surrogate.encoders.encoder import Encoder
@@ -43,8 +43,6 @@ def finetune_fields(
     shape = rans_fields.FieldConfig(network=rans_fields.Network(network or "grid"))
     encoder = None if pretrained is None else _encoder(pretrained, shape)
     parts = _field_cases(path, out / SAMPLES, shape.factor, quiet=quiet)
-    origin = {"from": str(pretrained or "scratch"), "network": shape.network.value}
-    begin(out, parts["train"].names, {"kind": rans_fields.KIND, **origin})
     surrogate = tuning.fit(
         parts["train"].samples, shape, settings, out, encoder=encoder, progress=not quiet
     )
@@ -54,7 +52,8 @@ def finetune_fields(
         "cases": {split: len(part.names) for split, part in parts.items()},
         "left_out": {split: len(part.left_out) for split, part in parts.items()},
         "validation": errors,
-        **origin,
+        "from": str(pretrained or "scratch"),
+        "network": shape.network.value,
         **surrogate.provenance,
         "config": to_mapping(settings),
     }

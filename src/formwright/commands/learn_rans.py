@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from formwright.surrogate.rans import RansConfig
     from formwright.surrogate.rans_training import WallTraining
 
-BEGUN: Final = "begun.json"
 COARSE: Final = "coarse"
 """Folder of the training on coarse cases."""
 SPLITS: Final = ("train", "validation")
+MADE: Final = ("*/*.safetensors", "*.safetensors")
 
 
 def check_flags(
@@ -65,12 +65,15 @@ def finetune_forces(
     """Train the networks along the wall on a corpus, calibrate, judge, save."""
     from formwright import load
     from formwright.commands.learn import settings_of
+    from formwright.datasets.begun import claim, content
     from formwright.datasets.config import to_mapping
     from formwright.datasets.corpus import open_corpus
     from formwright.datasets.rans_data import read_rans
     from formwright.surrogate import rans_training as tuning
     from formwright.surrogate import zoo
     from formwright.surrogate.rans import RansConfig, RansSurrogate
+    from formwright.surrogate.training import origin
+    from formwright.surrogate.training_run import MAY_CHANGE
     from formwright.surrogate.wall_cases import rans_walls
 
     fresh = pretrained is None and coarse is None
@@ -80,13 +83,13 @@ def finetune_forces(
     start = _network(pretrained, shape, settings.train.seed)
     data = read_rans(path)
     learning, checking = (data.of_split(split) for split in SPLITS)
-    asked = {"kind": "rans", "from": str(pretrained or "scratch"), "coarse": str(coarse or "")}
-    begin(out, learning.case_ids, asked)
+    cheap = None if coarse is None else read_rans(coarse).of_split("train")
+    asked = {**origin(start, learning, settings), "coarse": cheap and content(cheap)}
+    claim(out, asked, made=MADE, free=MAY_CHANGE)
     polar = load("airfoil-polar")
-    if coarse is not None:
-        cheap = rans_walls(polar, read_rans(coarse).of_split("train"))
+    if cheap is not None:
         how = _on_coarse(steps, settings.train.seed)
-        tuning.train_wall(start, cheap, how, out / COARSE, progress=not quiet)
+        tuning.train_wall(start, rans_walls(polar, cheap), how, out / COARSE, progress=not quiet)
     ranges = {n: _range(getattr(learning, n).tolist()) for n in ("alpha_deg", "reynolds")}
     surrogate = RansSurrogate(shape, ranges, polar)
     cases, others = (rans_walls(polar, part) for part in (learning, checking))
@@ -147,33 +150,6 @@ def _network(pretrained: str | None, shape: RansConfig, seed: int) -> WallNet:
         )
     load_state(own, found.state_dict(), pretrained)
     return own
-
-
-def begin(out: Path, names: Sequence[str], asked: Mapping[str, str]) -> None:
-    """Note what a training begins with; refuse to go on with another one.
-
-    Raises:
-        ConfigError: The folder belongs to a training on other cases, or from other weights.
-    """
-    import hashlib
-    import json
-
-    from formwright.datasets.errors import ConfigError
-    from formwright.datasets.files import write_json
-
-    path, digest = out / BEGUN, hashlib.sha256("\n".join(names).encode()).hexdigest()
-    wanted = {**asked, "training cases": f"{len(names)} ({digest[:12]})"}
-    if not path.exists():
-        write_json(path, wanted)
-        return
-    found = json.loads(path.read_text(encoding="utf-8"))
-    differ = [key for key, value in wanted.items() if found.get(key) != value]
-    changed = [f"{key} = {found.get(key)} there, {wanted[key]} asked" for key in differ]
-    if changed:
-        raise ConfigError(
-            f"{str(out)!r} belongs to another training: {'; '.join(changed)}. Ask for the same to "
-            "go on with it, or choose another --out."
-        )
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:

@@ -32,7 +32,7 @@ def evaluate_pretraining(
     For each number of labelled cases it compares pretrained encoders, frozen and fine-tuned, with
     training from scratch at the same tuning budget, and with what needs no pretraining: the mean,
     principal components, hand-made features, a random encoder. Validation chooses, the test split
-    judges. Stopped, the same command goes on.
+    judges. Stopped, the same command goes on; a folder of other data or settings is refused.
 
     Args:
         corpus: Labelled corpus: polars (several folders may share the splits) or runs of an
