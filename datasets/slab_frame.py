@@ -25,6 +25,7 @@ from formwright.datasets.atoms import ADSORBATE, LEAST_VACUUM, Structure, check_
 from formwright.datasets.errors import StructureError
 
 _TELLS: Final = 0.5
+_AS_SHORT: Final = 1.01
 _INSIDE: Final = 1e-6
 _UNLIKE: Final = 0.3
 _OVER: Final = np.array([1.0, -1.0, -1.0])
@@ -122,6 +123,33 @@ def ends_differ(one: Structure) -> bool:
         if np.abs(from_top - from_bottom).max() > _UNLIKE:
             return True
     return False
+
+
+def shortest_turns_deg(slab: Structure) -> list[float]:
+    """Return the angles from x of the shortest vectors of a slab's surface lattice, 0 to 360.
+
+    Six of a hexagonal lattice, four of a square one, else two: whatever is tried along all of them
+    is tried alike for every description of the slab.
+    """
+    steps = np.array([(i, j) for i in range(-1, 2) for j in range(-1, 2) if i or j])
+    vectors = steps @ np.stack(shortest(slab.cell[0, :2], slab.cell[1, :2]))
+    lengths = np.linalg.norm(vectors, axis=1)
+    chosen = vectors[lengths < _AS_SHORT * lengths.min()]
+    angles = np.degrees(np.arctan2(chosen[:, 1], chosen[:, 0])).round(6) % 360.0
+    return sorted(float(angle) for angle in angles)
+
+
+def shortest(
+    first: Float[np.ndarray, " axes"], second: Float[np.ndarray, " axes"]
+) -> tuple[Float[np.ndarray, " axes"], Float[np.ndarray, " axes"]]:
+    """Return the shortest vectors of a plane lattice, not more than 90 degrees apart."""
+    while True:
+        if second @ second < first @ first - 1e-9:
+            first, second = second, first
+        steps = round(float(first @ second / (first @ first)) - 1e-9)
+        if steps == 0:
+            return first, second * (-1.0 if first @ second < -1e-9 else 1.0)
+        second = second - steps * first
 
 
 def _turned(one: Structure, axis: int) -> Structure:

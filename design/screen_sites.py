@@ -27,7 +27,13 @@ from formwright.datasets.mamun import Alloy
 from formwright.datasets.ordered import Site, find_site, site_labels, slabs
 from formwright.datasets.placement import place
 from formwright.datasets.sites import find_sites
-from formwright.datasets.slab_frame import ends_differ, up, upright, widest_gaps
+from formwright.datasets.slab_frame import (
+    ends_differ,
+    shortest_turns_deg,
+    up,
+    upright,
+    widest_gaps,
+)
 from formwright.datasets.slabs import cut
 from formwright.datasets.surface_atoms import TagWarning, check_whole, has_layers, tag
 from formwright.design.screen_config import ScreenConfig, Sites
@@ -141,19 +147,26 @@ def _on_sites(
     surrogate: AdsorptionSurrogate,
     where: str = "",
 ) -> Iterator[Trial]:
-    """Yield every adsorbate on every site of a bare slab; a site where it does not fit is left."""
+    """Yield every adsorbate on every site of a bare slab; a site where it does not fit is left.
+
+    One that does not stand upright is turned along each of the slab's shortest surface vectors.
+    """
     found = find_sites(slab)
     some = found[:1] if wanted == "one" else [s for s in found if wanted in ("all", s.kind)]
+    turns = shortest_turns_deg(slab)
     last: FormwrightError | None = None
     placed = 0
     for site, name in itertools.product(some, names):
-        try:
-            one, flags = checked(surrogate, place(slab, site, adsorbate(name)))
-        except FormwrightError as error:
-            last = error
-            continue
-        placed += 1
-        yield Trial(adsorbate=name, site=where + site.label, structure=one, flags=tuple(flags))
+        what = adsorbate(name)
+        for turn in turns if what.offsets[:, :2].any() else (0.0,):
+            try:
+                one, flags = checked(surrogate, place(slab, site, what, turn_deg=turn))
+            except FormwrightError as error:
+                last = error
+                continue
+            placed += 1
+            label = where + site.label + (f" {turn:.0f}deg" if turn else "")
+            yield Trial(adsorbate=name, site=label, structure=one, flags=tuple(flags))
     if last is not None and not placed:
         raise last
 
