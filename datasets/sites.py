@@ -212,7 +212,9 @@ def images(
     counts = np.ceil(radius / widths).astype(int)
     steps = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in counts)), -1).reshape(-1, 2)
     shifts = steps @ slab.cell[:2]
-    return np.tile(atoms, len(steps)), (slab.pos[atoms] + shifts[:, None]).reshape(-1, 3)
+    flat = np.linalg.solve(slab.cell[:2, :2].T, slab.pos[atoms, :2].T).T
+    home = slab.pos[atoms] - np.floor(flat + 1e-6) @ slab.cell[:2]
+    return np.tile(atoms, len(steps)), (home + shifts[:, None]).reshape(-1, 3)
 
 
 def _surroundings(slab: Structure, site: SlabSite) -> Float[np.ndarray, " numbers"]:

@@ -1,9 +1,9 @@
 """One frame for every slab, in which sites are found and adsorbates are placed.
 
 In it the outward normal of the surface is +z, the first cell vector goes along +x, the first two
-span the surface, all three are right-handed, and the slab's atoms are inside the cell, in one
-piece. The slab is the same: it is turned, shifted and described by other vectors of its lattice,
-never mirrored; an adsorbate (tag 2) stays whole, and may reach over the edge of the cell.
+span the surface, all three are right-handed, and the slab is in one piece between the two halves of
+its vacuum. The slab is the same: it is turned, shifted and described by other vectors of its
+lattice, never mirrored.
 
 The normal belongs to the direction that does not repeat, or else to the one with the widest gap
 between planes of atoms. Which of its two ends is the top, the first of these that tells says:
@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from formwright.datasets.atoms import ADSORBATE, LEAST_VACUUM, Structure, check_cell
+from formwright.datasets.atoms import LEAST_VACUUM, Structure, check_cell
 from formwright.datasets.errors import StructureError
 
 _TELLS: Final = 0.5
@@ -176,7 +176,7 @@ def _right_handed(cell: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3 3"]:
 
 
 def _inside(one: Structure) -> Structure:
-    """Return a slab in one piece, the gap above and below it, its own atoms in the cell."""
+    """Return a slab in one piece, its middle in the cell, the gap above and below it."""
     cell, pos = one.cell.copy(), one.pos.copy()
     if one.pbc[2]:
         pos -= np.outer(_turns(pos[:, 2], float(cell[2, 2])), cell[2])
@@ -186,8 +186,7 @@ def _inside(one: Structure) -> Structure:
     if low < -_INSIDE or high > cell[2, 2] + _INSIDE:
         pos[:, 2] += 0.5 * (cell[2, 2] - low - high)
     flat = np.linalg.solve(cell[:2, :2].T, pos[:, :2].T).T
-    own = (one.tags != ADSORBATE)[:, None]
-    pos -= np.where(own, np.floor(flat + _INSIDE), 0.0) @ cell[:2]
+    pos -= np.floor(flat.mean(0) + _INSIDE) @ cell[:2]
     return replace(one, pos=pos, cell=cell)
 
 

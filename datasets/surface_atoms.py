@@ -79,8 +79,8 @@ def tag(one: Structure) -> Structure:
     chosen = _guessed(stood)
     atoms = ", ".join(f"{stood.elements[i]} {i}" for i in np.flatnonzero(chosen)) or "none"
     warnings.warn(
-        f"{stood.name or 'the structure'} has no tags; taken for the adsorbate: {atoms}. Set tag 2 "
-        "on the adsorbate's atoms where that is wrong.",
+        f"{stood.name or 'the structure'} has no tags that tell its adsorbate; taken for it: "
+        f"{atoms}. Set tag 2 on the adsorbate's atoms where that is wrong.",
         TagWarning,
         stacklevel=2,
     )

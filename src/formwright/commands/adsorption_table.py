@@ -71,8 +71,8 @@ def predict_structures(
 
     Args:
         surrogate: Of adsorption energies.
-        path: See ``datasets.structure_files``; tag 2 marks the adsorbate's atoms, and where there
-            are no tags they are guessed, with a flag.
+        path: See ``datasets.structure_files``; for tags ``datasets.surface_atoms.tag``. Where they
+            are guessed there is a flag.
         out: The CSV to write: frame, name, formula and adsorbate, and what is predicted.
         spread: Also write standard deviations.
         prefix: Put before the name of each new column.
