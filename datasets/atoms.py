@@ -45,6 +45,10 @@ ADSORBATE: Final = 2
 OVERLAP: Final = 0.45
 """Least distance of two atoms, in sums of their covalent radii."""
 LEAST_VACUUM: Final = 5.0
+LONGEST: Final = 1e4
+"""Longest cell vector, and farthest an atom may lie from another one, angstrom."""
+THINNEST: Final = 0.1
+"""Least width of the cell in a direction that repeats, angstrom."""
 E_ADS: Final = Quantity("e_ads_ev", "eV", "adsorption energy against the reaction's references")
 _PER_ATOM: Final = ("pos", "z", "mixture", "tags", "fixed")
 _EDGES: Final = ("edge_index", "edge_shift", "basis")
@@ -110,16 +114,12 @@ def structure(
     text = given and isinstance(given[0], str)
     z = np.asarray(numbers(given) if text else given, dtype=np.int64)
     at = np.asarray(pos, dtype=np.float64)
-    if at.shape != (len(z), 3) or not len(z) or not np.isfinite(at).all():
+    if at.shape != (len(z), 3) or not len(z):
         raise StructureError(
             f"{name or 'the structure'}: {len(z)} element(s) and positions of shape {at.shape}; "
-            "give as many finite positions in 3-D, and one atom at least."
+            "give as many positions in 3-D, and one atom at least."
         )
-    if z.min() < 1 or z.max() >= COUNT:
-        raise StructureError(
-            f"{name or 'the structure'} has an atom of number {int(z.max())}; numbers from 1 to "
-            f"{COUNT - 1} are known."
-        )
+    _check_atoms(z, at, name)
     return Structure(
         z=z,
         pos=at,
@@ -129,6 +129,27 @@ def structure(
         fixed=np.zeros(len(z), bool) if fixed is None else np.asarray(fixed, dtype=bool),
         name=name,
     )
+
+
+def _check_atoms(
+    z: Int[np.ndarray, " atoms"], pos: Float[np.ndarray, "atoms 3"], name: str
+) -> None:
+    """Refuse elements that are not known and places that are none; the message names the atom."""
+    strange = (z < 1) | (z >= COUNT)
+    if strange.any():
+        i = int(strange.argmax())
+        ghost = " (X, a ghost or dummy atom: leave it out)" if z[i] == 0 else ""
+        raise StructureError(
+            f"{name or 'the structure'}: atom {i} has the atomic number {z[i]}{ghost}; numbers "
+            f"from 1 to {COUNT - 1} are known."
+        )
+    lost = ~np.isfinite(pos).all(1)
+    if lost.any():
+        i = int(lost.argmax())
+        raise StructureError(
+            f"{name or 'the structure'}: the position of atom {i} ({symbols()[z[i]]}) is not "
+            f"finite: {pos[i].tolist()}."
+        )
 
 
 def from_ase(atoms: Atoms, name: str = "") -> Structure:
@@ -243,14 +264,47 @@ def neighbours(
 
     A neighbour within ``cutoff`` (angstrom) is at ``pos[sender] + shift @ cell``. The lists are
     vesin's (linked cells), ordered by receiver.
+
+    Raises:
+        StructureError: See ``check_cell``.
     """
     from vesin import NeighborList
 
+    check_cell(pos, cell, pbc)
     finder = NeighborList(cutoff=cutoff, full_list=True, sorted=True, n_threads=1)
     receiver, sender, shift = finder.compute(
         points=pos, box=cell, periodic=[bool(p) for p in pbc], quantities="ijS"
     )
     return np.stack([sender, receiver]).astype(np.int64), shift.astype(np.int64)
+
+
+def check_cell(
+    pos: Float[np.ndarray, "atoms 3"],
+    cell: Float[np.ndarray, "3 3"],
+    pbc: Bool[np.ndarray, " 3"],
+    name: str = "",
+) -> None:
+    """Refuse cells in which neighbours cannot be looked for.
+
+    Raises:
+        StructureError: The cell is flat or not finite, or atoms or cell reach beyond ``LONGEST``.
+    """
+    who = name or "the structure"
+    reach = np.abs(cell).max() if np.isfinite(cell).all() else np.inf
+    spread = float(np.ptp(pos, axis=0).max()) if len(pos) else 0.0
+    if max(reach, spread) > LONGEST:
+        raise StructureError(
+            f"{who} has the cell {cell.tolist()} and atoms up to {spread:.4g} angstrom apart; more "
+            f"than {LONGEST:g} cannot be computed. Check the cell and the units (angstrom)."
+        )
+    turning = cell[np.asarray(pbc, dtype=bool)]
+    if not turning.size or np.linalg.svd(turning, compute_uv=False).min() > THINNEST:
+        return
+    flat = "no cell" if not turning.any() else f"a cell without volume, {cell.tolist()}"
+    raise StructureError(
+        f"{who} has {flat}: the vectors of its periodic directions must span a space, none of them "
+        "zero or in line with others. Set its cell and pbc (in extxyz: Lattice and pbc)."
+    )
 
 
 def with_neighbours(batch: Data, cutoff: float) -> Data:
@@ -303,8 +357,10 @@ def check_apart(one: Structure) -> None:
     """Refuse atoms on top of each other.
 
     Raises:
-        StructureError: Two atoms are nearer than ``OVERLAP`` sums of covalent radii.
+        StructureError: Two atoms are nearer than ``OVERLAP`` sums of covalent radii, or the cell is
+            none (``check_cell``).
     """
+    check_cell(one.pos, one.cell, one.pbc, one.name)
     radii = covalent_radii().numpy()[one.z]
     edges, shift = neighbours(one.pos, one.cell, one.pbc, float(2.0 * OVERLAP * radii.max()))
     sender, receiver = edges

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from formwright.datasets.atoms import ADSORBATE, Structure
 from formwright.datasets.errors import CorpusError, UnknownNameError, did_you_mean
 from formwright.datasets.families import hashed
+from formwright.datasets.slab_frame import is_slab
 from formwright.datasets.structure_files import iterate_structures
 from formwright.datasets.surface_atoms import tag
 
@@ -79,7 +80,7 @@ def read_labelled(path: str | os.PathLike[str], label: str) -> LabelledStructure
                 f"{str(path)!r}, frame {number}, has no {label!r}.{did_you_mean(label, columns)} "
                 f"Its columns: {', '.join(columns) or 'none'}."
             )
-        structures.append(one if (one.tags == ADSORBATE).any() else tag(one))
+        structures.append(tag(one) if is_slab(one) else one)
         values.append(_number(columns[label], label, f"{str(path)!r}, frame {number}"))
         groups.append(str(columns.get("group") or columns.get("surface") or _slab(structures[-1])))
     return LabelledStructures(structures, np.array(values), groups)

@@ -18,10 +18,12 @@ from jaxtyping import Float, Int
 from formwright.datasets.atoms import SURFACE, Structure
 from formwright.datasets.errors import StructureError, did_you_mean
 
+KINDS: Final = ("top", "bridge", "hollow")
 AROUND: Final = 6.0
 """Sites are compared by the atoms within this distance, angstrom."""
 _ABOVE: Final = 1.5
 _SAME: Final = 0.05
+_ALIKE: Final = 0.02
 _TOUCH: Final = 1.2
 _Face = tuple[int, ...]
 
@@ -50,15 +52,21 @@ class SlabSite:
 def find_sites(slab: Structure) -> list[SlabSite]:
     """Return one of each of the slab's sites that differ: tops, then bridges, then hollows.
 
+    Their order, and which of some that hardly differ stands for them, hang on what is around them,
+    not on how the slab is described.
+
     Raises:
-        StructureError: No atom has tag 1.
+        StructureError: No atom has tag 1, or the surface normal is not +z (``slab_frame.upright``).
     """
+    viewed = [(site, _surroundings(slab, site)) for site in all_sites(slab)]
+    viewed.sort(
+        key=lambda pair: (KINDS.index(pair[0].kind), pair[0].label, *pair[1].round(4).tolist())
+    )
     found: list[tuple[SlabSite, Float[np.ndarray, " atoms"]]] = []
     kept: list[SlabSite] = []
-    for site in all_sites(slab):
-        view = _surroundings(slab, site)
+    for site, view in viewed:
         alike = [other for one, other in found if one.label == site.label]
-        if any(np.abs(view - other).max() < _SAME for other in alike):
+        if any(np.abs(view - other).max() < _ALIKE for other in alike):
             continue
         found.append((site, view))
         last = f"#{len(alike) + 1}" if alike else ""
@@ -85,14 +93,15 @@ def all_sites(slab: Structure) -> Iterator[SlabSite]:
     """Yield every site of the surface cell, alike or not.
 
     Raises:
-        StructureError: No atom has tag 1, or the surface is no plane.
+        StructureError: No atom has tag 1, or the surface normal is not +z (``slab_frame.upright``).
     """
     top = np.flatnonzero(slab.tags == SURFACE)
-    if not len(top) or abs(np.linalg.det(slab.cell[:2, :2])) < 1e-6:
+    leaning = np.abs(slab.cell[:2, 2]).max() > 1e-6
+    if not len(top) or leaning or abs(np.linalg.det(slab.cell[:2, :2])) < 1e-6:
         raise StructureError(
             f"{slab.name or 'the slab'} has {len(top)} surface atom(s) and surface vectors "
             f"{slab.cell[:2].tolist()}: for sites, tag surface atoms 1 (ASE: atoms.set_tags), and "
-            "let the first two cell vectors span the surface."
+            "let the first two cell vectors span a surface whose normal is +z (slab_frame.upright)."
         )
     index, pos = images(slab, top)
     low_index, low = images(slab, _second(slab))
@@ -104,7 +113,7 @@ def all_sites(slab: Structure) -> Iterator[SlabSite]:
         if (flat < -1e-6).any() or (flat > 1.0 - 1e-6).any() or _known(flat, seen):
             continue
         seen.append(flat)
-        kind = {1: "top", 2: "bridge"}.get(len(corners), "hollow")
+        kind = KINDS[min(len(corners), 3) - 1]
         around = "_".join(sorted(elements[index[list(corners)]]))
         yield SlabSite(
             kind=kind,
@@ -203,16 +212,31 @@ def images(
     counts = np.ceil(radius / widths).astype(int)
     steps = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in counts)), -1).reshape(-1, 2)
     shifts = steps @ slab.cell[:2]
-    return np.tile(atoms, len(steps)), (slab.pos[atoms] + shifts[:, None]).reshape(-1, 3)
+    flat = np.linalg.solve(slab.cell[:2, :2].T, slab.pos[atoms, :2].T).T
+    home = slab.pos[atoms] - np.floor(flat + 1e-6) @ slab.cell[:2]
+    return np.tile(atoms, len(steps)), (home + shifts[:, None]).reshape(-1, 3)
 
 
-def _surroundings(slab: Structure, site: SlabSite) -> Float[np.ndarray, " atoms"]:
-    """Return distances from above a site, sorted element by element; none exceeds ``AROUND``."""
+def _surroundings(slab: Structure, site: SlabSite) -> Float[np.ndarray, " numbers"]:
+    """Return distances from above a site, and of the atoms around it from each other, angstrom.
+
+    The first are sorted element by element, and none exceeds ``AROUND``. The others are, for each
+    element, mean distances of an atom from those of it, and tell apart what lies at the same
+    distances on other sides of the site. What is near counts more, what is at ``AROUND`` nothing.
+    """
     index, pos = images(slab, np.arange(len(slab)), AROUND)
     apart = np.linalg.norm(pos - site.position - np.array([0.0, 0.0, _ABOVE]), axis=1)
-    capped = np.minimum(apart, AROUND)
-    z = slab.z[index]
-    return capped[np.lexsort((capped, z))]
+    z, capped = slab.z[index], np.minimum(apart, AROUND)
+    near = np.flatnonzero(apart < AROUND)
+    weight = (1.0 - (apart[near] / AROUND) ** 2) ** 2
+    between = np.linalg.norm(pos[near, None] - pos[near], axis=2)
+    parts = [capped[np.lexsort((capped, z))]]
+    for element in np.unique(slab.z):
+        own = weight * (z[near] == element)
+        mean = np.zeros(len(pos))
+        mean[near] = weight * (between @ own) / max(float(own.sum()), 1e-9)
+        parts.append(mean[np.lexsort((mean, z))])
+    return np.concatenate(parts)
 
 
 def _known(flat: Float[np.ndarray, " 2"], seen: Sequence[Float[np.ndarray, " 2"]]) -> bool:

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 
 from formwright.datasets.atoms import BELOW, SURFACE, Structure, neighbours, structure
 from formwright.datasets.errors import StructureError
+from formwright.datasets.slab_frame import shortest
 
 VACUUM: Final = 8.0
 REACH: Final = 1.15
@@ -178,26 +179,13 @@ def _upright(
     """
     normal = np.cross(cell[0], cell[1])
     normal = normal * np.sign(normal @ cell[2]) / np.linalg.norm(normal)
-    first, second = _shortest(cell[0], cell[1])
+    first, second = shortest(cell[0], cell[1])
     if np.cross(first, second) @ normal < 0:
         first, second = second, first
     x = first / np.linalg.norm(first)
     frame = np.stack([x, np.cross(normal, x), normal], 1)
     height = np.array([0.0, 0.0, float(cell[2] @ normal)])
     return pos @ frame, np.stack([first @ frame, second @ frame, height])
-
-
-def _shortest(
-    first: Float[np.ndarray, " 3"], second: Float[np.ndarray, " 3"]
-) -> tuple[Float[np.ndarray, " 3"], Float[np.ndarray, " 3"]]:
-    """Return the shortest vectors of a plane lattice, not more than 90 degrees apart."""
-    while True:
-        if second @ second < first @ first - 1e-9:
-            first, second = second, first
-        steps = round(float(first @ second / (first @ first)) - 1e-9)
-        if steps == 0:
-            return first, second * (-1.0 if first @ second < -1e-9 else 1.0)
-        second = second - steps * first
 
 
 def _turned_over(

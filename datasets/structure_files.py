@@ -1,7 +1,8 @@
 """Files of structures: read whatever ASE or pymatgen reads, write extended XYZ.
 
 =================================  ===============================================================
-``.extxyz`` ``.xyz`` ``.cif``      by ASE, gzip allowed, as every other format that ASE guesses
+``.extxyz`` ``.xyz``               by ASE, frame by frame, gzip allowed
+``.cif``                           by ASE, gzip allowed, as every other format that ASE guesses
 ``POSCAR`` ``CONTCAR`` ``.vasp``   by ASE
 ``.db``                            ASE's own database
 ``.json``                          pymatgen's structures, or ASE's JSON database
@@ -15,7 +16,8 @@ import gzip
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,12 +26,14 @@ import numpy as np
 from formwright.datasets.atoms import Structure, from_ase, structure, to_ase
 from formwright.datasets.errors import FormwrightError, StructureError
 from formwright.datasets.files import replacing
+from formwright.datasets.xyz_frames import parse_frame, split_frames
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 FORMATS: Final = {".extxyz": "extxyz", ".xyz": "extxyz", ".cif": "cif", ".vasp": "vasp"}
 LMDB: Final = (".aselmdb", ".lmdb")
+_Reader = Callable[[], tuple["Atoms | Structure", dict[str, Any]]]
 
 
 def read_structures(path: str | os.PathLike[str]) -> list[Structure]:
@@ -56,31 +60,60 @@ def iterate_structures(
     Raises:
         StructureError: See ``read_structures``.
     """
+    for one, columns in iterate_frames(path):
+        if isinstance(one, FormwrightError):
+            raise one
+        yield one, columns
+
+
+def iterate_frames(
+    path: str | os.PathLike[str],
+) -> Iterator[tuple[Structure | FormwrightError, dict[str, Any]]]:
+    """Yield each frame as a structure with its columns, or as the error that says why it is none.
+
+    A bad frame of extended XYZ, of a database or a list costs itself alone. What cannot be read
+    further ends with an error.
+    """
     at = Path(path)
     if not at.exists():
-        raise StructureError(f"there is no file {str(at)!r}.")
+        yield StructureError(f"there is no file {str(at)!r}."), {}
+        return
     if at.suffix in LMDB:
-        from formwright.datasets.aselmdb import iterate_aselmdb
-
-        yield from iterate_aselmdb(at)
+        yield from _shard_frames(at)
         return
     frames, index = _frames(at), 0
     while True:
         try:
-            item = next(frames, None)
-            if item is None:
-                return
-            atoms, columns = item
-            one = atoms if isinstance(atoms, Structure) else _structure(atoms, columns)
-        except FormwrightError as error:
-            raise StructureError(f"{str(at)!r}, frame {index}: {error}") from error
+            read = next(frames, None)
         except Exception as error:
-            raise StructureError(
-                f"{str(at)!r}, frame {index}, cannot be read: {type(error).__name__}: {error}. "
-                "Is the file whole, and does its name end as its format does?"
-            ) from error
-        yield one, columns
+            yield _unread(at, index, error), {}
+            return
+        if read is None:
+            return
+        yield _read(read, at, index)
         index += 1
+
+
+def _read(
+    read: _Reader, path: Path, index: int
+) -> tuple[Structure | FormwrightError, dict[str, Any]]:
+    """Return a frame with its columns, or why it is no structure."""
+    try:
+        atoms, columns = read()
+        one = atoms if isinstance(atoms, Structure) else _structure(atoms, columns)
+    except Exception as error:
+        return _unread(path, index, error), {}
+    return one, columns
+
+
+def _unread(path: Path, index: int, error: Exception) -> StructureError:
+    """Return the error of a frame, with the file and the frame in its message."""
+    if isinstance(error, FormwrightError):
+        return StructureError(f"{str(path)!r}, frame {index}: {error}")
+    return StructureError(
+        f"{str(path)!r}, frame {index}, cannot be read: {type(error).__name__}: {error}. "
+        "Is the file whole, and does its name end as its format does?"
+    )
 
 
 def write_structures(
@@ -115,21 +148,46 @@ def write_structures(
             write_extxyz(handle, frames)
 
 
-def _frames(path: Path) -> Iterator[tuple[Atoms | Structure, dict[str, Any]]]:
-    """Yield what a file holds, with the columns."""
+def _shard_frames(
+    path: Path,
+) -> Iterator[tuple[Structure | FormwrightError, dict[str, Any]]]:
+    """Yield the rows of a shard, and last why it cannot be read further."""
+    from formwright.datasets.aselmdb import iterate_aselmdb
+
+    try:
+        yield from iterate_aselmdb(path)
+    except FormwrightError as error:
+        yield error, {}
+
+
+def _frames(path: Path) -> Iterator[_Reader]:
+    """Yield what reads one frame of a file after another."""
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if suffix == ".json":
+    known = FORMATS.get(suffix)
+    if known == "extxyz":
+        opened = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rt", encoding="utf-8") as lines:
+            yield from (partial(_xyz_frame, text) for text in split_frames(lines))
+    elif suffix == ".json":
         yield from _json_frames(path)
     elif suffix == ".db":
         yield from _database_frames(path)
     else:
         from ase.io import iread
 
-        known = FORMATS.get(suffix)
         whole = _text(path) if known and path.suffix == ".gz" else path
-        for atoms in iread(whole, ":", format=known):
-            results = {} if atoms.calc is None else dict(atoms.calc.results)
-            yield atoms, {**atoms.info, **results}
+        yield from (partial(_with_columns, atoms) for atoms in iread(whole, ":", format=known))
+
+
+def _xyz_frame(text: str) -> tuple[Atoms, dict[str, Any]]:
+    """Return a frame of extended XYZ, with the columns."""
+    return _with_columns(parse_frame(text))
+
+
+def _with_columns(atoms: Atoms) -> tuple[Atoms, dict[str, Any]]:
+    """Return atoms with what is known of them."""
+    results = {} if atoms.calc is None else dict(atoms.calc.results)
+    return atoms, {**atoms.info, **results}
 
 
 def _text(path: Path) -> io.StringIO:
@@ -138,25 +196,35 @@ def _text(path: Path) -> io.StringIO:
         return io.StringIO(handle.read())
 
 
-def _database_frames(path: Path) -> Iterator[tuple[Atoms, dict[str, Any]]]:
-    """Yield the rows of an ASE database."""
+def _database_frames(path: Path) -> Iterator[_Reader]:
+    """Yield what reads the rows of an ASE database."""
     from ase.db import connect
 
-    for row in connect(path).select():
-        energy = {"energy": row.energy} if "energy" in row else {}
-        yield row.toatoms(), {**energy, **row.key_value_pairs}
+    yield from (partial(_database_row, row) for row in connect(path).select())
 
 
-def _json_frames(path: Path) -> Iterator[tuple[Atoms | Structure, dict[str, Any]]]:
-    """Yield pymatgen's structures (one or a list), or the rows of an ASE JSON database."""
+def _database_row(row: Any) -> tuple[Atoms, dict[str, Any]]:
+    """Return a row of an ASE database."""
+    energy = {"energy": row.energy} if "energy" in row else {}
+    return row.toatoms(), {**energy, **row.key_value_pairs}
+
+
+def _json_frames(path: Path) -> Iterator[_Reader]:
+    """Yield what reads pymatgen's structures (one or a list), or rows of an ASE JSON database."""
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8") as handle:
         value = json.load(handle)
     if isinstance(value, Mapping) and "ids" in value:
         yield from _database_frames(path)
         return
-    for item in value if isinstance(value, list) else [value]:
-        yield _from_pymatgen(item), dict(item.get("properties") or {})
+    yield from (
+        partial(_json_item, item) for item in (value if isinstance(value, list) else [value])
+    )
+
+
+def _json_item(item: Mapping[str, Any]) -> tuple[Structure, dict[str, Any]]:
+    """Return one of pymatgen's structures."""
+    return _from_pymatgen(item), dict(item.get("properties") or {})
 
 
 def _from_pymatgen(item: Mapping[str, Any]) -> Structure:

@@ -1,7 +1,7 @@
 """Which atoms of a slab are adsorbate, which are its surface.
 
-Two ways lead to tags: ``with_tags`` where the adsorbate's atoms are known, and ``tag``, a guess for
-structures of one's own that carry none.
+Two ways lead to tags: ``with_tags`` where the adsorbate's atoms are known, and ``tag`` for
+structures of one's own, which reads the tags of other programs, and guesses where there are none.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from formwright.datasets.atoms import ADSORBATE, BELOW, SURFACE, Structure, neighbours
-from formwright.datasets.elements import covalent_radii, numbers
+from formwright.datasets.bonds import pieces
+from formwright.datasets.elements import covalent_radii, numbers, symbols
 from formwright.datasets.errors import StructureError
+from formwright.datasets.slab_frame import upright
 
 NONMETALS: Final = tuple("H He B C N O F Ne P S Cl Ar Se Br Kr I Xe".split())
 """Elements that an adsorbate is guessed from."""
@@ -48,36 +50,116 @@ def with_tags(one: Structure, adsorbate: Bool[np.ndarray, " atoms"]) -> Structur
 
 
 def tag(one: Structure) -> Structure:
-    """Return the structure with tags, guessed where it has none.
+    """Return a slab in the standard frame (``slab_frame``) with tags, guessed where it has none.
 
-    A structure with an atom of tag 2 is returned as it is. Otherwise non-metal atoms are taken for
-    the adsorbate: all of them on a metal, and only those above the top metal atoms where non-metals
-    are found in both halves of the slab (an oxide). A ``TagWarning`` says which.
+    Tags with an adsorbate (2) are kept. Layer numbers of ``ase.build`` (1 on top, 2 below it ...)
+    are told from them by the metal in layer 2, or by numbers above 2 that grow downwards; what has
+    the tag 0 then is the adsorbate. Otherwise non-metal atoms are taken for the adsorbate: all of
+    them on a metal, and only those above the top metal atoms where non-metals are found in both
+    halves of the slab (an oxide). A ``TagWarning`` says which.
 
     Raises:
-        StructureError: There is no metal to tell a slab by.
+        StructureError: It is no slab (``slab_frame.normal_axis``), or there is no metal surface to
+            tell the adsorbate from.
     """
-    if (one.tags == ADSORBATE).any():
-        return one
-    chosen = np.isin(one.z, numbers(NONMETALS))
-    if chosen.all():
+    if not _metals(one).any() and not (one.tags == ADSORBATE).any():
         raise StructureError(
             f"{one.name or 'the structure'} has no metal atom, so its slab cannot be told from its "
             "adsorbate: mark the adsorbate's atoms with tag 2 (ASE: atoms.set_tags)."
         )
-    height = _heights(one)
-    metal = height[~chosen]
-    low = height[chosen] < metal.mean()
-    if low.any() and not low.all():
-        chosen &= height > metal.max() + STEP
-    atoms = ", ".join(f"{one.elements[i]} {i}" for i in np.flatnonzero(chosen)) or "none"
+    if has_layers(one):
+        stood = upright(one, -one.tags)
+        if _downwards(stood):
+            return with_tags(stood, stood.tags == 0)
+    if not np.isin(one.tags, (BELOW, SURFACE, ADSORBATE)).all():
+        one = dataclasses.replace(one, tags=np.zeros(len(one), np.int64))
+    stood = upright(one)
+    if (stood.tags == ADSORBATE).any():
+        return stood
+    chosen = _guessed(stood)
+    atoms = ", ".join(f"{stood.elements[i]} {i}" for i in np.flatnonzero(chosen)) or "none"
     warnings.warn(
-        f"{one.name or 'the structure'} has no tags; taken for the adsorbate: {atoms}. Set tag 2 "
-        "on the adsorbate's atoms where that is wrong.",
+        f"{stood.name or 'the structure'} has no tags that tell its adsorbate; taken for it: "
+        f"{atoms}. Set tag 2 on the adsorbate's atoms where that is wrong.",
         TagWarning,
         stacklevel=2,
     )
-    return with_tags(one, chosen)
+    return upright(with_tags(stood, chosen))
+
+
+def marked(one: Structure) -> Bool[np.ndarray, " atoms"]:
+    """Return which atoms tags mark as the adsorbate: 2, or 0 beside layer numbers."""
+    return one.tags == (BELOW if has_layers(one) else ADSORBATE)
+
+
+def has_layers(one: Structure) -> bool:
+    """Return whether tags look like the layer numbers of ``ase.build``.
+
+    They do where a number is above 2; or where metal has the tags 1 and 2, as much of it 2 as 1, or
+    1 alone, and none has the tag 0 that ``ase.build.add_adsorbate`` gives.
+    """
+    if one.tags.max() > ADSORBATE or one.tags.min() < 0:
+        return bool(one.tags.min() >= 0)
+    of_metal = np.bincount(one.tags[_metals(one)], minlength=3).tolist()
+    if of_metal[2]:
+        return 0 == of_metal[0] < of_metal[1] <= of_metal[2]
+    return of_metal[0] == 0 < of_metal[1] and set(one.tags.tolist()) == {0, 1}
+
+
+def check_whole(one: Structure) -> None:
+    """Refuse an adsorbate of several pieces: an adsorbate is what hangs together by bonds.
+
+    Raises:
+        StructureError: The message lists the pieces.
+    """
+    found = pieces(one, one.tags == ADSORBATE)
+    if len(found) > 1:
+        listed = "; ".join(" ".join(f"{one.elements[i]} {i}" for i in atoms) for atoms, _ in found)
+        raise StructureError(
+            f"{one.name or 'the structure'}: its adsorbate (tag 2) is in {len(found)} pieces that "
+            f"no bond joins: {listed}. The energy of adsorption is of one species: give each a "
+            "slab of its own, or bring the atoms within a bond's length."
+        )
+
+
+def _metals(one: Structure) -> Bool[np.ndarray, " atoms"]:
+    """Return which atoms are metal."""
+    return ~np.isin(one.z, numbers(NONMETALS))
+
+
+def _downwards(one: Structure) -> bool:
+    """Return whether layer numbers grow from the top downwards."""
+    layers = [one.pos[one.tags == k, 2].mean() for k in np.unique(one.tags[one.tags > 0])]
+    return bool((np.diff(layers) < 0.0).all())
+
+
+def _guessed(one: Structure) -> Bool[np.ndarray, " atoms"]:
+    """Return which atoms of an upright slab without tags are taken for its adsorbate.
+
+    Raises:
+        StructureError: There is no metal surface: the non-metal atoms are a sheet, or some of an
+            element of the slab itself lie above its metal.
+    """
+    metal, height = _metals(one), one.pos[:, 2]
+    chosen = ~metal
+    mark = "mark the adsorbate's atoms with tag 2 and the surface with tag 1 (ASE: atoms.set_tags)."
+    low = height[chosen] < height[metal].mean()
+    if low.any() and not low.all():
+        chosen &= height > height[metal].max() + STEP
+        both = np.intersect1d(one.z[chosen], one.z[~metal & ~chosen])
+        if len(both):
+            raise StructureError(
+                f"{one.name or 'the structure'} has no metal surface: {symbols()[both[0]]} is part "
+                f"of the slab and lies on it, so which of it is adsorbate cannot be told; {mark}"
+            )
+    sheet = next((atoms for atoms, endless in pieces(one, chosen) if endless), None)
+    if sheet is not None:
+        raise StructureError(
+            f"{one.name or 'the structure'} has no metal surface: {len(sheet)} non-metal atoms "
+            f"({one.elements[sheet[0]]} {sheet[0]} ...) are one sheet without end, which is no "
+            f"adsorbate; {mark}"
+        )
+    return chosen
 
 
 def _normal(one: Structure) -> Float[np.ndarray, " 3"]:
@@ -90,20 +172,6 @@ def _normal(one: Structure) -> Float[np.ndarray, " 3"]:
             "vectors. Set its cell and pbc (in extxyz: Lattice and pbc)."
         )
     return normal / length * (-1.0 if normal @ one.cell[2] < 0.0 else 1.0)
-
-
-def _heights(one: Structure) -> Float[np.ndarray, " atoms"]:
-    """Return heights along the normal, angstrom, of a slab that its vacuum does not cut."""
-    normal = _normal(one)
-    height = one.pos @ normal
-    period = float(one.cell[2] @ normal)
-    if not one.pbc[2] or period < 1e-9:
-        return height
-    turned = height % period
-    ordered = np.sort(turned)
-    gaps = np.diff(np.append(ordered, ordered[0] + period))
-    middle = ordered[int(gaps.argmax())] + gaps.max() / 2.0
-    return (turned - middle) % period
 
 
 def _covered(one: Structure, adsorbate: Bool[np.ndarray, " atoms"]) -> Bool[np.ndarray, " atoms"]:

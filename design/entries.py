@@ -25,7 +25,7 @@ from formwright.datasets.atoms import Structure
 from formwright.datasets.bulks import alloys, counts_of
 from formwright.datasets.errors import ConfigError, FormwrightError, StructureError
 from formwright.datasets.mamun import Alloy, metals
-from formwright.datasets.structure_files import iterate_structures
+from formwright.datasets.structure_files import iterate_frames
 
 BINARIES: Final = "binaries:"
 TABLES: Final = (".csv", ".txt")
@@ -144,16 +144,14 @@ def _table(path: Path) -> Iterator[Entry]:
 
 def _structures(path: Path) -> Iterator[Entry]:
     """Yield the structures of a file; frames with one ``name`` that follow each other are one."""
-    index = 0
-    frames = iterate_structures(path)
 
-    def named() -> Iterator[tuple[str, Structure]]:
-        for number, (one, columns) in enumerate(frames):
-            yield str(columns.get("name") or f"{one.name} (frame {number})"), one
+    def named() -> Iterator[tuple[str, Structure | FormwrightError]]:
+        for number, (one, columns) in enumerate(iterate_frames(path)):
+            unnamed = path.name if isinstance(one, FormwrightError) else one.name
+            yield str(columns.get("name") or f"{unnamed} (frame {number})"), one
 
-    try:
-        for name, group in groupby(named(), key=lambda pair: pair[0]):
-            yield Entry(index=index, name=name, frames=tuple(one for _, one in group))
-            index += 1
-    except FormwrightError as error:
-        yield Entry(index=index, name=path.name, reason=str(error))
+    for index, (name, group) in enumerate(groupby(named(), key=lambda pair: pair[0])):
+        some = [one for _, one in group]
+        reason = next((str(one) for one in some if isinstance(one, FormwrightError)), "")
+        frames = tuple(one for one in some if isinstance(one, Structure))
+        yield Entry(index=index, name=name, frames=frames, reason=reason)

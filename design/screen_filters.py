@@ -7,11 +7,11 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
-from formwright.datasets.atoms import ADSORBATE
 from formwright.datasets.elements import symbols
 from formwright.datasets.errors import FormwrightError
 from formwright.datasets.mamun import Alloy, known_lattice
 from formwright.datasets.prices import alloy_usd_per_kg
+from formwright.datasets.surface_atoms import marked
 from formwright.design.entries import Entry
 from formwright.design.screen_config import ScreenConfig
 
@@ -40,7 +40,7 @@ def background(entry: Entry) -> Background:
     if entry.alloy is not None:
         return _of_alloy(entry.alloy)
     first = entry.frames[0]
-    counts = dict(Counter(symbols()[z] for z in first.z[first.tags != ADSORBATE].tolist()))
+    counts = dict(Counter(symbols()[z] for z in first.z[~marked(first)].tolist()))
     return Background(counts=counts, price_usd_per_kg=_price(counts), formation_ev_per_atom=None)
 
 

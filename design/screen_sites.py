@@ -20,7 +20,6 @@ from formwright.datasets.atoms import (
     check_apart,
     check_slab,
     structures_of,
-    vacuum,
 )
 from formwright.datasets.bulks import lattice_of
 from formwright.datasets.errors import FormwrightError, StructureError
@@ -28,8 +27,15 @@ from formwright.datasets.mamun import Alloy
 from formwright.datasets.ordered import Site, find_site, site_labels, slabs
 from formwright.datasets.placement import place
 from formwright.datasets.sites import find_sites
+from formwright.datasets.slab_frame import (
+    ends_differ,
+    shortest_turns_deg,
+    up,
+    upright,
+    widest_gaps,
+)
 from formwright.datasets.slabs import cut
-from formwright.datasets.surface_atoms import TagWarning, tag
+from formwright.datasets.surface_atoms import TagWarning, check_whole, has_layers, tag
 from formwright.design.screen_config import ScreenConfig, Sites
 from formwright.surrogate.adsorption import AdsorptionSurrogate
 from formwright.surrogate.adsorption_checks import checked
@@ -72,8 +78,9 @@ def trials(
 ) -> Iterator[Trial]:
     """Yield what is to be predicted for structures of one name.
 
-    A structure with an adsorbate is taken as it is, and its site is called ``as given``. On a bare
-    slab every adsorbate is put on every site. From a crystal the surface is cut first.
+    Every slab is brought into the standard frame (``slab_frame``). One with an adsorbate is taken
+    as it is, and its site is called ``as given``. On a bare slab every adsorbate is put on every
+    site. From a crystal the surface is cut first.
 
     Args:
         frames: The structures.
@@ -93,7 +100,8 @@ def trials(
         if (tagged.tags == ADSORBATE).any():
             yield _as_given(tagged, names, surrogate, flags)
         else:
-            yield from _on_sites(tagged, names, config.sites, surrogate)
+            for trial in _on_sites(tagged, names, config.sites, surrogate):
+                yield replace(trial, flags=(*flags, *trial.flags))
 
 
 def alloy_structure(alloy: Alloy, name: str, site: str) -> Structure:
@@ -109,30 +117,27 @@ def _crystal(frame: Structure) -> bool:
     """Return whether a structure fills its cell.
 
     Raises:
-        StructureError: It has no cell, or atoms overlap.
+        StructureError: Its cell is none, or atoms overlap.
     """
-    if abs(np.linalg.det(frame.cell)) < 1e-6:
-        raise StructureError(
-            f"{frame.name or 'the structure'} has no cell: a slab repeats in two directions at "
-            "least. Set its cell and pbc (in extxyz: Lattice and pbc)."
-        )
     check_apart(frame)
-    return bool(frame.pbc.all()) and vacuum(frame) < LEAST_VACUUM
+    return bool(frame.pbc.all() and (widest_gaps(frame) < LEAST_VACUUM).all())
 
 
 def _tagged(frame: Structure) -> tuple[Structure, list[str]]:
-    """Return a slab with tags, and a word about guessed ones.
-
-    Tags above 2 are numbers of layers, as ``ase.build`` gives them, and are not used.
-    """
-    layers = frame.tags.max() > ADSORBATE
-    if not layers and (frame.tags != BELOW).any() and not (frame.tags == SURFACE).all():
-        return frame, []
+    """Return a slab in the standard frame with tags, and a word about what was guessed."""
+    if set(frame.tags.tolist()) == {BELOW, SURFACE} and not has_layers(frame):
+        return upright(frame), []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TagWarning)
-        tagged = tag(replace(frame, tags=np.zeros(len(frame), np.int64)))
-    guessed = (tagged.tags == ADSORBATE).any()
-    return tagged, [str(one.message) for one in caught if guessed]
+        tagged = tag(frame)
+    if (tagged.tags == ADSORBATE).any():
+        return tagged, [str(one.message) for one in caught]
+    if not has_layers(frame) and not up(tagged, np.zeros(len(frame))) and ends_differ(tagged):
+        return tagged, [
+            "the two ends of the slab differ, and neither held atoms nor tags say which is the top;"
+            " taken: the end that its third cell vector points to"
+        ]
+    return tagged, []
 
 
 def _on_sites(
@@ -142,19 +147,26 @@ def _on_sites(
     surrogate: AdsorptionSurrogate,
     where: str = "",
 ) -> Iterator[Trial]:
-    """Yield every adsorbate on every site of a bare slab; a site where it does not fit is left."""
+    """Yield every adsorbate on every site of a bare slab; a site where it does not fit is left.
+
+    One that does not stand upright is turned along each of the slab's shortest surface vectors.
+    """
     found = find_sites(slab)
     some = found[:1] if wanted == "one" else [s for s in found if wanted in ("all", s.kind)]
+    turns = shortest_turns_deg(slab)
     last: FormwrightError | None = None
     placed = 0
     for site, name in itertools.product(some, names):
-        try:
-            one, flags = checked(surrogate, place(slab, site, adsorbate(name)))
-        except FormwrightError as error:
-            last = error
-            continue
-        placed += 1
-        yield Trial(adsorbate=name, site=where + site.label, structure=one, flags=tuple(flags))
+        what = adsorbate(name)
+        for turn in turns if what.offsets[:, :2].any() else (0.0,):
+            try:
+                one, flags = checked(surrogate, place(slab, site, what, turn_deg=turn))
+            except FormwrightError as error:
+                last = error
+                continue
+            placed += 1
+            label = where + site.label + (f" {turn:.0f}deg" if turn else "")
+            yield Trial(adsorbate=name, site=label, structure=one, flags=tuple(flags))
     if last is not None and not placed:
         raise last
 
@@ -164,6 +176,7 @@ def _as_given(
 ) -> Trial:
     """Return a structure with an adsorbate if that is one that is asked for."""
     check_slab(frame)
+    check_whole(frame)
     own = sorted(frame.z[frame.tags == ADSORBATE].tolist())
     for name in names:
         if sorted(adsorbate(name).z.tolist()) == own:

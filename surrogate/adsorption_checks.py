@@ -13,7 +13,7 @@ from formwright.datasets.adsorbates import adsorbate
 from formwright.datasets.atoms import ADSORBATE, Structure, check_slab
 from formwright.datasets.elements import symbols
 from formwright.datasets.errors import UnknownNameError, did_you_mean
-from formwright.datasets.surface_atoms import TagWarning, tag
+from formwright.datasets.surface_atoms import TagWarning, check_whole, tag
 from formwright.surrogate.adsorption import AdsorptionSurrogate
 
 
@@ -58,7 +58,7 @@ def strange_elements(surrogate: AdsorptionSurrogate, elements: Iterable[int]) ->
 
 
 def checked(surrogate: AdsorptionSurrogate, one: Structure) -> tuple[Structure, list[str]]:
-    """Return a structure with tags, and what makes its energy a guess.
+    """Return a slab in the standard frame with tags, and what makes its energy a guess.
 
     Raises:
         StructureError: No energy can be asked of it.
@@ -69,6 +69,8 @@ def checked(surrogate: AdsorptionSurrogate, one: Structure) -> tuple[Structure, 
         tagged = tag(one)
     remarks = [str(entry.message) for entry in caught if entry.category is TagWarning]
     check_slab(tagged)
+    if trained_adsorbates(surrogate):
+        check_whole(tagged)
     check_composition(surrogate, tagged.z[tagged.tags == ADSORBATE])
     strange = strange_elements(surrogate, tagged.z.tolist())
     if strange:

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ase.build import add_adsorbate, fcc111
 
 from formwright.cli import main
 from formwright.datasets import mamun
+from formwright.datasets.atoms import from_ase
 from formwright.datasets.structure_files import write_structures
 from formwright.surrogate.adsorption import AdsorptionConfig, AdsorptionSurrogate
 from formwright.surrogate.zoo import load, save
@@ -112,3 +114,32 @@ def test_cases_or_structures(weights: str, tmp_path: Path) -> None:
     assert main(["predict", weights, "--out", str(tmp_path / "o.csv")]) == 2
     missing = str(tmp_path / "missing.extxyz")
     assert main(["predict", weights, "--structures", missing, "--out", "o.csv"]) == 2
+
+
+def test_a_bad_frame_costs_itself_alone(weights: str, tmp_path: Path) -> None:
+    good = mamun.build([mamun.Row(mamun.Alloy("A1", "Cu", "Cu"), "H", "top|A")])[0]
+    flat, long = good.cell.copy(), good.cell.copy()
+    flat[1], long[2, 2] = flat[0], 1e6
+    apart = dataclasses.replace(good, z=good.z.copy(), tags=good.tags.copy())
+    apart.z[11], apart.tags[11] = 8, 2
+    bad = [dataclasses.replace(good, cell=flat), dataclasses.replace(good, cell=long), apart]
+    names = ["first", "flat", "long", "apart", "last"]
+    write_structures(tmp_path / "some.extxyz", [good, *bad, good], name=names)
+    text = (tmp_path / "some.extxyz").read_text(encoding="utf-8")
+    lost = "1\nname=lost\nQq 0 0 0\n"
+    (tmp_path / "some.extxyz").write_text(lost + text, encoding="utf-8")
+    given = ["--structures", str(tmp_path / "some.extxyz")]
+    code, found = predict(weights, *given, out=tmp_path / "out.csv")
+    assert code == 1 and [row["name"] for row in found] == ["", *names]
+    assert [bool(row["e_ads_ev"]) for row in found] == [False, True, False, False, False, True]
+    said = ["Qq", "", "without volume", "more than 10000", "2 pieces", ""]
+    assert all(words in row["reason"] for words, row in zip(said, found, strict=True))
+
+
+def test_layer_numbers_of_ase(weights: str, tmp_path: Path) -> None:
+    slab = fcc111("Cu", (2, 2, 2), vacuum=8)
+    add_adsorbate(slab, "H", 1.0, "fcc")
+    write_structures(tmp_path / "one.extxyz", [from_ase(slab)])
+    given = ["--structures", str(tmp_path / "one.extxyz")]
+    code, found = predict(weights, *given, out=tmp_path / "out.csv")
+    assert code == 0 and found[0]["adsorbate"] == "H" and "flag" not in found[0]

@@ -172,3 +172,36 @@ def test_what_is_no_structure_is_refused(elements, pos, words):
 def test_molecule_from_ase():
     one = from_ase(Atoms("CO", [[0, 0, 0], [0, 0, 1.13]]))
     assert not one.pbc.any() and one.elements == ["C", "O"] and len(one) == 2
+
+
+def test_a_refusal_names_the_atom():
+    with pytest.raises(StructureError, match=r"atom 1 has the atomic number 0 \(X, a ghost"):
+        structure(np.array([78, 0, 29]), np.eye(3))
+    with pytest.raises(StructureError, match=r"position of atom 2 \(O\) is not finite"):
+        structure(["Pt", "Pt", "O"], [[0, 0, 0], [0, 0, 2], [np.inf, 0, 4]])
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        (np.diag([5.6, 4.9, 1e6]), "more than 10000"),
+        (np.diag([5.6, 4.9, np.inf]), "more than 10000"),
+        ([[5.6, 0, 0], [5.6, 0, 0], [0, 0, 22]], "a cell without volume"),
+        (np.diag([5.6, 4.9, 0]), "a cell without volume"),
+        (np.diag([1e-3, 4.9, 22]), "a cell without volume"),
+        (np.zeros((3, 3)), "no cell"),
+    ],
+)
+def test_cells_that_no_neighbour_list_survives_are_refused(cell, words):
+    one = dataclasses.replace(slab(), cell=np.array(cell, float), pbc=np.ones(3, bool))
+    for asks in (check_apart, lambda s: neighbours(s.pos, s.cell, s.pbc, 6.0)):
+        with pytest.raises(StructureError, match=words):
+            asks(one)
+
+
+def test_atoms_that_are_lost_in_an_open_direction_are_refused():
+    pos = slab().pos.copy()
+    pos[12, 2] = 1e6
+    one = dataclasses.replace(slab(), pos=pos, pbc=np.array([True, True, False]))
+    with pytest.raises(StructureError, match=r"O on Pt .*angstrom apart"):
+        check_apart(one)

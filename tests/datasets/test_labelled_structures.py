@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ase.build import add_adsorbate, fcc111
 
 from formwright.datasets import mamun
+from formwright.datasets.atoms import from_ase
 from formwright.datasets.errors import CorpusError, UnknownNameError
 from formwright.datasets.labelled_structures import read_labelled
 from formwright.datasets.structure_files import write_structures
@@ -51,3 +53,14 @@ def test_bad_files_are_refused_by_name(tmp_path):
     alike = read_labelled(write(tmp_path / "c.extxyz", group=["one"] * len(ROWS)), "e_ads_ev")
     with pytest.raises(CorpusError, match=r"1 group\(s\) \(one\)"):
         alike.parts()
+
+
+@pytest.mark.parametrize("layers", [2, 3])
+def test_the_adsorbate_beside_layer_numbers_is_no_metal(tmp_path, layers):
+    made = fcc111("Cu", (2, 2, layers), vacuum=8)
+    add_adsorbate(made, "O", 1.2, "fcc")
+    write_structures(tmp_path / "a.extxyz", [from_ase(made)], e_ads_ev=[1.2])
+    read = read_labelled(tmp_path / "a.extxyz", "e_ads_ev")
+    (one,) = read.structures
+    assert one.z[one.tags == 2].tolist() == [8] and (one.tags == 1).sum() == 4
+    assert list(read.groups) == ["Cu"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import ase.io
@@ -17,6 +18,7 @@ from formwright.datasets.aselmdb import write_aselmdb
 from formwright.datasets.atoms import Structure, from_ase
 from formwright.datasets.errors import StructureError
 from formwright.datasets.structure_files import (
+    iterate_frames,
     iterate_structures,
     read_structures,
     write_structures,
@@ -165,3 +167,48 @@ def test_molecule_has_no_cell(tmp_path: Path):
     write_structures(tmp_path / "m.extxyz", [from_ase(molecule("CH4"))])
     (one,) = read_structures(tmp_path / "m.extxyz")
     assert not one.pbc.any() and not one.cell.any()
+
+
+def test_a_bad_frame_costs_itself_alone(tmp_path):
+    write_structures(tmp_path / "a.extxyz", [from_ase(slab(metal)) for metal in ("Pt", "Cu", "Ag")])
+    text = (tmp_path / "a.extxyz").read_text()
+    for bad, words in (("X 0.0", "ghost"), ("Qq 0.0", "Qq"), ("Cu nan", "atom 0")):
+        path = tmp_path / "bad.extxyz"
+        path.write_text(re.sub(r"\nCu +\S+", f"\n{bad}", text, count=1))
+        first, second, third = (one for one, _ in iterate_frames(path))
+        assert isinstance(first, Structure) and isinstance(third, Structure)
+        assert isinstance(second, StructureError) and words in str(second)
+        assert "bad.extxyz', frame 1" in str(second) and third.elements[0] == "Ag"
+
+
+def test_a_row_of_a_database_costs_itself_alone(tmp_path):
+    rows = connect(tmp_path / "rows.db")
+    for symbol in ("Pt", "X", "Cu"):
+        made = slab()
+        made.symbols[0] = symbol
+        rows.write(made)
+    kinds = [type(one) for one, _ in iterate_frames(tmp_path / "rows.db")]
+    assert kinds == [Structure, StructureError, Structure]
+
+
+def test_blank_lines_between_frames_lose_nothing(tmp_path):
+    write_structures(tmp_path / "a.extxyz", [from_ase(slab(metal)) for metal in ("Pt", "Cu")])
+    text = (tmp_path / "a.extxyz").read_text()
+    (tmp_path / "b.extxyz").write_text("\n" + text.replace("\n13\n", "\n\n \n13\n") + "\n\n")
+    assert len(read_structures(tmp_path / "b.extxyz")) == 2
+    (tmp_path / "c.extxyz").write_text(text + "thirteen\n")
+    *fine, last = (one for one, _ in iterate_frames(tmp_path / "c.extxyz"))
+    assert len(fine) == 2 and "'thirteen'" in str(last)
+
+
+def test_heavy_hydrogen_is_hydrogen(tmp_path):
+    (tmp_path / "d.xyz").write_text("3\nwater, heavy\nO 0 0 0\n D 0 .76 .59\nT 0 -.76 .59\n")
+    (one,) = read_structures(tmp_path / "d.xyz")
+    assert one.elements == ["O", "H", "H"]
+
+
+def test_vectors_below_the_atoms_belong_to_their_frame(tmp_path):
+    frame = "1\nwith its cell\nPt 0 0 0\nVEC1 3 0 0\nVEC2 0 4 0\nVEC3 0 0 5\n"
+    (tmp_path / "v.xyz").write_text(2 * frame)
+    found = read_structures(tmp_path / "v.xyz")
+    assert [np.diag(one.cell).tolist() for one in found] == [[3, 4, 5]] * 2

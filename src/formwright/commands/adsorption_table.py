@@ -13,7 +13,7 @@ from formwright.commands.table import Block, Columns, Outcome, Rows, write_table
 from formwright.datasets.atoms import ADSORBATE, Structure
 from formwright.datasets.errors import FormwrightError, StructureError
 from formwright.datasets.mamun import Alloy, Row
-from formwright.datasets.structure_files import iterate_structures
+from formwright.datasets.structure_files import iterate_frames
 from formwright.surrogate.adsorption import COLUMNS, UNKNOWN, AdsorptionSurrogate
 from formwright.surrogate.adsorption_checks import checked, formula
 from formwright.surrogate.alloy_rows import predict_rows
@@ -71,23 +71,23 @@ def predict_structures(
 
     Args:
         surrogate: Of adsorption energies.
-        path: See ``datasets.structure_files``; tag 2 marks the adsorbate's atoms, and where there
-            are no tags they are guessed, with a flag.
+        path: See ``datasets.structure_files``; for tags ``datasets.surface_atoms.tag``. Where they
+            are guessed there is a flag.
         out: The CSV to write: frame, name, formula and adsorbate, and what is predicted.
         spread: Also write standard deviations.
         prefix: Put before the name of each new column.
 
     Raises:
-        StructureError: There is no such file, or no frame of it can be read.
+        StructureError: There is no such file, or nothing of it can be read.
         StorageError: ``out`` cannot be written.
     """
     outcome, frames = Outcome(), _frames(path)
-    first = next(frames, None)
-    if not isinstance(first, Structure):
-        raise StructureError(first or f"{str(path)!r} holds no structure.")
+    first = list(islice(frames, 2))
+    if not first or (len(first) == 1 and isinstance(first[0], str)):
+        raise StructureError(str(first[0]) if first else f"{str(path)!r} holds no structure.")
 
     def blocks(_: Sequence[str]) -> Iterator[tuple[Rows, Block]]:
-        some: list[Structure | str] = [first]
+        some = first
         while some:
             some += islice(frames, FRAMES - len(some))
             rows, block = _structures(surrogate, some, outcome.rows, spread)
@@ -99,12 +99,9 @@ def predict_structures(
 
 
 def _frames(path: Path) -> Iterator[Structure | str]:
-    """Yield structures, and last why the file cannot be read further."""
-    try:
-        for one, _ in iterate_structures(path):
-            yield one
-    except FormwrightError as error:
-        yield str(error)
+    """Yield structures, and in the place of one that cannot be read the reason."""
+    for one, _ in iterate_frames(path):
+        yield str(one) if isinstance(one, FormwrightError) else one
 
 
 def _structures(

@@ -65,7 +65,8 @@ def predict(
         out: The CSV to write.
         cases: The CSV to read.
         structures: A file of slabs with adsorbates (extxyz, CIF, ASE database, ...), predicted as
-            they are; tag 2 marks the adsorbate's atoms. In place of `--cases`.
+            they are; tag 2 marks the adsorbate's atoms, or tag 0 beside the layer numbers of
+            `ase.build`. In place of `--cases`.
         fields: Folder for the fields of each row, with `rans-2d`; a column `fields` names the file.
         field_surrogate: Folder that `finetune --fields` wrote, or its file; the shipped surrogate
             of fields where not given.
