@@ -222,7 +222,8 @@ def _settle(row: dict[str, Any], found: _Found, names: Sequence[str], config: Sc
         ends = zip(("", "_lower", "_upper"), (mean, lower, upper), strict=True)
         row |= {f"e_{name}_ev{end}": _rounded(value) for end, value in ends}
         row[f"g_{name}_ev"] = _rounded(mean + config.correction_ev(name))
-    if row["flag"] and not config.guesses and "not in the training data" in row["flag"]:
+    outside = "not in the training data" in row["flag"] or (row["support"] or 0.0) > 1.0
+    if outside and not config.guesses:
         row |= {"status": LEFT_OUT, "reason": f"a guess: {row['flag']}"}
         return False
     return True

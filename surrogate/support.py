@@ -84,11 +84,14 @@ class Support(nn.Module):
             cases: Trained on.
             groups: Number of the group of each: where they are left out, they are so together.
             held: Cases not trained on, of other groups; they are judged by all of ``cases``.
-            tolerance: Per feature; where not given, a third of its deviation.
+            tolerance: Per feature; where not given, a third of the deviation that its context
+                leaves.
         """
         known = Described(*(part.double() for part in cases))
-        wide = known.features.std(0, correction=0) / 3.0 if tolerance is None else tolerance
-        wide = torch.where(wide > 1e-9, wide, _ANY).double()
+        if tolerance is None:
+            rest = known.features - _with_one(known.context) @ _slope(known)
+            tolerance = rest.std(0, correction=0) / 3.0
+        wide = torch.where(tolerance > 1e-9, tolerance, _ANY).double()
         rank = len(self.axes)
         fold = groups.unique(return_inverse=True)[1] % _FOLDS
         found = [_distance(Described(*(part.double() for part in held)), *_fit(known, wide, rank))]
@@ -107,14 +110,19 @@ class Support(nn.Module):
 
 def _fit(cases: Described, tolerance: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return slope, tolerance and axes, each axis as long as it shortens a distance along it."""
-    given = _with_one(cases.context)
-    penalty = _RIDGE * len(given) * torch.eye(given.shape[1], dtype=given.dtype)
-    penalty[-1, -1] = _TINY
-    slope = torch.linalg.solve(given.T @ given + penalty, given.T @ cases.features)
-    rest = (cases.features - given @ slope) / tolerance
+    slope = _slope(cases)
+    rest = (cases.features - _with_one(cases.context) @ slope) / tolerance
     variance, axes = torch.linalg.eigh(rest.T @ rest / len(rest))
     variance, axes = variance[-rank:].clamp_min(0.0), axes[:, -rank:]
     return slope, tolerance, (variance / (1.0 + variance)).sqrt()[:, None] * axes.T
+
+
+def _slope(cases: Described) -> Tensor:
+    """Return what the features are expected to be, linear in context and 1."""
+    given = _with_one(cases.context)
+    penalty = _RIDGE * len(given) * torch.eye(given.shape[1], dtype=given.dtype)
+    penalty[-1, -1] = _TINY
+    return torch.linalg.solve(given.T @ given + penalty, given.T @ cases.features)
 
 
 def _distance(cases: Described, slope: Tensor, tolerance: Tensor, axes: Tensor) -> Tensor:

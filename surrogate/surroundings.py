@@ -11,7 +11,7 @@ number                    meaning
 ``bonds``                 pairs within the adsorbate that are bound
 ``spacing``               logarithm of the distance between neighbours in the surface, angstrom
 ``ring``                  logarithm of how many nearest neighbours a surface atom has: 9 on (111)
-``next``                  the same of the second nearest: 3 on (111), 5 on (100)
+``next``                  the same of the second nearest and, softly, some beyond: more on (100)
 ``uneven``                deviation of the nearest neighbours over the surface atoms: 0 on a terrace
 ========================  =========================================================================
 
