@@ -100,7 +100,7 @@ def tuned(
     config = AdsorptionFinetuneConfig(train=loop)
     finetune_adsorption(surrogate, data.cases(surrogate), config, progress=False)
     if held is not None:
-        calibrate_adsorption(surrogate, held.cases(surrogate))
+        calibrate_adsorption(surrogate, held.cases(surrogate), known=data.cases(surrogate))
     return surrogate
 
 

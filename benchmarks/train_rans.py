@@ -10,9 +10,12 @@
     python benchmarks/train_rans.py --out runs/rans-surrogate --free runs/polars-train
         --tripped runs/polars-tripped
 
+    python benchmarks/train_rans.py --out runs/rans-surrogate --recalibrate rans-2d
+
 Stages 1 and 2 make ``turbulent-wall``, which the first command takes as it is shipped; stage 3
 makes ``rans-wall`` of it; stage 4 fine-tunes that from several seeds. Killed, the same command goes
-on from its last checkpoint. Only training and validation families are looked at.
+on from its last checkpoint. Only training and validation families are looked at. The last command
+trains nothing: it works out the intervals and the support of a surrogate anew.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from _common import DATA, ROOT
 
 from formwright.datasets.polar_data import read_polars
 from formwright.datasets.polars import PolarCorpus, generate
-from formwright.datasets.rans_data import read_rans
+from formwright.datasets.rans_data import RansData, read_rans
 from formwright.datasets.solvers.xfoil import XFoil
 from formwright.surrogate.encoders.wall import WallNet
 from formwright.surrogate.polar import PolarSurrogate
@@ -42,7 +45,7 @@ from formwright.surrogate.rans_training import (
 from formwright.surrogate.training import TrainConfig
 from formwright.surrogate.wall_cases import WallCases, polar_walls, rans_walls
 from formwright.surrogate.wall_flow import NCRIT
-from formwright.surrogate.zoo import FILE, load, load_network, save, save_network
+from formwright.surrogate.zoo import FILE, load, load_network, provenance, save, save_network
 
 TRIP = 0.01
 RATE = 4e-3
@@ -112,8 +115,8 @@ def xfoil_stages(polar: PolarSurrogate, options: argparse.Namespace) -> WallNet:
     generate(tripped(options.sections), options.tripped)
     cheap = polar_walls(polar, read_polars(options.tripped, fields=True), NCRIT)
     learn("tripped", network, cheap, recipe(options.tripped_steps, 0.5 * RATE), options.out)
-    provenance = {"free": len(polars.section), "tripped": len(cheap), "solver": "xfoil 6.99"}
-    save_network(network, config, store, provenance)
+    about = {"free": len(polars.section), "tripped": len(cheap), "solver": "xfoil 6.99"}
+    save_network(network, config, store, about)
     return network
 
 
@@ -123,9 +126,24 @@ def coarse_stage(network: WallNet, polar: PolarSurrogate, options: argparse.Name
     if not store.exists():
         cases = rans_walls(polar, read_rans(options.coarse))
         learn("coarse", network, cases, COARSE_RANS, options.out)
-        provenance = {"coarse": len(cases), "solver": "OpenFOAM 1912", "from": "turbulent-wall"}
-        save_network(network, RansConfig(), store, provenance)
+        about = {"coarse": len(cases), "solver": "OpenFOAM 1912", "from": "turbulent-wall"}
+        save_network(network, RansConfig(), store, about)
     return load_network(store)
+
+
+def recalibrate(options: argparse.Namespace) -> None:
+    """Save a trained surrogate with intervals and support worked out anew."""
+    surrogate = load(options.recalibrate)
+    calibrated(surrogate, read_rans(options.rans))
+    save(surrogate, options.out / FILE, provenance(options.recalibrate))
+    print(options.out / FILE)
+
+
+def calibrated(surrogate: RansSurrogate, data: RansData) -> None:
+    """Set intervals and support from the cases of training and of validation."""
+    learned = data.of_split("train")
+    known, held = (rans_walls(surrogate.polar, d) for d in (learned, data.of_split("validation")))
+    calibrate_rans(surrogate, held, known=known, families=learned.families)
 
 
 def main() -> None:
@@ -141,8 +159,12 @@ def main() -> None:
     parser.add_argument("--rans", type=Path, default=DATA / "rans-2d")
     parser.add_argument("--free-steps", type=int, default=2500)
     parser.add_argument("--tripped-steps", type=int, default=2500)
+    parser.add_argument("--recalibrate", metavar="WEIGHTS", help="train nothing")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.recalibrate:
+        recalibrate(options)
+        return
     polar = load("airfoil-polar")
     network = coarse_stage(xfoil_stages(polar, options), polar, options)
     data = read_rans(options.rans)
@@ -151,9 +173,9 @@ def main() -> None:
     finetune_rans(surrogate, network, learning)
     errors = wall_errors(surrogate.members, checking)
     print("validation", {key: round(float(value.mean()), 4) for key, value in errors.items()})
-    calibrate_rans(surrogate, checking)
-    provenance = {"cases": len(learning), "validation": len(checking), "solver": "OpenFOAM 1912"}
-    save(surrogate, options.out / FILE, provenance)
+    calibrated(surrogate, data)
+    about = {"cases": len(learning), "validation": len(checking), "solver": "OpenFOAM 1912"}
+    save(surrogate, options.out / FILE, about)
     print(options.out / FILE)
 
 

@@ -32,7 +32,8 @@ class ScreenConfig:
         price_at_most: US dollars a kilogram; a candidate whose price is not known is left out.
         formation_at_most: Energy of formation from the fcc metals, eV an atom, by SevenNet; asked
             only where it is known, of alloys in Mamun's table.
-        guesses: Also rank candidates with elements outside the training data.
+        guesses: Also rank candidates outside of what the surrogate learned from: their elements,
+            or the surroundings of an adsorbate.
         best: How many of the best are written as structures and drawn.
         chunk: Candidates worked on, and kept on disk, at once.
     """

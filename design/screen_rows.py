@@ -14,6 +14,8 @@ column                         meaning
 ``e_H_ev``                     adsorption energy there, eV, with ``_lower`` and ``_upper``
 ``g_H_ev``                     free energy there, eV
 ``sites``                      how many structures were predicted
+``support``                    the farthest of the sites above from what the surrogate learned from:
+                               beyond 1 its energy is a guess (``surrogate.support``)
 ``formation_ev_per_atom``      see ``screen_filters``
 ``price_usd_per_kg``           of the metals
 ``elements``                   of the slab
@@ -40,6 +42,7 @@ from formwright.design.screen_sites import alloy_sites, trials
 from formwright.surrogate.adsorption import COLUMNS, AdsorptionSurrogate
 from formwright.surrogate.adsorption_checks import trained_adsorbates
 from formwright.surrogate.alloy_rows import predict_rows
+from formwright.surrogate.support import SUPPORT, remark
 
 RANKED, LEFT_OUT, FAILED = "ranked", "left out", "failed"
 _NUMBERS = (COLUMNS[0], COLUMNS[2], COLUMNS[3])
@@ -47,19 +50,33 @@ _NUMBERS = (COLUMNS[0], COLUMNS[2], COLUMNS[3])
 
 @dataclass(slots=True)
 class _Found:
-    """What has been predicted for a candidate, by adsorbate: site, then mean, lower, upper, eV."""
+    """What has been predicted for a candidate, by adsorbate: site, then mean, lower, upper, eV.
+
+    A flag is kept with the site that it is about, and counts where that is the most stable one.
+    """
 
     best: dict[str, tuple[str, float, float, float]] = field(default_factory=dict)
-    flags: dict[str, None] = field(default_factory=dict)
+    support: dict[str, float] = field(default_factory=dict)
+    flags: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sites: int = 0
     reason: str = ""
 
-    def offer(self, name: str, site: str, numbers: Sequence[float]) -> None:
+    def offer(
+        self,
+        name: str,
+        site: str,
+        numbers: Sequence[float],
+        flags: tuple[str, ...] = (),
+        support: float | None = None,
+    ) -> None:
         """Keep the numbers if the site is the most stable one so far."""
         self.sites += 1
         mean, lower, upper = numbers
         if name not in self.best or mean < self.best[name][1]:
             self.best[name] = (site, mean, lower, upper)
+            self.flags[name] = flags
+            if support is not None:
+                self.support[name] = support
 
 
 def work(entries: Sequence[Entry], config: ScreenConfig) -> list[dict[str, Any]]:
@@ -106,7 +123,7 @@ def _blank(entry: Entry, names: Sequence[str]) -> dict[str, Any]:
     for name in names:
         row |= {f"site_{name}": None} | {f"e_{name}_ev{end}": None for end in ends}
         row[f"g_{name}_ev"] = None
-    row |= dict.fromkeys(("sites", "formation_ev_per_atom", "price_usd_per_kg"))
+    row |= dict.fromkeys(("sites", "support", "formation_ev_per_atom", "price_usd_per_kg"))
     alloy = entry.alloy
     kind = ("prototype", "a", "b")
     row |= dict(
@@ -156,13 +173,14 @@ def _predict_alloys(
             asked_of += [i] * len(labels)
     said = predict_rows(surrogate, rows)
     numbers = np.stack([said.values[name] for name in _NUMBERS], 1).tolist()
+    support = said.values.get(SUPPORT)
     for k, i in enumerate(asked_of):
         if k in said.failures:
             found[i].reason = said.failures[k]
         else:
-            found[i].offer(rows[k].adsorbate, rows[k].site, numbers[k])
-            if k in said.flags:
-                found[i].flags[said.flags[k]] = None
+            flags = (said.flags[k],) if k in said.flags else ()
+            far = None if support is None else float(support[k])
+            found[i].offer(rows[k].adsorbate, rows[k].site, numbers[k], flags, far)
 
 
 def _predict_frames(
@@ -180,14 +198,17 @@ def _predict_frames(
         return
     said = surrogate.predict([trial.structure for trial in some])
     numbers = np.stack([said[name] for name in _NUMBERS], 1).tolist()
-    for trial, number in zip(some, numbers, strict=True):
-        found.offer(trial.adsorbate, trial.site, number)
-        found.flags |= dict.fromkeys(trial.flags)
+    support = said.get(SUPPORT)
+    for k, (trial, number) in enumerate(zip(some, numbers, strict=True)):
+        far = None if support is None else float(support[k])
+        flags = (*trial.flags, remark(far)) if far is not None and far > 1.0 else trial.flags
+        found.offer(trial.adsorbate, trial.site, number, flags, far)
 
 
 def _settle(row: dict[str, Any], found: _Found, names: Sequence[str], config: ScreenConfig) -> bool:
     """Write the energies of a candidate into its row; return whether it can be judged."""
-    row["flag"] = "; ".join(found.flags)
+    row["flag"] = "; ".join(dict.fromkeys(flag for some in found.flags.values() for flag in some))
+    row["support"] = _rounded(max(found.support.values(), default=None))
     lacking = [name for name in names if name not in found.best]
     reason = found.reason or (f"no energy of {', '.join(lacking)}" if lacking else "")
     if not reason and any(not np.isfinite(numbers[1:]).all() for numbers in found.best.values()):
@@ -201,7 +222,8 @@ def _settle(row: dict[str, Any], found: _Found, names: Sequence[str], config: Sc
         ends = zip(("", "_lower", "_upper"), (mean, lower, upper), strict=True)
         row |= {f"e_{name}_ev{end}": _rounded(value) for end, value in ends}
         row[f"g_{name}_ev"] = _rounded(mean + config.correction_ev(name))
-    if row["flag"] and not config.guesses and "not in the training data" in row["flag"]:
+    outside = "not in the training data" in row["flag"] or (row["support"] or 0.0) > 1.0
+    if outside and not config.guesses:
         row |= {"status": LEFT_OUT, "reason": f"a guess: {row['flag']}"}
         return False
     return True

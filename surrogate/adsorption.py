@@ -13,16 +13,26 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import Data
 
-from formwright.datasets.atoms import ADSORBATE, E_ADS, Structure, case_of, collate
+from formwright.datasets.atoms import (
+    ADSORBATE,
+    E_ADS,
+    Structure,
+    case_of,
+    collate,
+    with_neighbours,
+)
 from formwright.datasets.elements import COUNT
 from formwright.surrogate.conformal import LEVEL, NORMAL_QUANTILE
 from formwright.surrogate.encoders.atoms import AtomGNN
 from formwright.surrogate.model import Prediction, Surrogate
+from formwright.surrogate.support import SUPPORT, Support, growth
+from formwright.surrogate.surroundings import GIVEN, REACH, WIDTH, described
 
 LABEL: Final = E_ADS.name
 COLUMNS: Final = tuple(f"{LABEL}{part}" for part in ("", "_std", "_lower", "_upper"))
 UNKNOWN: Final = "unknown_elements"
 _AT_ONCE: Final = 64
+_ANY: Final = 1e30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +104,8 @@ class AdsorptionSurrogate(Surrogate):
         self.base = nn.Buffer(torch.zeros(len(self.config.levels)))
         self.scale = nn.Buffer(torch.ones(()))
         self.calibration = nn.Buffer(torch.ones(()))
+        self.doubt_range = nn.Buffer(torch.tensor([[-_ANY], [_ANY]]).repeat(1, hidden + COUNT + 1))
+        self.support = Support(WIDTH, GIVEN)
         self.trained_on = nn.Buffer(torch.zeros(COUNT, dtype=torch.bool))
 
     def offsets(self, batch: Data) -> Float[Tensor, " cases"]:
@@ -108,16 +120,28 @@ class AdsorptionSurrogate(Surrogate):
     def doubts(
         self, batch: Data, hidden: Float[Tensor, "cases hidden"]
     ) -> Float[Tensor, "cases doubts"]:
-        """Return what the expected error is read from: the vector, the adsorbate, the alloying."""
+        """Return what the expected error is read from: the vector, the adsorbate, the alloying.
+
+        Each stays inside the range that it had where the error was learned. No pure metal was
+        among those cases: it is taken for as pure as the purest alloy there (a line that knows
+        alloys of one to one and three to one says of a pure metal that nothing can go wrong).
+        """
         parts = (hidden, composition(batch).to(hidden), purity(batch).to(hidden)[:, None])
-        return torch.cat(parts, -1)
+        return torch.cat(parts, -1).clamp(*self.doubt_range)
+
+    def outside(self, batch: Data) -> Float[Tensor, " cases"] | None:
+        """Return how far each case is from what was learned, or None; beyond 1 it is a guess."""
+        return self.support(described(batch)) if self.support.known else None
 
     def forward(self, batch: Data, *, fields: bool = False) -> Prediction:
         """Predict the adsorption energy of every case of a batch, differentiably."""
-        hidden = self.vectors(batch)
+        if "edge_index" not in batch:
+            batch = with_neighbours(batch, max(self.encoder.cutoff, REACH))
+        hidden, support = self.vectors(batch), self.outside(batch)
         mean = self.offsets(batch) + self.scale * self.mean(hidden)[:, 0]
         error = self.spread(self.doubts(batch, hidden))[:, 0].exp()
         half = self.scale * self.calibration * error
+        half = half if support is None else half * growth(support).to(half)
         return Prediction(
             mean={LABEL: mean},
             std={LABEL: half / NORMAL_QUANTILE},
@@ -125,6 +149,7 @@ class AdsorptionSurrogate(Surrogate):
             upper={LABEL: mean + half},
             level=LEVEL,
             fields={},
+            support=support,
         )
 
     def unknown(self, batch: Data) -> Bool[Tensor, " cases"]:
@@ -142,12 +167,15 @@ class AdsorptionSurrogate(Surrogate):
 
         Returns:
             ``e_ads_ev`` and its ``_std``, ``_lower`` and ``_upper`` at the level 0.9, eV, and
-            ``unknown_elements``, whether a case holds an element outside of the training data:
-            such a number is a guess. Each (structures,).
+            ``unknown_elements``, whether a case holds an element outside of the training data,
+            and, where the surrogate knows, ``support``, how far the surroundings of adsorbate
+            and surface are from those of the training data: beyond 1 such a number is a guess, and
+            its interval grows as ``support`` does. Each (structures,).
         """
         order = np.argsort([len(one) for one in structures], kind="stable")
         table = {name: np.zeros(len(structures)) for name in COLUMNS}
         table[UNKNOWN] = np.zeros(len(structures), bool)
+        table |= {SUPPORT: np.zeros(len(structures))} if self.support.known else {}
         for first in range(0, len(order), _AT_ONCE):
             index = order[first : first + _AT_ONCE]
             batch = collate([structures[i] for i in index])
@@ -164,7 +192,8 @@ class AdsorptionSurrogate(Surrogate):
                 name: part[LABEL].double().numpy()
                 for name, part in zip(COLUMNS, parts, strict=True)
             }
-            return table | {UNKNOWN: self.unknown(batch).numpy()}
+            table[UNKNOWN] = self.unknown(batch).numpy()
+            return table if said.support is None else table | {SUPPORT: said.support.numpy()}
 
 
 def levels(batch: Data) -> Int[Tensor, " cases"]:

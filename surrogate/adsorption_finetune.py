@@ -26,6 +26,8 @@ from formwright.surrogate.atom_cases import AtomCases
 from formwright.surrogate.conformal import LEVEL, conformal_factor, cross_fitted, fit_log_error
 from formwright.surrogate.least_squares import LeastSquares
 from formwright.surrogate.objectives.loss import Loss
+from formwright.surrogate.support import Described, growth
+from formwright.surrogate.surroundings import TOLERANCE, described
 from formwright.surrogate.training import TrainConfig, TrainResult, origin, train_for_use
 
 _AT_ONCE: Final = 128
@@ -118,24 +120,58 @@ def fit_mean(surrogate: AdsorptionSurrogate, cases: AtomCases, ridge: float) -> 
 
 
 def calibrate_adsorption(
-    surrogate: AdsorptionSurrogate, cases: AtomCases, level: float = LEVEL
+    surrogate: AdsorptionSurrogate,
+    cases: AtomCases,
+    level: float = LEVEL,
+    *,
+    known: AtomCases | None = None,
 ) -> None:
     """Set the intervals from cases not trained on, so that a share ``level`` of such lies inside.
 
     The expected error of each is learned from the slabs of other elements.
+
+    Args:
+        surrogate: Trained.
+        cases: Not trained on.
+        level: Of the intervals.
+        known: The cases trained on: what is unlike them is told from it (``support``), and
+            intervals grow there. Where not given, that stays as it was.
     """
-    features, residual, slabs = [], [], []
+    if known is not None:
+        _fit_support(surrogate, known, cases)
+    features, residual, slabs, grown = [], [], [], []
+    surrogate.doubt_range.copy_(torch.tensor([[-torch.inf], [torch.inf]]))
     for batch in _parts(cases):
         with torch.no_grad():
             hidden = surrogate.vectors(batch)
             features.append(surrogate.doubts(batch, hidden))
             residual.append(surrogate.mean(hidden)[:, 0] - _target(surrogate, batch))
             slabs.append(_elements(batch))
-    known, off = torch.cat(features), torch.cat(residual)
-    _, groups = torch.cat(slabs).unique(dim=0, return_inverse=True)
-    expected = cross_fitted(known, off, groups, _PRIOR_CASES)
-    fit_log_error(surrogate.spread, known, off, _PRIOR_CASES)
+            support = surrogate.outside(batch)
+            grown.append(torch.ones(len(slabs[-1])) if support is None else growth(support))
+    doubts, off = torch.cat(features), torch.cat(residual)
+    expected = cross_fitted(doubts, off, _groups(slabs), _PRIOR_CASES) * torch.cat(grown)
+    fit_log_error(surrogate.spread, doubts, off, _PRIOR_CASES)
+    surrogate.doubt_range.copy_(torch.stack(doubts.aminmax(dim=0)))
     surrogate.calibration.copy_(conformal_factor(off, expected, level))
+
+
+def _fit_support(surrogate: AdsorptionSurrogate, known: AtomCases, held: AtomCases) -> None:
+    """Fit what is near to the cases trained on; slabs of the same elements are one group."""
+    groups = _groups([_elements(known.batch(rows, prepared=False)) for rows in _all(known)])
+    own, others = _described(known), _described(held)
+    surrogate.support.fit(own, groups, others, torch.tensor(TOLERANCE))
+
+
+def _described(cases: AtomCases) -> Described:
+    """Return the surroundings of cases, in the order of ``_all``."""
+    parts = [described(cases.batch(rows, prepared=False)) for rows in _all(cases)]
+    return Described(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+
+def _groups(slabs: list[Tensor]) -> Int[Tensor, " cases"]:
+    """Return a number for each case, one for all slabs of the same elements."""
+    return torch.cat(slabs).unique(dim=0, return_inverse=True)[1]
 
 
 def _elements(batch: Data) -> Bool[Tensor, "cases elements"]:

@@ -28,6 +28,7 @@ from formwright.datasets.mamun import Alloy, Row
 from formwright.datasets.ordered import PROTOTYPES, find_site, slabs
 from formwright.surrogate.adsorption import COLUMNS, AdsorptionSurrogate
 from formwright.surrogate.adsorption_checks import check_adsorbate, strange_elements
+from formwright.surrogate.support import SUPPORT, add_remarks
 
 AT_ONCE: Final = 128
 
@@ -37,7 +38,8 @@ class RowPredictions:
     """What a surrogate says of rows.
 
     Attributes:
-        values: ``e_ads_ev`` and its ``_std``, ``_lower``, ``_upper``, eV, NaN where a row failed.
+        values: ``e_ads_ev`` and its ``_std``, ``_lower``, ``_upper``, eV, and, where the surrogate
+            knows, ``support`` (``AdsorptionSurrogate.predict``); NaN where a row failed.
         failures: Reasons, by row.
         flags: What makes a number a guess, by row.
     """
@@ -58,7 +60,8 @@ def predict_rows(surrogate: AdsorptionSurrogate, rows: Sequence[Row]) -> RowPred
     failures: dict[int, str] = {}
     flags: dict[int, str] = {}
     known: dict[Alloy, Lattice | str] = {}
-    values = {name: np.full(len(rows), np.nan) for name in COLUMNS}
+    names = (*COLUMNS, *((SUPPORT,) if surrogate.support.known else ()))
+    values = {name: np.full(len(rows), np.nan) for name in names}
     for kind, index in _groups(rows).items():
         reason = _refused(surrogate, *kind)
         if reason:
@@ -79,6 +82,7 @@ def predict_rows(surrogate: AdsorptionSurrogate, rows: Sequence[Row]) -> RowPred
             for name, part in surrogate.predict_batch(batch).items():
                 if name in values:
                     values[name][some] = part
+    add_remarks(flags, values, range(len(rows)))
     return RowPredictions(values=values, failures=failures, flags=flags)
 
 

@@ -83,6 +83,8 @@ def cross_fitted(
 ) -> Float[Tensor, " cases"]:
     """Return the expected |residual| of each case, learned without the cases of its group.
 
+    Features stay inside the range that they have over the others.
+
     Args:
         features: What ``fit_log_error`` reads.
         residual: Of cases not trained on.
@@ -97,5 +99,6 @@ def cross_fitted(
         own = fold == k
         others = own if bool(own.all()) else ~own
         fit_log_error(layer, features[others], residual[others], prior)
-        expected[own] = layer(features[own].double())[:, 0].detach().exp()
+        low, high = features[others].aminmax(dim=0)
+        expected[own] = layer(features[own].clamp(low, high).double())[:, 0].detach().exp()
     return expected

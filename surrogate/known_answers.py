@@ -21,6 +21,7 @@ from formwright.datasets.cases import section_case
 from formwright.datasets.elements import COUNT
 from formwright.datasets.errors import CheckpointError
 from formwright.surrogate.model import Surrogate
+from formwright.surrogate.support import SUPPORT
 
 TOLERANCE: Final = 1e-4
 """Allowed difference, in the unit of each label."""
@@ -64,7 +65,7 @@ def section_question() -> Data:
 
 
 def answers(surrogate: Surrogate, question: Data) -> dict[str, list[float]]:
-    """Return means, ends of the intervals, and fields in the mean, of the cases of a question.
+    """Return means, ends of intervals, fields in the mean, and support, of cases of a question.
 
     Raises:
         CheckpointError: An answer is not finite.
@@ -78,6 +79,7 @@ def answers(surrogate: Surrogate, question: Data) -> dict[str, list[float]]:
         for name, values in getattr(said, part).items()
     }
     found |= {name: values.double().mean(-1).tolist() for name, values in said.fields.items()}
+    found |= {} if said.support is None else {SUPPORT: said.support.tolist()}
     wrong = [name for name, values in found.items() if not torch.tensor(values).isfinite().all()]
     if wrong:
         raise CheckpointError(

@@ -24,6 +24,8 @@ class Prediction:
         upper: By label, (points,); upper end.
         level: Coverage that the interval was calibrated to on the validation split.
         fields: By field, (points, stations); only where the caller asked for them.
+        support: How far each point is from what was learned: beyond 1 it is outside (``support``);
+            None where that is not known.
     """
 
     mean: Mapping[str, Float[Tensor, " points"]]
@@ -32,6 +34,7 @@ class Prediction:
     upper: Mapping[str, Float[Tensor, " points"]]
     level: float
     fields: Mapping[str, Float[Tensor, "points stations"]]
+    support: Float[Tensor, " points"] | None = None
 
     def __getitem__(self, label: str) -> Float[Tensor, " points"]:
         """Return the mean of ``label``."""

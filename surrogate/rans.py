@@ -9,7 +9,7 @@ their spread is what the intervals are scaled by (Lakshminarayanan et al. 2017).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ from formwright.datasets.airfoils import SectionLike, load_section
 from formwright.datasets.conditions import check, warn_outside
 from formwright.datasets.rans_data import FORCES
 from formwright.datasets.solvers.result import N_STATIONS, POLAR_LABELS
-from formwright.surrogate.encoders.wall import WallNet
+from formwright.surrogate.encoders.wall import WallNet, WallView
 from formwright.surrogate.model import Prediction, Surrogate
 from formwright.surrogate.polar import (
     Numbers,
@@ -32,6 +32,7 @@ from formwright.surrogate.polar import (
     broadcast,
     section_list,
 )
+from formwright.surrogate.support import SUPPORT, Described, Support, growth
 from formwright.surrogate.wall_flow import EVEN, FORCE_SCALE, ODD, WHOLE, WallFlow, wall_flow
 
 RANS_LABELS: Final = tuple(label for label in POLAR_LABELS if label.name in FORCES)
@@ -80,12 +81,15 @@ class Said(NamedTuple):
     Attributes:
         cp: Pressure coefficient at the stations, in the order of a contour.
         forces: Lift, logarithm of drag, and moment.
-        spread: Of the forces over the networks, in units of ``FORCE_SCALE``.
+        spread: Of the forces over the networks, in units of ``FORCE_SCALE``; beyond what was
+            learned it grows as ``support`` does.
+        support: How far points are from what was learned, beyond 1 outside; None where not known.
     """
 
     cp: Float[Tensor, "points ring"]
     forces: Float[Tensor, "points 3"]
     spread: Float[Tensor, "points 3"]
+    support: Float[Tensor, " points"] | None
 
 
 class RansSurrogate(Surrogate):
@@ -113,6 +117,7 @@ class RansSurrogate(Surrogate):
         self.polar = polar or PolarSurrogate(self.config.polar)
         self.members = nn.ModuleList(self.config.network() for _ in range(self.config.members))
         self.calibration = nn.Buffer(torch.ones(len(FORCES)))
+        self.support = Support(2 * N_STATIONS * (EVEN + ODD) + WHOLE)
 
     def walls(self, flow: WallFlow) -> Said:
         """Return pressure and forces of points from what is known of them."""
@@ -122,7 +127,10 @@ class RansSurrogate(Surrogate):
         forces = torch.stack([forces for _, forces in pairs])
         off = (forces - forces.mean(0)) / forces.new_tensor(FORCE_SCALE)
         spread = (off.square().mean(0) + LEAST_SPREAD**2).sqrt()
-        return Said(cp, forces.mean(0), spread)
+        support = self.support(seen_of(view)) if self.support.known else None
+        if support is not None:
+            spread = spread * growth(support).to(spread)[:, None]
+        return Said(cp, forces.mean(0), spread, support)
 
     def half_widths(self, said: Said) -> Float[Tensor, "points 3"]:
         """Return half the calibrated interval of lift, logarithm of drag, and moment."""
@@ -139,7 +147,8 @@ class RansSurrogate(Surrogate):
         said = self.walls(wall_flow(self.polar, batch))
         top, bottom = said.cp[:, :N_STATIONS].flip(1), said.cp[:, N_STATIONS:]
         walls = {"cp_top": top, "cp_bottom": bottom} if fields else {}
-        return answered(FORCES, said.forces, self.half_widths(said), walls)
+        answer = answered(FORCES, said.forces, self.half_widths(said), walls)
+        return replace(answer, support=said.support)
 
     def predict(
         self,
@@ -156,7 +165,9 @@ class RansSurrogate(Surrogate):
             reynolds: On the chord; broadcasts with the other.
 
         Returns:
-            ``cl``, ``cd``, ``cm``, and their standard deviations ``cl_std``..., each (N, M).
+            ``cl``, ``cd``, ``cm``, and their standard deviations ``cl_std``..., each (N, M), and,
+            where the surrogate knows, ``support``: how far the flow along the wall is from those
+            that it learned from. Beyond 1 the numbers are guesses.
 
         Raises:
             SectionError: A section that is none.
@@ -191,7 +202,8 @@ class RansSurrogate(Surrogate):
             spread: Also return standard deviations.
 
         Returns:
-            ``cl``, ``cd``, ``cm`` and, with ``spread``, ``cl_std`` and so on, each (rows,).
+            ``cl``, ``cd``, ``cm``, ``support`` (see ``predict``) and, with ``spread``, ``cl_std``
+            and so on, each (rows,).
 
         Raises:
             SectionError: A section that is none.
@@ -214,8 +226,19 @@ class RansSurrogate(Surrogate):
                 said = self(batch)
             values = {name: said.mean[name].numpy() for name in FORCES}
             deviations = {f"{name}_std": said.std[name].numpy() for name in FORCES}
-            parts.append({**values, **(deviations if spread else {})})
+            far = {} if said.support is None else {SUPPORT: said.support.numpy()}
+            parts.append({**values, **(deviations if spread else {}), **far})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def seen_of(view: WallView) -> Described:
+    """Return what is compared with the training cases: all that the networks see of the wall.
+
+    The vectors that they make of it tell no circle from a section.
+    """
+    stations = torch.cat([view.even, view.odd], 1).flatten(1)
+    features = torch.cat([stations, view.even_whole, view.odd_whole], 1)
+    return Described(features, features[:, :0])
 
 
 def _joined(contours: Sequence[Tensor]) -> Data:

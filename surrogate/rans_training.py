@@ -7,20 +7,21 @@ of cases hold pressure and forces, so all are learned with the same loss.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from formwright.surrogate.conformal import LEVEL, conformal_factor
-from formwright.surrogate.encoders.wall import WallNet
+from formwright.surrogate.encoders.wall import WallNet, WallView
 from formwright.surrogate.objectives.loss import Loss
-from formwright.surrogate.rans import RansSurrogate
+from formwright.surrogate.rans import RansSurrogate, seen_of
 from formwright.surrogate.training import TrainConfig, TrainResult, origin, train_for_use
 from formwright.surrogate.wall_cases import WallCases
 from formwright.surrogate.wall_flow import FORCE_SCALE, pressure_scale
@@ -182,10 +183,39 @@ def _said(member: nn.Module, cases: WallCases) -> tuple[Tensor, Tensor]:
     return torch.cat([cp for cp, _ in pairs]), torch.cat([forces for _, forces in pairs])
 
 
-def calibrate_rans(surrogate: RansSurrogate, cases: WallCases, level: float = LEVEL) -> None:
-    """Set the intervals from cases not trained on, so that they hold a share ``level`` of such."""
+def calibrate_rans(
+    surrogate: RansSurrogate,
+    cases: WallCases,
+    level: float = LEVEL,
+    *,
+    known: WallCases | None = None,
+    families: Sequence[str] = (),
+) -> None:
+    """Set the intervals from cases not trained on, so that they hold a share ``level`` of such.
+
+    Args:
+        surrogate: Trained.
+        cases: Not trained on.
+        level: Of the intervals.
+        known: The cases trained on: what is unlike them is told from it (``support``), and
+            intervals grow there. Where not given, that stays as it was.
+        families: Of the sections of ``known``, one a case.
+    """
+    if known is not None:
+        _fit_support(surrogate, known, families, cases)
     with torch.no_grad():
         said = surrogate.walls(cases.flow)
     off = (said.forces - cases.forces) / said.forces.new_tensor(FORCE_SCALE)
     for i in range(off.shape[1]):
         surrogate.calibration[i] = conformal_factor(off[:, i], said.spread[:, i], level)
+
+
+def _fit_support(
+    surrogate: RansSurrogate, known: WallCases, families: Sequence[str], held: WallCases
+) -> None:
+    """Fit what is near to the cases trained on, each as it is and in the mirror."""
+    _, index = np.unique(families, return_inverse=True)
+    groups = torch.from_numpy(index).repeat(2)
+    view = known.flow.view()
+    both = WallView(*(torch.cat(pair) for pair in zip(view, view.mirrored(), strict=True)))
+    surrogate.support.fit(seen_of(both), groups, seen_of(held.flow.view()))

@@ -18,7 +18,7 @@ from torch_geometric.data import Data
 from formwright.datasets.config import from_mapping, to_mapping
 from formwright.datasets.errors import CheckpointError, UnknownNameError, did_you_mean
 from formwright.surrogate.adsorption import AdsorptionConfig, AdsorptionSurrogate
-from formwright.surrogate.checkpoints import load_state, load_tensors, save_weights
+from formwright.surrogate.checkpoints import load_header, load_state, load_tensors, save_weights
 from formwright.surrogate.encoders.atoms import AtomGNN
 from formwright.surrogate.encoders.conditioned import Conditioned
 from formwright.surrogate.encoders.wall import WallNet
@@ -35,6 +35,8 @@ FOLDER: Final = Path(__file__).parent / "weights"
 FILE: Final = "surrogate.safetensors"
 SHIPPED: Final = ("airfoil-polar", "rans-2d", "adsorption-mamun")
 NETWORK_KIND: Final = "network"
+_LATER: Final = ("support.", "doubt_range")
+"""Beginnings of names that older files lack: such a surrogate does not know what it supports."""
 PRETRAINED: Final = ("airfoil-encoder", "turbulent-wall", "rans-wall", "atoms")
 
 
@@ -98,12 +100,23 @@ def load(name: str | os.PathLike[str]) -> Any:
         )
     ranges = {key: (low, high) for key, (low, high) in header["training_range"].items()}
     surrogate = kind.build(from_mapping(kind.config, header["config"]), ranges)
-    load_state(surrogate, tensors, str(path))
+    later = {k: v for k, v in surrogate.state_dict().items() if k.startswith(_LATER)}
+    load_state(surrogate, {**later, **tensors}, str(path))
     surrogate.eval().requires_grad_(False)
     if "answers" in header:
         question = kind.question(surrogate.config)
         check_answers(surrogate, question, header["answers"], str(path))
     return surrogate
+
+
+def provenance(name: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return where a surrogate comes from, as ``save`` was told.
+
+    Raises:
+        UnknownNameError: There is neither a shipped surrogate nor a file of that name.
+        CheckpointError: The file cannot be read.
+    """
+    return load_header(_find(name, "surrogate", SHIPPED, FILE)).get("provenance", {})
 
 
 @overload

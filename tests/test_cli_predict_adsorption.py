@@ -110,6 +110,29 @@ def test_structures(weights: str, tmp_path: Path) -> None:
     assert found[0]["adsorbate"] == "OH"
 
 
+def test_what_is_unlike_the_training_data_is_flagged(tmp_path: Path) -> None:
+    one = mamun.build([mamun.Row(mamun.Alloy("A1", "Pt", "Pt"), "O", "hollow|A_A_A|FCC")])[0]
+    lifted = one.pos.copy()
+    lifted[-1, 2] += 3.0
+    cell = one.cell.copy()
+    cell[2, 2] += 3.0
+    far = dataclasses.replace(one, pos=lifted, cell=cell)
+    guessed = dataclasses.replace(far, tags=np.zeros(len(far), int))
+    write_structures(tmp_path / "some.extxyz", [one, far, guessed], name=["near", "far", "bare"])
+    given = ["--structures", str(tmp_path / "some.extxyz")]
+    code, (near, away, bare) = predict("adsorption-mamun", *given, out=tmp_path / "out.csv")
+    assert code == 0 and float(near["support"]) < 1.0 < float(away["support"])
+    assert not near["flag"] and "outside of what it learned from" in away["flag"]
+    assert "no tags" in bare["flag"] and "; outside of what it learned from" in bare["flag"]
+
+
+def test_rows_of_alloys_have_their_support(tmp_path: Path) -> None:
+    (tmp_path / "cases.csv").write_text(f"{HEADER}\n{GOOD}\n", encoding="utf-8")
+    given = ["--cases", str(tmp_path / "cases.csv")]
+    code, (row,) = predict("adsorption-mamun", *given, out=tmp_path / "out.csv")
+    assert code == 0 and 0.0 < float(row["support"]) < 1.0 and "flag" not in row
+
+
 def test_cases_or_structures(weights: str, tmp_path: Path) -> None:
     assert main(["predict", weights, "--out", str(tmp_path / "o.csv")]) == 2
     missing = str(tmp_path / "missing.extxyz")

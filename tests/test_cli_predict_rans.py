@@ -34,6 +34,21 @@ def test_forces_of_a_table_without_ncrit(cases, tmp_path, capsys):
     assert "ncrit" not in capsys.readouterr().err
 
 
+def test_a_shape_unlike_all_sections_is_flagged(tmp_path, capsys):
+    angle = np.linspace(0.0, 2.0 * np.pi, 121)
+    circle = np.stack([0.5 + 0.5 * np.cos(angle), 0.5 * np.sin(angle)], 1)
+    lines = [f"{x:.6f} {y:.6f}" for x, y in circle]
+    (tmp_path / "circle.dat").write_text("\n".join(["circle", *lines]) + "\n")
+    cases, out = tmp_path / "cases.csv", tmp_path / "out.csv"
+    cases.write_text("section,alpha_deg,reynolds\ncircle.dat,4,3e6\nnaca2412,4,3e6\n")
+    assert main(["predict", "rans-2d", "--cases", str(cases), "--out", str(out), "--std"]) == 0
+    round_one, section = table(out)
+    assert float(round_one["support"]) > 2.0 and float(section["support"]) < 1.0
+    assert "outside of what it learned from" in round_one["flag"] and not section["flag"]
+    assert float(round_one["cl_std"]) > 5.0 * float(section["cl_std"])
+    assert "1 rows are guesses" in capsys.readouterr().err
+
+
 def test_fields_walls_and_figures_of_a_table(cases, tmp_path):
     out, folder = tmp_path / "out.csv", tmp_path / "fields"
     arguments = ["--cases", str(cases), "--out", str(out), "--fields", str(folder)]

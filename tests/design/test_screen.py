@@ -20,6 +20,7 @@ from formwright.design.entries import alloy_of, entries
 from formwright.design.screen import screen
 from formwright.design.screen_config import ScreenConfig
 from formwright.design.screen_filters import formation_ev_per_atom
+from formwright.design.screen_rows import _Found
 from formwright.design.screen_sites import alloy_sites
 from formwright.surrogate.adsorption import AdsorptionConfig, AdsorptionSurrogate
 from formwright.surrogate.zoo import save
@@ -195,3 +196,26 @@ def test_the_command(weights: str, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "HER" in capsys.readouterr().err
     assert main(["screen", "Pt", "--reaction", "CO2RR", *out, *more]) == 2
     assert "COOH" in capsys.readouterr().err
+
+
+def test_another_facet_is_flagged_and_may_be_left_out(tmp_path: Path) -> None:
+    slabs = [cut(bulk("Cu", "A1"), miller)[0] for miller in ((1, 1, 1), (1, 0, 0))]
+    write_structures(tmp_path / "bare.extxyz", slabs, name=["close packed", "square"])
+    for guesses, status in ((True, "ranked"), (False, "left out")):
+        config = ScreenConfig(reaction="HER", guesses=guesses)
+        screen(str(tmp_path / "bare.extxyz"), config, tmp_path / status, workers=1)
+        rows = {row["candidate"]: row for row in table(tmp_path / status)}
+        near, far = rows["close packed"], rows["square"]
+        assert near["status"] == "ranked" and float(near["support"]) < 1.0 and not near["flag"]
+        assert far["status"] == status and float(far["support"]) > 1.0
+        assert "outside of what it learned from" in far["flag"]
+
+
+def test_a_flag_counts_where_it_is_about_the_most_stable_site() -> None:
+    found = _Found()
+    found.offer("H", "top", (0.5, 0.4, 0.6), ("far",), 3.0)
+    assert found.flags == {"H": ("far",)} and found.support == {"H": 3.0}
+    found.offer("H", "hollow", (0.1, 0.0, 0.2), (), 0.5)
+    found.offer("H", "bridge", (0.3, 0.2, 0.4), ("near a step",), 2.0)
+    assert found.best["H"][0] == "hollow" and found.sites == 3
+    assert found.flags == {"H": ()} and found.support == {"H": 0.5}

@@ -159,7 +159,7 @@ def test_the_shipped_surrogate_is_near_rans_of_naca0012(shipped):
     assert abs(said["cl"][0]) < 1e-5
     assert said["cl"][1] == pytest.approx(1.065, rel=0.03)
     assert said["cd"] == pytest.approx([0.0079, 0.0126], rel=0.08)
-    assert set(said) == {"cl", "cd", "cm", "cl_std", "cd_std", "cm_std"}
+    assert set(said) == {"cl", "cd", "cm", "cl_std", "cd_std", "cm_std", "support"}
 
 
 def test_rows_of_unequal_contours_say_what_each_says_alone(shipped):

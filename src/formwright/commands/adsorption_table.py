@@ -17,6 +17,7 @@ from formwright.datasets.structure_files import iterate_frames
 from formwright.surrogate.adsorption import COLUMNS, UNKNOWN, AdsorptionSurrogate
 from formwright.surrogate.adsorption_checks import checked, formula
 from formwright.surrogate.alloy_rows import predict_rows
+from formwright.surrogate.support import add_remarks
 
 NAMES: Final = ("prototype", "a", "b", "adsorbate", "site")
 ABOUT: Final = ("frame", "name", "formula", "adsorbate")
@@ -130,7 +131,9 @@ def _structures(
             flags[i] = "; ".join(remarks)
         good.append(i)
         fine.append(tagged)
-    values = _columns(len(some), good, surrogate.predict(fine), spread)
+    predicted = surrogate.predict(fine)
+    add_remarks(flags, predicted, good)
+    values = _columns(len(some), good, predicted, spread)
     return rows, Block(values=values, failures=failures, flags=flags)
 
 

@@ -70,7 +70,7 @@ class FieldTable(SectionTable):
                 self._write(section, alpha, reynolds, self._folder / name)
                 names[i] = f"{name}.vtu"
             except FormwrightError as error:
-                flags[i] = f"no fields: {error}"
+                flags[i] = "; ".join(filter(None, (flags.get(i), f"no fields: {error}")))
         return Block(values={**block.values, FIELDS: names}, failures=block.failures, flags=flags)
 
     def _write(self, spec: str, alpha_deg: float, reynolds: float, stem: Path) -> None:

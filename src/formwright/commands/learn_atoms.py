@@ -39,7 +39,7 @@ def finetune_structures(
         name: _cases(part, surrogate) for name, part in read_labelled(path, label).parts().items()
     }
     tuning.finetune_adsorption(surrogate, parts["train"], settings, out, progress=not quiet)
-    tuning.calibrate_adsorption(surrogate, parts["validation"])
+    tuning.calibrate_adsorption(surrogate, parts["validation"], known=parts["train"])
     errors = {name: tuning.mean_absolute_error(surrogate, parts[name]) for name in parts}
     provenance = {
         "structures": str(path),

@@ -97,7 +97,7 @@ def finetune_forces(
         surrogate, start, cases, settings, out, seed=settings.train.seed, progress=not quiet
     )
     surrogate.eval()
-    tuning.calibrate_rans(surrogate, others)
+    tuning.calibrate_rans(surrogate, others, known=cases, families=learning.families)
     errors = tuning.wall_errors(surrogate.members, others)
     found = {name: float(values.mean()) for name, values in errors.items()}
     provenance = {

@@ -58,7 +58,9 @@ def predict(
 
     Columns stand in any order, others are kept. A row that cannot be predicted keeps its place,
     its new columns are empty, and a column `reason` says why; the exit code is then 1. A column
-    `flag` says where a number is a guess: an element that was in no training data.
+    `flag` says where a number is a guess: an element that was in no training data, or a case
+    unlike all that the surrogate learned from (a circle, a desorbed atom, another facet); the
+    column `support` says how unlike: beyond 1 it is outside, and its interval grows as `support`.
 
     Args:
         surrogate: Name of a shipped surrogate, or a folder that `finetune` wrote.

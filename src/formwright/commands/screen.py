@@ -66,8 +66,8 @@ def screen(
         formation_at_most: Energy of formation from the fcc metals, eV an atom, asked where known;
             0 keeps what does not come apart.
         correction: Free-energy correction of an adsorbate in eV, e.g. `H=0.24`; may be repeated.
-        guesses: Also rank candidates with elements outside the training data; `--no-guesses`
-            leaves them out.
+        guesses: Also rank candidates outside of the training data: their elements, or their most
+            stable site; `--no-guesses` leaves them out.
         best: How many of the best are written as structures.
         workers: Processes; the processors where not given.
     """

@@ -14,6 +14,7 @@ from formwright.datasets.airfoils import Section, load_section
 from formwright.datasets.cases import DEFAULT_NCRIT
 from formwright.datasets.conditions import refusals
 from formwright.datasets.errors import FormwrightError
+from formwright.surrogate.support import add_remarks
 
 NUMBERS: Final = ("alpha_deg", "reynolds", "ncrit")
 COLUMNS: Final = Columns(
@@ -36,7 +37,8 @@ class SectionTable:
 
         Args:
             predictor: ``PolarSurrogate.predict_rows``: (sections, section_index, alpha_deg,
-                reynolds, ncrit) -> every ``label`` and ``label + "_std"``, each (rows,).
+                reynolds, ncrit) -> every ``label``, ``label + "_std"`` and, where the surrogate
+                knows, ``support``, each (rows,).
             cases: The table; sections may be files beside it.
             spread: Also write standard deviations.
         """
@@ -70,8 +72,10 @@ class SectionTable:
             values[label][good] = column
             for i in good[~np.isfinite(column)].tolist():
                 failures.setdefault(i, f"the surrogate found no finite {label} here")
+        flags: dict[int, str] = {}
+        add_remarks(flags, predicted, good.tolist())
         self._seen.update(row[places["section"]].strip() for row in rows)
-        return Block(values=values, failures=failures)
+        return Block(values=values, failures=failures, flags=flags)
 
     def end(self, outcome: Outcome) -> None:
         """Count the sections."""
