@@ -15,7 +15,9 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float, Int
 
+from formwright.datasets.contour import Placement
 from formwright.datasets.errors import FlowFileError
+from formwright.datasets.flow_axes import file_reference
 from formwright.datasets.flow_field import FlowField, Wall
 from formwright.datasets.force_integration import REFERENCE
 from formwright.datasets.plane_flow import check_units, flow_from_plane
@@ -81,6 +83,28 @@ def write_flow(
         notes=notes_of(flow, axes, reference),
     )
     write_vtu(path, mesh)
+
+
+def write_in_file_axes(stem: str | os.PathLike[str], flow: FlowField, placement: Placement) -> None:
+    """Write cells (``.vtu``) and wall (``.vtp``) of a record where the section's file has them.
+
+    Args:
+        stem: Path without the suffix.
+        flow: In the directions of the section's file.
+        placement: Of the section.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    unit = "" if placement.chord == 1.0 else f" (one is {placement.chord:.9g} of the file's units)"
+    axes = (
+        "x and y of the section's file, directions and origin; lengths in chords"
+        f"{unit}, velocities in units of the free stream, which comes at alpha_deg to x"
+    )
+    reference = file_reference(placement)
+    notes = notes_of(flow, axes, reference)
+    write_flow(f"{os.fspath(stem)}.vtu", flow, axes=axes, reference=reference)
+    write_wall(f"{os.fspath(stem)}.vtp", flow.wall, notes=notes, reference=reference)
 
 
 def notes_of(
