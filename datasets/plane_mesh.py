@@ -1,8 +1,8 @@
 """Plane cells out of meshes of any kind: quadrilaterals, and triangles as such with a corner twice.
 
 A slice or a filter of VTK cuts a quadrilateral into two triangles and gives both its values. They
-are joined again: the middle of half a cell is no place where its value belongs, and the friction
-from it would be wrong by half.
+are joined again: the middle of half a cell is no place where its value belongs, and friction taken
+there would be wrong by half.
 """
 
 from __future__ import annotations
