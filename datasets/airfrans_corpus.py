@@ -1,6 +1,10 @@
 """The real AirfRANS as a corpus: fetched, looked over, converted to rows and flow records.
 
 Rows have the columns of the corpus ``rans-2d``, so that what learns from one learns from the other.
+The files stand in the axes of the NACA digits, whose cambered sections have their noses a little
+below the origin. Row and record stand in the section's own axes, CST vector, incidence, cells and
+wall alike: the incidence is that of the name plus the angle between the two, up to .7 degrees.
+Lengths and coefficients keep the dataset's unit, a chord of a metre.
 """
 
 from __future__ import annotations
@@ -23,12 +27,13 @@ from formwright.datasets.airfrans_cases import (
     read_manifest,
     task_split,
 )
-from formwright.datasets.airfrans_sections import section_of
 from formwright.datasets.campaign import fill
 from formwright.datasets.cases import CONDITIONS
 from formwright.datasets.corpus import Corpus, Manifest, start_corpus
 from formwright.datasets.download import AIRFRANS_URL, download_with_bar
 from formwright.datasets.errors import DownloadError, FlowFileError, SectionError, StorageError
+from formwright.datasets.families import family
+from formwright.datasets.flow_axes import in_own_axes
 from formwright.datasets.flow_field import FlowField, save_flow
 from formwright.datasets.rans import flow_file
 from formwright.datasets.rans_rows import LABELS, case_row
@@ -150,8 +155,8 @@ def manifest(task: str) -> Manifest:
 def convert_case(folder: Path, out: Path, splits: dict[str, str], name: str) -> pa.Table:
     """Read a case, store its flow, and return its row."""
     try:
-        flow = read_case(folder, name)
-        vector = cst.fit(section_of(name).pos, _WEIGHTS).tolist()
+        flow, section = in_own_axes(read_case(folder, name), name)
+        vector = cst.fit(section.pos, _WEIGHTS, for_lift=True).tolist()
     except (FlowFileError, SectionError) as error:
         return row(name, splits[name], f"{type(error).__name__}: {error}")
     save_flow(flow_file(out, name), flow)
@@ -172,9 +177,9 @@ def row(
         section=case.label,
         split=split,
         source="airfrans",
-        family="naca",
+        family="naca" if case.digits else family(case.label),
         vector=vector,
-        alpha_deg=case.alpha_deg,
+        alpha_deg=flow.alpha_deg if flow else case.alpha_deg,
         reynolds=case.reynolds,
         reason=reason,
         flow=flow,

@@ -22,7 +22,7 @@ from formwright.datasets.errors import CorpusError
 from formwright.datasets.flow_field import FlowField
 from formwright.datasets.plane_flow import boundary_edges, wall_ring
 from formwright.datasets.vtk_xml import PolyData, write_vtp
-from formwright.datasets.vtu import write_vtu
+from formwright.datasets.vtu import of_quads, write_vtu
 
 _SLICE: Final = 0.5
 _NAME_REYNOLDS: Final = 1e-3
@@ -47,8 +47,6 @@ def write_case(folder: str | os.PathLike[str], name: str, flow: FlowField) -> Pa
         CorpusError: The name is none, or says another Reynolds number or incidence than the flow.
         StorageError: It cannot be written.
     """
-    import meshio
-
     case = parse_name(name)
     _check_name(case, flow)
     ring, _ = wall_ring(flow.points, flow.quads)
@@ -58,11 +56,11 @@ def write_case(folder: str | os.PathLike[str], name: str, flow: FlowField) -> Pa
     distance = -wall_distance(flow.points, flow.points[ring]) * CHORD
     place = np.column_stack([flow.points * CHORD, np.full(len(flow.points), _SLICE)])
     target = Path(folder) / name
-    internal = meshio.Mesh(
+    internal = of_quads(
         place,
-        [("quad", flow.quads)],
+        flow.quads,
         point_data={**points, "implicit_distance": distance},
-        cell_data={field: [values] for field, values in cells.items()},
+        cell_data=cells,
     )
     write_vtu(target / f"{name}{INTERNAL}", internal)
     write_vtp(target / f"{name}{AEROFOIL}", _aerofoil(place, ring, wall, points))
@@ -95,12 +93,13 @@ def cells_to_points(
 
     Args:
         points: Of the mesh; those that no cell has get zero.
-        corners: Points of each cell.
+        corners: Points of each cell; the last comes twice in a triangle.
         values: At the cells.
     """
     across = points[corners[:, 2:]] - points[corners[:, :2]]
     area = across[:, 0, 0] * across[:, 1, 1] - across[:, 0, 1] * across[:, 1, 0]
     weight = np.repeat(1.0 / np.abs(area), 4).reshape(-1, 4)
+    weight[corners[:, 2] == corners[:, 3], 3] = 0.0
     total = np.bincount(corners.ravel(), weight.ravel(), len(points))
     flat = values.reshape(len(values), -1).astype(np.float64)
     sums = [

@@ -23,6 +23,9 @@ _DUPLICATE: Final = 1e-7
 _TOUCHING: Final = 1e-6
 _ROWS: Final = 256
 _JUMP: Final = 0.5
+_AT_END: Final = 0.001
+_NEAR_END: Final = 0.02
+_BLUNT: Final = 0.6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,10 +36,12 @@ class Placement:
         chord: Distance from the nose to the trailing edge, in the file's units.
         rotation_deg: What has to be added to an incidence given in the file's axes to get the
             incidence in the normalised axes, degrees.
+        nose: Where the nose was, in the file's units.
     """
 
     chord: float = 1.0
     rotation_deg: float = 0.0
+    nose: tuple[float, float] = (0.0, 0.0)
 
 
 def normalise(pos: Float[Tensor, "points 2"]) -> tuple[Float[Tensor, "points 2"], Placement]:
@@ -52,9 +57,11 @@ def normalise(pos: Float[Tensor, "points 2"]) -> tuple[Float[Tensor, "points 2"]
         The contour in chords, and how it lay before.
     """
     local, chord = in_own_axes(pos)
+    x, y = (0.5 * (pos[0] + pos[-1]) - chord).detach().tolist()
     placement = Placement(
         chord=float(chord.detach().norm()),
         rotation_deg=float(rotation_deg(chord.detach())),
+        nose=(x, y),
     )
     return local, placement
 
@@ -110,6 +117,28 @@ def order(points: Float[np.ndarray, "points 2"], name: str = "section") -> np.nd
     points = _without_base(points, chord)
     _check_points(points, name)
     return np.ascontiguousarray(points)
+
+
+def points_backward(ring: Float[np.ndarray, "points 2"]) -> bool:
+    """Return whether a contour has its rounded nose at the larger x.
+
+    The end that is thicker at 2 % of the chord is the nose, unless it is cut off: a blunt base is
+    as thick at .1 %.
+    """
+    x = ring[:, 0]
+    places = x.min() + np.ptp(x) * np.array([_AT_END, _NEAR_END, 1.0 - _NEAR_END, 1.0 - _AT_END])
+    left_end, left, right, right_end = (_thickness(ring, place) for place in places)
+    if right_end > _BLUNT * right:
+        return False
+    return right > (1.0 if left_end > _BLUNT * left else 2.0) * left
+
+
+def _thickness(ring: np.ndarray, place: float) -> float:
+    """Return the height of a closed line at a place along x."""
+    (x, y), (x_next, y_next) = ring.T, np.roll(ring, -1, axis=0).T
+    cut = (x < place) != (x_next < place)
+    share = (place - x[cut]) / (x_next[cut] - x[cut])
+    return float(np.ptp(y[cut] + share * (y_next[cut] - y[cut]))) if cut.any() else 0.0
 
 
 def needs_order(points: Float[np.ndarray, "contours points 2"]) -> Bool[np.ndarray, " contours"]:

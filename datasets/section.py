@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from formwright.datasets.contour import Placement, normalise, order, validate
+from formwright.datasets.contour import Placement, normalise, order, points_backward, validate
+from formwright.datasets.errors import SectionError
 from formwright.datasets.families import family
 from formwright.datasets.nose import with_nose
 
@@ -48,6 +49,11 @@ def section_from_points(
         SectionError: They describe no section.
     """
     ordered = order(points, name)
+    if points_backward(ordered):
+        raise SectionError(
+            f"section {name!r} has its nose at the larger x: rounded there, thin at the smaller x. "
+            "The trailing edge belongs at the larger x; mirror it (x -> -x)."
+        )
     validate(torch.from_numpy(ordered), name)
     pos, placement = normalise(torch.from_numpy(with_nose(ordered)))
     return Section(

@@ -21,14 +21,15 @@ from formwright.datasets.contour import MIN_POINTS
 from formwright.datasets.errors import FlowFileError, SectionError, UnknownNameError, did_you_mean
 from formwright.datasets.plane_flow import upper_corner
 from formwright.datasets.section import Section, section_from_points
-from formwright.datasets.vtk_xml import read_vtp
-from formwright.datasets.vtu import read_vtu
+from formwright.datasets.vtk_xml import PolyData, read_vtp
+from formwright.datasets.vtu import LINE, POLYGON, POLYLINE, QUAD, THIN, TRIANGLE, Mesh, read_vtu
 
 SUFFIXES: Final = (".stl", ".obj", ".ply", ".vtk", ".vtp", ".vtu")
 _SAME: Final = 1e-6
 _STRAIGHT: Final = 1e-3
 _UNITS: Final = ((0.9, 1.1, "chords or metres"), (90.0, 110.0, "percent or centimetres"))
 _MILLIMETRES: Final = 900.0
+_FACES: Final = (TRIANGLE, POLYGON, QUAD)
 _TRIANGLES: Final = {"triangle": [[0, 1, 2]], "quad": [[0, 1, 2], [0, 2, 3]]}
 
 
@@ -65,8 +66,8 @@ def _read(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray, np.ndar
             f"cannot read a section from {str(path)!r}: the suffix {suffix!r} is none of "
             f"{', '.join(SUFFIXES)}.{did_you_mean(suffix, SUFFIXES)}"
         )
-    if suffix == ".vtp":
-        data = read_vtp(path)
+    if suffix in (".vtp", ".vtu"):
+        data = read_vtp(path) if suffix == ".vtp" else _poly_data(read_vtu(path), path)
         points, lines, triangles = data.points, data.segments(), data.triangles()
     else:
         points, lines, triangles = _of_mesh(_meshio(path, suffix), path)
@@ -85,8 +86,6 @@ def _meshio(path: str | os.PathLike[str], suffix: str) -> Any:
     """Read through meshio."""
     import meshio
 
-    if suffix == ".vtu":
-        return read_vtu(path)
     if not Path(path).is_file():
         raise FlowFileError(f"cannot read {str(path)!r}: there is no such file. Check the path.")
     try:
@@ -99,15 +98,34 @@ def _meshio(path: str | os.PathLike[str], suffix: str) -> Any:
         ) from error
 
 
+def _poly_data(mesh: Mesh, path: str | os.PathLike[str]) -> PolyData:
+    """Return the lines and faces of a ``.vtu`` file."""
+    others = np.flatnonzero(~np.isin(mesh.kinds, (*THIN, *_FACES)))
+    if len(others):
+        raise _no_surface(path, mesh.names(others))
+    cells = np.split(mesh.corners, mesh.ends[:-1])
+    lines = np.flatnonzero(np.isin(mesh.kinds, (LINE, POLYLINE)))
+    faces = np.flatnonzero(np.isin(mesh.kinds, _FACES))
+    return PolyData(
+        points=mesh.points,
+        lines=tuple(cells[i] for i in lines),
+        polygons=tuple(cells[i] for i in faces),
+    )
+
+
+def _no_surface(path: str | os.PathLike[str], kinds: str) -> FlowFileError:
+    return FlowFileError(
+        f"{str(path)!r} holds cells of the kind {kinds}; a section is cut from a surface of "
+        "triangles or quadrilaterals. Extract the surface of the body first."
+    )
+
+
 def _of_mesh(mesh: Any, path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return points, lines and triangles of a mesh of meshio."""
     kinds = {block.type for block in mesh.cells}
     others = sorted(kinds - {"line", "vertex", *_TRIANGLES})
     if others:
-        raise FlowFileError(
-            f"{str(path)!r} holds cells of the kind {', '.join(others)}; a section is cut from a "
-            "surface of triangles or quadrilaterals. Extract the surface of the body first."
-        )
+        raise _no_surface(path, ", ".join(others))
     lines, triangles = [np.empty((0, 2), int)], [np.empty((0, 3), int)]
     for block in mesh.cells:
         corners = np.asarray(block.data, dtype=int)

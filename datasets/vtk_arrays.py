@@ -42,8 +42,10 @@ class Coding:
     raw: bool
 
 
-def add_array(parent: ElementTree.Element, name: str, values: np.ndarray) -> None:
-    """Append an array to a tag, as base64 of one zlib block."""
+def add_array(
+    parent: ElementTree.Element, name: str, values: np.ndarray, rows: int | None = None
+) -> None:
+    """Append an array to a tag, as base64 of one zlib block; field data say how many rows."""
     little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
     packed = zlib.compress(little.tobytes())
     head = np.array([1, little.nbytes, 0, len(packed)], dtype="<u4").tobytes()
@@ -52,8 +54,28 @@ def add_array(parent: ElementTree.Element, name: str, values: np.ndarray) -> Non
     kind = {"type": _NAMES[little.dtype.str[1:]], "Name": name, "format": "binary"}
     if values.ndim > 1:
         kind["NumberOfComponents"] = str(values.shape[1])
+    if rows is not None:
+        kind["NumberOfTuples"] = str(rows)
     element = ElementTree.SubElement(parent, "DataArray", kind)
     element.text = (base64.b64encode(head) + base64.b64encode(packed)).decode()
+
+
+def add_text(parent: ElementTree.Element, name: str, text: str) -> None:
+    """Append a text to a tag, as VTK writes an array of one string."""
+    kind = {"type": "String", "Name": name, "NumberOfTuples": "1", "format": "ascii"}
+    element = ElementTree.SubElement(parent, "Array", kind)
+    element.text = " ".join(map(str, [*text.encode(), 0]))
+
+
+def read_text(element: ElementTree.Element, coding: Coding) -> str:
+    """Return an array of strings as one text.
+
+    Raises:
+        FlowFileError: It was cut off.
+        ValueError: It is no text.
+    """
+    numbers = _numbers(element, coding, "u1").tobytes()
+    return "\n".join(numbers.decode(errors="replace").split("\0")[:-1])
 
 
 def read_array(element: ElementTree.Element, coding: Coding) -> np.ndarray:
@@ -63,7 +85,10 @@ def read_array(element: ElementTree.Element, coding: Coding) -> np.ndarray:
         FlowFileError: It was cut off.
         ValueError: It is of no known type, or no numbers. Also ``KeyError`` and ``zlib.error``.
     """
-    kind = TYPES[element.get("type", "")]
+    return _numbers(element, coding, TYPES[element.get("type", "")])
+
+
+def _numbers(element: ElementTree.Element, coding: Coding, kind: str) -> np.ndarray:
     form, text = element.get("format", "ascii"), (element.text or "").strip()
     if form == "ascii":
         return np.array(text.split(), dtype=kind)
@@ -71,7 +96,7 @@ def read_array(element: ElementTree.Element, coding: Coding) -> np.ndarray:
         data = coding.appended[int(element.get("offset", "0")) :]
         content = _unpack(data, coding) if coding.raw else _unpack_base64(data, coding)
     else:
-        content = _unpack_base64(text.encode(), coding)
+        content = _unpack_base64("".join(text.split()).encode(), coding)
     return np.frombuffer(content, dtype=coding.order + kind).astype(kind)
 
 

@@ -19,12 +19,13 @@ import numpy as np
 
 import formwright
 from formwright.datasets.airfoils import load_section, write_dat
-from formwright.datasets.flow_files import write_flow, write_wall
+from formwright.datasets.flow_axes import in_file_directions
+from formwright.datasets.flow_files import read_flow_vtu, write_in_file_axes
 from formwright.datasets.force_integration import integrate_flow
 from formwright.datasets.solvers.openfoam import OpenFOAM
 from formwright.surrogate.rans_field_figures import field_figure
 from formwright.surrogate.rans_fields import load as load_fields
-from formwright.surrogate.rans_predict import predict_fields
+from formwright.surrogate.rans_predict import predict_in_file
 
 path = Path("mine.dat")
 write_dat(path, load_section("e387"))
@@ -36,7 +37,7 @@ print(section.name, len(section.pos), "points")
 #
 # `rans-2d` corrects the potential flow and the polar of natural transition toward RANS with k-omega
 # SST, turbulent from the nose on. Its intervals hold nine of ten cases of families that it was not
-# trained on.
+# trained on. Incidences are those in the axes in which the file stands, here and below.
 
 # %%
 forces = formwright.load("rans-2d")
@@ -60,15 +61,17 @@ figure.savefig("polar.svg")
 #
 # The surrogate of fields answers on the mesh that the solver would use: velocity, pressure and eddy
 # viscosity at 39,200 cells, pressure and friction on the wall. Its forces are what these integrate
-# to, by the integrator that also reads the solver's walls.
+# to, by the integrator that also reads the solver's walls. The files for ParaView stand in the axes
+# of the section's file and hold incidence, Reynolds number and forces as field data.
 
 # %%
-flow = predict_fields(load_fields(), section.pos, 4.0, 3e6)
+flow = predict_in_file(load_fields(), section, 4.0, 3e6)
 print(f"{len(flow.quads)} cells in {flow.seconds:.2f} s; cl = {flow.forces['cl']:.4f}")
 again = integrate_flow(flow)
 print(f"integrated again: cl = {float(again.cl):.4f}, cd = {float(again.cd):.5f}")
-write_flow("flow.vtu", flow)  # for ParaView
-write_wall("wall.vtp", flow.wall)
+write_in_file_axes("flow", flow, section.placement)  # flow.vtu and flow.vtp
+read = read_flow_vtu("flow.vtu")
+print(f"from the file, at {read.alpha_deg:g} deg: cl = {read.forces['cl']:.4f}")
 field_figure(flow).savefig("flow.png", dpi=150)
 
 # %% [markdown]
@@ -87,11 +90,12 @@ for name in ("cl", "cd"):
 # ## The verdict
 #
 # With OpenFOAM installed, the same case in about a minute; then the figure shows prediction, truth
-# and error side by side.
+# and error side by side. The solver takes the contour in its own axes, and the incidence to them.
 
 # %%
 VERIFY = False
 if VERIFY and OpenFOAM().available():
-    truth = OpenFOAM().flow(section.pos, alpha_deg=4.0, reynolds=3e6)
+    own = 4.0 + section.placement.rotation_deg
+    truth = in_file_directions(OpenFOAM().flow(section.pos, own, 3e6), section.placement)
     print({name: truth.forces[name] for name in ("cl", "cd", "cm")})
     field_figure(flow, truth).savefig("verdict.png", dpi=200)

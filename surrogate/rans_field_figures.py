@@ -148,7 +148,7 @@ def _inside(flow: FlowField, window: Sequence[float]) -> np.ndarray:
 
 def _title(predicted: FlowField, truth: FlowField | None) -> str:
     """Return incidence, Reynolds number and forces as text."""
-    alpha = rf"$\alpha$ = {predicted.alpha_deg:.2f} deg to the chord"
+    alpha = rf"$\alpha$ = {predicted.alpha_deg:.2f} deg"
     parts = [f"{alpha}, Re = {predicted.reynolds:.2e}"]
     for name, flow in (("prediction", predicted), ("RANS", truth)):
         if flow is not None:

@@ -17,10 +17,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from formwright.datasets.airfoils import SectionLike, load_section
 from formwright.datasets.c_grid import CGrid, section_grid
 from formwright.datasets.cmesh import CMesh
 from formwright.datasets.contour import validate
 from formwright.datasets.errors import ConditionError
+from formwright.datasets.flow_axes import in_file_directions
 from formwright.datasets.flow_field import FlowField, Wall
 from formwright.datasets.force_integration import Forces, integrate, wall_geometry
 from formwright.datasets.grid_knots import grid_knots
@@ -194,7 +196,8 @@ def predict_fields(
     Args:
         surrogate: Trained.
         pos: Contour, normalised, upper trailing edge first; thin trailing edges are closed.
-        alpha_deg: Incidence, degrees.
+        alpha_deg: Incidence in the axes of the contour, degrees; ``predict_in_file`` takes that of
+            a section's file.
         reynolds: On the chord.
         settings: Size of the mesh; that of the corpus by default.
 
@@ -210,6 +213,37 @@ def predict_fields(
     found = predict_section(surrogate, pos, alpha_deg, reynolds, grid=grid, base=pos)
     record = as_record(found, grid, alpha_deg, reynolds)
     return dataclasses.replace(record, seconds=time.perf_counter() - begin)
+
+
+def predict_in_file(
+    surrogate: FieldSurrogate,
+    section: SectionLike,
+    alpha_deg: float,
+    reynolds: float,
+    *,
+    settings: CMesh | None = None,
+) -> FlowField:
+    """Return the prediction as a record in the directions of the section's file.
+
+    The quarter chord is at (0.25, 0); ``flow_files.write_in_file_axes`` puts it where the file has
+    it.
+
+    Args:
+        surrogate: Trained.
+        section: As for ``load_section``.
+        alpha_deg: Incidence in the axes of the section's file, degrees.
+        reynolds: On the chord.
+        settings: Size of the mesh; that of the corpus by default.
+
+    Raises:
+        SectionError: No section, or its trailing edge is blunt.
+        ConditionError: A condition without meaning.
+    """
+    loaded = load_section(section)
+    own = alpha_deg + loaded.placement.rotation_deg
+    flow = predict_fields(surrogate, loaded.pos, own, reynolds, settings=settings)
+    turned = in_file_directions(flow, loaded.placement)
+    return dataclasses.replace(turned, alpha_deg=alpha_deg)
 
 
 def as_record(found: FieldPrediction, grid: CGrid, alpha_deg: float, reynolds: float) -> FlowField:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
-import meshio
 import numpy as np
 import pytest
 import torch
@@ -42,7 +42,7 @@ from formwright.datasets.errors import (
 from formwright.datasets.flow_field import FlowField
 from formwright.datasets.plane_flow import flow_from_plane, wall_ring
 from formwright.datasets.vtk_xml import read_vtp, write_vtp
-from formwright.datasets.vtu import read_vtu, write_vtu
+from formwright.datasets.vtu import QUAD, Mesh, read_vtu, write_vtu
 
 SMALL = CMesh(cells_side=60, cells_wake=16, cells_normal=30, first_cell=2e-4)
 REYNOLDS = 3e6
@@ -237,7 +237,7 @@ def test_a_mesh_without_a_hole_is_refused():
 def test_files_are_as_the_dataset_has_them(written):
     folder, flow = written
     mesh = read_vtu(folder / NAME / f"{NAME}{INTERNAL}")
-    assert {block.type for block in mesh.cells} == {"quad"}
+    assert set(mesh.kinds.tolist()) == {QUAD}
     assert set(mesh.point_data) == {"U", "p", "nut", "implicit_distance"}
     assert set(mesh.cell_data) == {"U", "p", "nut"}
     surface = read_vtp(folder / NAME / f"{NAME}{AEROFOIL}")
@@ -283,15 +283,18 @@ def test_names_that_contradict_the_flow_are_refused(written, tmp_path):
         write_case(tmp_path, case_name(REYNOLDS, 5.0, "2_4_12"), written[1])
 
 
+def without(fields: Mapping[str, np.ndarray], field: str) -> dict[str, np.ndarray]:
+    return {name: values for name, values in fields.items() if name != field}
+
+
 @pytest.mark.parametrize("field", ["U", "p", "nut"])
 def test_a_missing_field_is_named(written, tmp_path, field):
     path = copied(written, tmp_path) / NAME / f"{NAME}{INTERNAL}"
     mesh = read_vtu(path)
-    del mesh.cell_data[field]
+    mesh = dataclasses.replace(mesh, cell_data=without(mesh.cell_data, field))
     write_vtu(path, mesh)
     assert read_case(tmp_path, NAME).forces["cl"] != 0.0
-    del mesh.point_data[field]
-    write_vtu(path, mesh)
+    write_vtu(path, dataclasses.replace(mesh, point_data=without(mesh.point_data, field)))
     with pytest.raises(FlowFileError, match=f"_internal.vtu.* lacks the field '{field}'"):
         read_case(tmp_path, NAME)
 
@@ -313,11 +316,11 @@ def test_a_missing_field_of_the_surface_is_named(written, tmp_path):
 def test_wrong_units_are_refused_with_the_field(written, tmp_path, field, factor):
     path = copied(written, tmp_path) / NAME / f"{NAME}{INTERNAL}"
     mesh = read_vtu(path)
-    if field == "points":
-        mesh.points = mesh.points * factor
-    else:
-        mesh.cell_data[field] = [factor * np.asarray(v) for v in mesh.cell_data[field]]
-    write_vtu(path, mesh)
+    fields = dict(mesh.cell_data)
+    if field != "points":
+        fields[field] = factor * fields[field]
+    points = mesh.points * (factor if field == "points" else 1.0)
+    write_vtu(path, dataclasses.replace(mesh, points=points, cell_data=fields))
     with pytest.raises(FlowFileError, match=f"'{field}' of .*_internal.vtu.* units"):
         read_case(tmp_path, NAME)
 
@@ -325,7 +328,7 @@ def test_wrong_units_are_refused_with_the_field(written, tmp_path, field, factor
 def test_a_number_that_is_not_finite_is_refused(written, tmp_path):
     path = copied(written, tmp_path) / NAME / f"{NAME}{INTERNAL}"
     mesh = read_vtu(path)
-    np.asarray(mesh.cell_data["p"][0])[7] = np.nan
+    mesh.cell_data["p"][7] = np.nan
     write_vtu(path, mesh)
     with pytest.raises(FlowFileError, match="'p' .* not finite"):
         read_case(tmp_path, NAME)
@@ -356,12 +359,23 @@ def test_files_of_two_cases_are_refused(written, tmp_path):
         read_case(tmp_path, NAME)
 
 
-def test_triangles_are_refused(tmp_path):
-    (tmp_path / NAME).mkdir()
-    mesh = meshio.Mesh(np.eye(3), [("triangle", np.array([[0, 1, 2]]))])
+def test_a_volume_is_refused(tmp_path):
+    cells = np.arange(4)
+    mesh = Mesh(points=np.eye(4)[:, :3], corners=cells, ends=cells[3:] + 1, kinds=np.array([10]))
     write_vtu(tmp_path / NAME / f"{NAME}{INTERNAL}", mesh)
-    with pytest.raises(FlowFileError, match="triangle"):
+    with pytest.raises(FlowFileError, match="z = constant"):
         read_case(tmp_path, NAME)
+    flat = dataclasses.replace(mesh, points=np.eye(4)[:, :3] * [1.0, 1.0, 0.0])
+    write_vtu(tmp_path / NAME / f"{NAME}{INTERNAL}", flat)
+    with pytest.raises(FlowFileError, match="tetrahedron"):
+        read_case(tmp_path, NAME)
+
+
+def test_a_triangle_counts_each_corner_once():
+    points = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [2.0, 0.5]])
+    corners = np.array([[0, 1, 2, 3], [1, 4, 2, 2]])
+    found = cells_to_points(points, corners, np.array([0.0, 3.0]))
+    assert np.allclose(found, [0.0, 2.0, 2.0, 0.0, 3.0])
 
 
 def test_the_packages_own_reader_agrees_on_the_force(written, tmp_path):

@@ -9,11 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from formwright.datasets import cst, naca
-from formwright.datasets.contour import first_crossing, normalise, order, validate
+from formwright.datasets.contour import (
+    first_crossing,
+    normalise,
+    order,
+    points_backward,
+    validate,
+)
+from formwright.datasets.database import database
 from formwright.datasets.errors import SectionError
 from formwright.datasets.nose import with_nose
+from formwright.datasets.section import section_from_points
 
 POS = torch.from_numpy(with_nose(naca.coordinates("4412", points_per_side=40).numpy()))
+
+ANGLE = np.linspace(0.0, 2.0 * np.pi, 80, endpoint=False)
 
 
 def placed(pos: torch.Tensor, chord: float, turn_deg: float, shift: tuple[float, float]):
@@ -34,6 +44,21 @@ def test_normalising_undoes_any_placement(chord, turn_deg, shift):
     torch.testing.assert_close(pos, reference, rtol=0.0, atol=1e-9 + 1e-13 / chord)
     assert moved.chord == pytest.approx(chord * placement.chord, rel=1e-9)
     assert moved.rotation_deg == pytest.approx(placement.rotation_deg - turn_deg, abs=1e-9 / chord)
+    corner = POS.new_tensor([placement.nose])
+    assert moved.nose == pytest.approx(placed(corner, chord, turn_deg, shift)[0].tolist())
+
+
+def test_which_end_is_the_nose():
+    some = list(database())[::20]
+    contours = [database()[name].pos.numpy() for name in some]
+    assert not any(points_backward(pos) for pos in contours)
+    missed = [n for n, pos in zip(some, contours, strict=True) if not points_backward(-pos)]
+    assert len(missed) <= 0.01 * len(some)
+    ellipse = np.stack([np.cos(ANGLE), 0.1 * np.sin(ANGLE)], -1)
+    wedge = np.array([[1.0, 0.05], [0.0, 0.0], [1.0, -0.05]])
+    assert not points_backward(ellipse) and not points_backward(wedge)
+    with pytest.raises(SectionError, match="'back' has its nose at the larger x"):
+        section_from_points(contours[0] * [-1.0, 1.0], "back")
 
 
 def test_normalised_axes():

@@ -59,6 +59,9 @@ def test_the_bad_one_of_many_is_refused():
     contours[3][5] = np.nan
     with pytest.raises(SectionError, match="not finite: point 5"):
         list(read_contours(contours))
+    mirrored = database()[NAMES[0]].pos.numpy()[::-1] * [-1.0, 1.0]
+    with pytest.raises(SectionError, match="nose at the larger x"):
+        list(read_contours([mirrored]))
     with pytest.raises(SectionError, match="4 different points"):
         list(read_contours([np.zeros((4, 2)) + [[0.0], [1.0], [0.0], [1.0]]]))
 

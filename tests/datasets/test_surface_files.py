@@ -112,6 +112,14 @@ def test_two_elements_are_refused(tmp_path):
         read_section(vtp(tmp_path, both, np.concatenate([triangles, triangles + len(points)])))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_nose_at_the_larger_x_is_refused(name, tmp_path):
+    points, triangles = surface(load_section(name).pos)
+    path = vtp(tmp_path, points * [-1.0, 1.0, 1.0], triangles[:, ::-1])
+    with pytest.raises(SectionError, match="nose at the larger x"):
+        read_section(path)
+
+
 def test_a_crossing_contour_is_refused(tmp_path):
     ring = load_section("naca2412").pos[:-1].clone()
     n = len(ring)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from formwright.commands.section_table import SectionTable
 from formwright.commands.table import Block, Columns, Outcome, Rows
 from formwright.datasets.airfoils import Section
@@ -14,10 +16,12 @@ from formwright.datasets.names import slug
 from formwright.surrogate.rans import RansSurrogate
 
 if TYPE_CHECKING:
+    from formwright.datasets.flow_field import FlowField
     from formwright.surrogate.rans_fields import FieldSurrogate
 
 COLUMNS: Final = Columns(needed=("section", "alpha_deg", "reynolds"))
 FIELDS: Final = "fields"
+COEFFICIENTS: Final = ("cl", "cd", "cm")
 
 
 class FieldTable(SectionTable):
@@ -61,32 +65,36 @@ class FieldTable(SectionTable):
         from rich.progress import track
 
         names, flags = [""] * len(rows), dict(block.flags)
+        forces = {name: np.full(len(rows), np.nan) for name in COEFFICIENTS}
         good = [i for i in range(len(rows)) if i not in block.failures]
         for i in track(good, description="fields", transient=True):
             section, *conditions = (rows[i][places[name]].strip() for name in COLUMNS.needed)
             name = f"{first + i + 1:05d}-{slug(section)}"
             try:
                 alpha, reynolds = map(float, conditions)
-                self._write(section, alpha, reynolds, self._folder / name)
+                found = self._write(section, alpha, reynolds, self._folder / name)
                 names[i] = f"{name}.vtu"
+                for label in COEFFICIENTS:
+                    forces[label][i] = found.forces[label]
             except FormwrightError as error:
                 flags[i] = "; ".join(filter(None, (flags.get(i), f"no fields: {error}")))
-        return Block(values={**block.values, FIELDS: names}, failures=block.failures, flags=flags)
+        own = {f"{FIELDS}_{label}": values for label, values in forces.items()}
+        values = {**block.values, FIELDS: names, **own}
+        return Block(values=values, failures=block.failures, flags=flags)
 
-    def _write(self, spec: str, alpha_deg: float, reynolds: float, stem: Path) -> None:
-        """Write cells, wall and figure of a case."""
+    def _write(self, spec: str, alpha_deg: float, reynolds: float, stem: Path) -> FlowField:
+        """Write cells, wall and figure of a case; return it in the directions of its file."""
         from formwright.datasets.files import replacing
-        from formwright.datasets.flow_files import write_flow, write_wall
+        from formwright.datasets.flow_files import write_in_file_axes
         from formwright.surrogate.rans_field_figures import field_figure
         from formwright.surrogate.rans_fields import load
-        from formwright.surrogate.rans_predict import predict_fields
+        from formwright.surrogate.rans_predict import predict_in_file
 
         section = self._read(spec)
         assert isinstance(section, Section)
-        alpha = alpha_deg + section.placement.rotation_deg
         self._fields = self._fields or load()
-        flow = predict_fields(self._fields, section.pos, alpha, reynolds)
-        write_flow(stem.with_suffix(".vtu"), flow)
-        write_wall(stem.with_suffix(".vtp"), flow.wall)
+        flow = predict_in_file(self._fields, section, alpha_deg, reynolds)
+        write_in_file_axes(stem, flow, section.placement)
         with replacing(stem.with_suffix(".png")) as temporary:
             field_figure(flow).savefig(temporary, dpi=150, format="png")
+        return flow

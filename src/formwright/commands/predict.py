@@ -45,7 +45,11 @@ def predict(
 
     `rans-2d` (k-omega SST, turbulent from the nose on) takes the same without `ncrit`; with
     `--fields`, cells (`.vtu`: U, p, nut), wall (`.vtp`: cp, cf) and a figure of each row as well,
-    by the surrogate of fields, whose forces are its own.
+    by the surrogate of fields, whose forces are its own: `fields_cl`, `fields_cd`, `fields_cm`.
+
+    Incidences are measured in the axes in which the section's file stands (those of NACA digits
+    where it is a name). The files of fields stand in the same axes, and say so: field data hold
+    `alpha_deg`, `reynolds`, `axes` and the coefficients that the wall integrates to.
 
     For `adsorption-mamun` it has `prototype` (A1, L12, L10), `a` and `b` (L12 is A3B), `adsorbate`
     and `site`; the new columns are `e_ads_ev` and its 90 % interval:
@@ -69,7 +73,8 @@ def predict(
         structures: A file of slabs with adsorbates (extxyz, CIF, ASE database, ...), predicted as
             they are; tag 2 marks the adsorbate's atoms, or tag 0 beside the layer numbers of
             `ase.build`. In place of `--cases`.
-        fields: Folder for the fields of each row, with `rans-2d`; a column `fields` names the file.
+        fields: Folder for the fields of each row, with `rans-2d`; a column `fields` names the file,
+            `fields_cl`, `fields_cd` and `fields_cm` are its forces.
         field_surrogate: Folder that `finetune --fields` wrote, or its file; the shipped surrogate
             of fields where not given.
         std: Also write the standard deviation of each value, e.g. `cl_std`.
