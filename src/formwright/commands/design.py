@@ -5,6 +5,7 @@ A study is of an airfoil, or of a catalyst where its TOML says ``kind = "catalys
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -33,11 +34,16 @@ def optimize(
 
     A study of an airfoil minimises drag or the like over sections and is verified by XFoil or the
     panel method; its folder holds `result.json`, `polars.json`, `start.dat`, `best.dat` and
-    `report.html`. A study of a catalyst (`kind = "catalyst"` in the TOML) fine-tunes a surrogate on
-    few DFT labels, designs alloys by gradient for the adsorption energies that are wanted, and is
-    verified by DFT where the table has the alloy, else by CHGNet where it is installed; its folder
-    holds `result.json`, `proposals.csv`, `best.extxyz` and `report.html`. A study that was stopped
-    goes on where it was.
+    `report.html`. What is handed over is the best verified design, the start among them; the exit
+    code is 1 where it is no better than the start, was not verified at every operating point, or
+    breaks a constraint.
+
+    A study of a catalyst (`kind = "catalyst"` in the TOML) fine-tunes a surrogate on few DFT
+    labels, designs alloys by gradient for the adsorption energies that are wanted, and is verified
+    by DFT where the table has the alloy, else by CHGNet where it is installed; its folder holds
+    `result.json`, `proposals.csv`, `best.extxyz` and `report.html`.
+
+    A study that was stopped goes on where it was.
 
     Args:
         study: The study's TOML file; docs/design-studies.md and docs/catalyst-design.md describe
@@ -117,16 +123,26 @@ def run_study(path: Path, folder: Path, *, resume: bool) -> int:
 
 def run_airfoil(study: Study, folder: Path, *, resume: bool) -> int:
     """Run a study of an airfoil and print its summary; see ``outcome`` for what is returned."""
+    from formwright.datasets.errors import StudyWarning
     from formwright.design.report import read
     from formwright.design.study import run
 
-    run(study, folder, resume=resume)
+    with warnings.catch_warnings():
+        warnings.showwarning = _note
+        warnings.simplefilter("always", StudyWarning)
+        run(study, folder, resume=resume)
     result = read(folder, "result")
     show(result)
     console = Console(highlight=False, soft_wrap=True)
     for name in ("report.html", "best.dat", "result.json"):
         console.print(f"{name:12} {(folder / name).resolve()}", markup=False)
     return outcome(result)
+
+
+def _note(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning before the search begins."""
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    errors.print(f"[yellow]note:[/] {escape(str(message))}")
 
 
 def outcome(result: Mapping[str, Any]) -> int:
@@ -142,8 +158,6 @@ def show(result: dict[str, Any]) -> None:
     console = Console(highlight=False)
     style = "bold yellow" if result["reasons"] else "bold"
     console.print(f"\n[{style}]{escape(result['verdict'])}[/]")
-    for note in result["notes"]:
-        console.print(f"[yellow]note:[/] {escape(note)}")
     table = Table(title="drag in counts (1e-4)", title_justify="left")
     for column in ("point", "start", "design, claimed", "design, verified", "converged"):
         table.add_column(column, justify="left" if column == "point" else "right")
