@@ -11,19 +11,19 @@ import numpy as np
 import torch
 from _common import ROOT
 
-from formwright.datasets import mamun
-from formwright.datasets.elements import number, properties
-from formwright.datasets.mamun import Row
-from formwright.datasets.ordered import PROTOTYPES, find_site
-from formwright.surrogate.adsorption import AdsorptionConfig, AdsorptionSurrogate
-from formwright.surrogate.adsorption_finetune import (
+from formwright.datasets.atoms import mamun
+from formwright.datasets.atoms.elements import number, properties
+from formwright.datasets.atoms.mamun import Row
+from formwright.datasets.atoms.slabs.ordered import PROTOTYPES, find_site
+from formwright.surrogate.atoms.adsorption import AdsorptionConfig, AdsorptionSurrogate
+from formwright.surrogate.atoms.cases import AtomCases
+from formwright.surrogate.atoms.finetune import (
     AdsorptionFinetuneConfig,
     calibrate_adsorption,
     finetune_adsorption,
     mean_absolute_error,
 )
-from formwright.surrogate.atom_cases import AtomCases
-from formwright.surrogate.training import TrainConfig
+from formwright.surrogate.training.loop import TrainConfig
 from formwright.surrogate.zoo import load_network
 
 FUNCTIONAL: Final = mamun.ERROR_BAR

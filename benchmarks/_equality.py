@@ -14,9 +14,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from formwright.surrogate import distributed
 from formwright.surrogate.checkpoints import save_tensors
-from formwright.surrogate.heads import predictor, projector
 from formwright.surrogate.objectives.barlow import BarlowTwins
 from formwright.surrogate.objectives.byol import BYOL
 from formwright.surrogate.objectives.compare import compare
@@ -29,6 +27,8 @@ from formwright.surrogate.objectives.simclr import SimCLR
 from formwright.surrogate.objectives.simsiam import SimSiam
 from formwright.surrogate.objectives.vicreg import VICReg
 from formwright.surrogate.objectives.visreg import VISReg
+from formwright.surrogate.pretraining.heads import predictor, projector
+from formwright.surrogate.training import distributed
 
 OBJECTIVES: Final[Mapping[str, Any]] = {
     "VICReg": VICReg(),

@@ -1,12 +1,12 @@
 """Central differences of OpenFOAM over eight modes of the shape: the truth of ``rans_gradient``.
 
-The modes are orthonormal combinations of the 8 + 8 weights of a CST vector (``datasets/cst.py``),
-the leading-edge weight and the trailing edge kept as they are: the first four cosines over the
-weights of a side, nose to tail (constant, half a wave, a wave, a wave and a half), once with
-opposite signs on the two sides (``thickness 0`` to ``thickness 3``) and once with the same sign
-(``camber 0`` to ``camber 3``). A step is counted in standard deviations of its mode over the
-training sections of the database, and so is every gradient here: what a designer may change much
-weighs much.
+The modes are orthonormal combinations of the 8 + 8 weights of a CST vector
+(``datasets/airfoils/cst.py``), the leading-edge weight and the trailing edge kept as they are: the
+first four cosines over the weights of a side, nose to tail (constant, half a wave, a wave, a wave
+and a half), once with opposite signs on the two sides (``thickness 0`` to ``thickness 3``) and once
+with the same sign (``camber 0`` to ``camber 3``). A step is counted in standard deviations of its
+mode over the training sections of the database, and so is every gradient here: what a designer may
+change much weighs much.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from _common import DATA, tell
 from jaxtyping import Float
 from torch import Tensor
 
-from formwright.datasets import campaign, cst
-from formwright.datasets.airfoils import database
-from formwright.datasets.blends import WEIGHTS, database_vector, pool
+from formwright.datasets import campaign
+from formwright.datasets.airfoils import cst
+from formwright.datasets.airfoils.blends import WEIGHTS, database_vector, pool
+from formwright.datasets.airfoils.sections import database
 from formwright.datasets.files import write_json
-from formwright.datasets.rans_cases import POINTS_PER_SIDE, closed
-from formwright.datasets.solvers.openfoam import OpenFOAM
+from formwright.datasets.rans.cases import POINTS_PER_SIDE, closed
+from formwright.datasets.solvers.openfoam.solver import OpenFOAM
 
 TABLE: Final = DATA / "rans-gradient.json"
 WAVES: Final = 4

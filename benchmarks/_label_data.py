@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from formwright.datasets.polar_data import Polars, read_polars
-from formwright.surrogate.finetune import LabelledPoints, labelled
-from formwright.surrogate.polar import LABELS, PolarSurrogate
+from formwright.datasets.airfoils.polar_data import Polars, read_polars
+from formwright.surrogate.airfoils.finetune import LabelledPoints, labelled
+from formwright.surrogate.airfoils.polar import LABELS, PolarSurrogate
 
 JUDGED: Final = ("cl", "cd", "cm")
 POINTS_A_SECTION: Final = 16

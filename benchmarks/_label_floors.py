@@ -7,10 +7,10 @@ from _label_data import JUDGED, Part
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from formwright.surrogate.encoders.conditioned import Conditioned
+from formwright.surrogate.airfoils.conditioned import Conditioned
+from formwright.surrogate.airfoils.polar import LABELS
 from formwright.surrogate.objectives.loss import Loss
-from formwright.surrogate.polar import LABELS
-from formwright.surrogate.training import TrainConfig, train
+from formwright.surrogate.training.loop import TrainConfig, train
 
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from formwright.surrogate import label_curves
-from formwright.surrogate.encoders.field import FieldCNN
+from formwright.surrogate.label_efficiency import curves as label_curves
 from formwright.surrogate.objectives.loss import Loss
-from formwright.surrogate.training import TrainConfig, train
-from formwright.surrogate.views.view import View, apply
+from formwright.surrogate.pde.encoder import FieldCNN
+from formwright.surrogate.training.loop import TrainConfig, train
+from formwright.surrogate.view import View, apply
 
 POWERS: Final = (0.0, 1.0, 2.0, 3.0)
 NOISES: Final = tuple(10.0**e for e in np.arange(-6.0, 1.1, 0.5))

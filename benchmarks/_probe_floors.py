@@ -7,7 +7,7 @@ import torch
 from _probe import Split
 from torch import Tensor
 
-from formwright.datasets.fields import grid_values
+from formwright.datasets.pde.runs import grid_values
 
 MODES = 16
 

@@ -13,15 +13,15 @@ import torch
 from _common import tell
 from _probe import Split, draw, error, features, probe, train_regressor
 
-from formwright.datasets.fields import FieldRuns, grid_values
 from formwright.datasets.ledger import Ledger
-from formwright.datasets.wave_corpus import WaveCorpus, generate_waves, open_waves
+from formwright.datasets.pde.corpus import WaveCorpus, generate_waves, open_waves
+from formwright.datasets.pde.runs import FieldRuns, grid_values
 from formwright.surrogate.checkpoints import load_weights
-from formwright.surrogate.encoders.field import FieldCNN
-from formwright.surrogate.pretexts import ViewMatch
-from formwright.surrogate.pretrain import NETWORK, PretrainConfig, pretrain
-from formwright.surrogate.training import TrainConfig
-from formwright.surrogate.views.fields import Amplitude, Window
+from formwright.surrogate.pde.encoder import FieldCNN
+from formwright.surrogate.pde.views import Amplitude, Window
+from formwright.surrogate.pretraining.pretexts import ViewMatch
+from formwright.surrogate.pretraining.pretrain import NETWORK, PretrainConfig, pretrain
+from formwright.surrogate.training.loop import TrainConfig
 
 SCRATCH: Final = "from scratch"
 TUNED: Final = "fine-tuned"

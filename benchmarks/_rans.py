@@ -12,11 +12,11 @@ from _common import kulfan
 from jaxtyping import Float
 from scipy.stats import spearmanr
 
-from formwright.datasets import cst
+from formwright.datasets.airfoils import cst
 from formwright.datasets.cases import section_case
-from formwright.datasets.rans_data import FORCES, RansData
-from formwright.datasets.solvers.xfoil import XFoil
-from formwright.surrogate.wall_flow import wall_flow
+from formwright.datasets.rans.data import FORCES, RansData
+from formwright.datasets.solvers.xfoil.solver import XFoil
+from formwright.surrogate.rans.wall.flow import wall_flow
 from formwright.surrogate.zoo import load
 
 APPROACH_DEG = (-3.0, -2.0, -1.0, 0.0, 1.0)

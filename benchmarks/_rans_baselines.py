@@ -20,8 +20,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from formwright.datasets.rans_data import RansData
-from formwright.datasets.surface import stations_y
+from formwright.datasets.airfoils.surface import stations_y
+from formwright.datasets.rans.data import RansData
 
 SHAPE_MODES: Final = 10
 FIELD_MODES: Final = 10

@@ -11,13 +11,13 @@ import torch
 from torch import nn
 from torch_geometric.data import Data
 
-from formwright.datasets.c_grid import grid_of
-from formwright.datasets.flow_field import FlowField
-from formwright.surrogate.rans_field_cases import FieldCases
-from formwright.surrogate.rans_field_training import WallErrors, wall_errors
-from formwright.surrogate.rans_fields import Corrections, FieldConfig
-from formwright.surrogate.rans_inputs import wall_pressure_scale
-from formwright.surrogate.rans_predict import FieldPrediction, grid_inputs, predict_grid
+from formwright.datasets.rans.flow_field import FlowField
+from formwright.datasets.rans.mesh.c_grid import grid_of
+from formwright.surrogate.rans.fields.cases import FieldCases
+from formwright.surrogate.rans.fields.inputs import wall_pressure_scale
+from formwright.surrogate.rans.fields.predict import FieldPrediction, grid_inputs, predict_grid
+from formwright.surrogate.rans.fields.surrogate import Corrections, FieldConfig
+from formwright.surrogate.rans.fields.training import WallErrors, wall_errors
 
 LEAST_LIFT: Final = 0.05
 

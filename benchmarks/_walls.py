@@ -11,8 +11,8 @@ import numpy as np
 from _common import DATA
 
 from formwright.datasets.files import replacing
-from formwright.datasets.flow_field import FlowField, Wall
-from formwright.datasets.rans_rows import LABELS
+from formwright.datasets.rans.flow_field import FlowField, Wall
+from formwright.datasets.rans.rows import LABELS
 
 WALLS: Final = DATA / "rans-2d" / "walls.npz"
 """Of test cases of ``rans-2d``."""

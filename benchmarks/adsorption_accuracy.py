@@ -12,7 +12,7 @@ from _common import Benchmark, save
 from scipy.stats import spearmanr
 
 from formwright import load
-from formwright.datasets import mamun
+from formwright.datasets.atoms import mamun
 
 NAME = "adsorption-mamun"
 BARS = {"trees, the figure asked for": 0.196, "a universal potential after offset": 0.19}

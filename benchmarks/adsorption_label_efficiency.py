@@ -20,7 +20,7 @@ from _common import ROOT, Benchmark, save, tell
 from _curves import canvas, error_curves, save_figure
 
 from formwright.datasets.ledger import Ledger
-from formwright.surrogate.label_curves import interval
+from formwright.surrogate.label_efficiency.curves import interval
 
 SIZES = (100, 300, 1000, 3000, 10000)
 STEPS = {100: 250, 300: 400, 1000: 800, 3000: 1500, 10000: 2500}

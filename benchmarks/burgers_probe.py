@@ -44,7 +44,7 @@ from _probe_runs import (
     Plan,
 )
 
-from formwright.datasets.wave_corpus import RECIPES
+from formwright.datasets.pde.corpus import RECIPES
 from formwright.surrogate.objectives.barlow import BarlowTwins
 from formwright.surrogate.objectives.byol import BYOL
 from formwright.surrogate.objectives.jepa import JEPA
@@ -54,9 +54,9 @@ from formwright.surrogate.objectives.simclr import SimCLR
 from formwright.surrogate.objectives.simsiam import SimSiam
 from formwright.surrogate.objectives.vicreg import VICReg
 from formwright.surrogate.objectives.visreg import VISReg
-from formwright.surrogate.pretexts import ViewMatch
-from formwright.surrogate.views.field_symmetries import Galilean, Parity, Shift
-from formwright.surrogate.views.fields import Amplitude, TimeLag, Window
+from formwright.surrogate.pde.symmetries import Galilean, Parity, Shift
+from formwright.surrogate.pde.views import Amplitude, TimeLag, Window
+from formwright.surrogate.pretraining.pretexts import ViewMatch
 
 SIZES: Final = (16, 64, 256)
 BARS: Final = {"16": 0.041, "64": 0.018, "256": 0.009}

@@ -24,7 +24,7 @@ from ase.build import add_adsorbate, fcc111
 from ase.calculators.calculator import Calculator
 
 import formwright
-from formwright.surrogate.calculator import AdsorptionCalculator
+from formwright.surrogate.atoms.calculator import AdsorptionCalculator
 
 BAR, STRETCH = 5.0, 20.0
 

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from _common import ROOT
 
-from formwright.datasets import mamun
-from formwright.datasets.atoms import Structure, structures_of
+from formwright.datasets.atoms import mamun
+from formwright.datasets.atoms.slabs.ordered import site_labels, slabs
+from formwright.datasets.atoms.structures import Structure, structures_of
 from formwright.datasets.files import replacing
-from formwright.datasets.ordered import site_labels, slabs
 
 FOLDER = ROOT / "runs" / "cheap-adsorption"
 SHARD = 1000

@@ -23,15 +23,15 @@ import torch
 from _common import DATA, Benchmark, save, tell
 
 from formwright.commands.design import outcome
-from formwright.datasets.airfoils import read_dat, validate
+from formwright.datasets.airfoils.sections import read_dat, validate
 from formwright.datasets.cases import section_case
 from formwright.datasets.solvers.result import POLAR_LABELS
-from formwright.datasets.solvers.xfoil import XFoil
+from formwright.datasets.solvers.xfoil.solver import XFoil
+from formwright.design.airfoils.specs import Study
+from formwright.design.airfoils.study import read_study, run
+from formwright.design.airfoils.verify import verify
 from formwright.design.objectives import OBJECTIVES
 from formwright.design.spaces.points import OperatingPoints
-from formwright.design.specs import Study
-from formwright.design.study import read_study, run
-from formwright.design.verify import verify
 from formwright.surrogate.model import Prediction
 
 PANELS: Final = (160, 180, 200)

@@ -41,13 +41,13 @@ from _probe_runs import (
     Plan,
 )
 
-from formwright.datasets.fields import grid_values
-from formwright.datasets.wave_corpus import RECIPES
+from formwright.datasets.pde.corpus import RECIPES
+from formwright.datasets.pde.runs import grid_values
 from formwright.surrogate.objectives.barlow import BarlowTwins
 from formwright.surrogate.objectives.vicreg import VICReg
-from formwright.surrogate.pretexts import ViewMatch
-from formwright.surrogate.views.field_symmetries import Parity, Shift, ShiftReflect
-from formwright.surrogate.views.fields import TimeLag, Window
+from formwright.surrogate.pde.symmetries import Parity, Shift, ShiftReflect
+from formwright.surrogate.pde.views import TimeLag, Window
+from formwright.surrogate.pretraining.pretexts import ViewMatch
 
 SIZES: Final = (16, 64, 256)
 KIND: Final = "flow2d"

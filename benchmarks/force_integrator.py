@@ -3,7 +3,7 @@
     python benchmarks/force_integrator.py [runs/rans-2d]
 
 Both integrate pressure and friction on the wall of the same solution: OpenFOAM while it runs,
-``datasets/force_integration.py`` from what was stored. That is the whole corpus where it is there,
+``datasets/rans/forces.py`` from what was stored. That is the whole corpus where it is there,
 else the walls of test cases in the repository, in single precision. Differences of lift are
 relative to the lift, or to .05 where it is smaller.
 """
@@ -20,10 +20,10 @@ from _common import ROOT, Benchmark, save, tell
 from _walls import WallCase, load_walls, wall_case
 from rans_accuracy import RANS
 
-from formwright.datasets.flow_field import load_flow
-from formwright.datasets.force_integration import integrate_wall
-from formwright.datasets.rans import FLOWS
-from formwright.datasets.rans_data import read_rans
+from formwright.datasets.rans.corpus import FLOWS
+from formwright.datasets.rans.data import read_rans
+from formwright.datasets.rans.flow_field import load_flow
+from formwright.datasets.rans.forces import integrate_wall
 
 BAR = 0.01
 LEAST_LIFT = 0.05

@@ -20,14 +20,14 @@ import torch
 from _adsorption import FUNCTIONAL, Labelled, features, trees, tuned
 from _common import ROOT, Benchmark, save, tell
 
-from formwright.datasets import mamun
+from formwright.datasets.atoms import mamun
+from formwright.datasets.atoms.mamun import Alloy, Row
+from formwright.datasets.atoms.slabs.ordered import site_labels
 from formwright.datasets.ledger import Ledger
-from formwright.datasets.mamun import Alloy, Row
-from formwright.datasets.ordered import site_labels
-from formwright.design.alloy_search import propose
-from formwright.design.alloys import AlloyDesign, Proposal, Target, claim
-from formwright.surrogate.adsorption import AdsorptionSurrogate
-from formwright.surrogate.label_curves import interval
+from formwright.design.catalysts.alloy_search import propose
+from formwright.design.catalysts.alloys import AlloyDesign, Proposal, Target, claim
+from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
+from formwright.surrogate.label_efficiency.curves import interval
 
 SHARE, HELD, COUNT = 0.05, 0.1, 20
 TARGET = Target(adsorbate="H", energy_ev=-0.24, tolerance_ev=0.1)

@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from _common import ROOT, Benchmark, save
 
-from formwright.datasets import cst
+from formwright.datasets.airfoils import cst
+from formwright.design.airfoils.specs import Study
+from formwright.design.airfoils.stages import Setup, prepare
+from formwright.design.airfoils.study import load_surrogate, read_study
+from formwright.design.airfoils.verifiers import SolverName, choose
+from formwright.design.airfoils.verify import verify
 from formwright.design.objectives import weighted_drag
-from formwright.design.optimise import optimise
-from formwright.design.specs import Study
-from formwright.design.stages import Setup, prepare
-from formwright.design.study import load_surrogate, read_study
-from formwright.design.verifiers import SolverName, choose
-from formwright.design.verify import verify
+from formwright.design.optimise.solve import optimise
 
 STUDY = ROOT / "examples" / "multipoint.toml"
 PEER = "AeroSandbox 4.2.10 + NeuralFoil 0.3.3"

@@ -1,6 +1,6 @@
 """OpenFOAM on our C-mesh against NASA's CFL3D: NACA 0012, Re 6e6, k-omega SST.
 
-CFL3D's coefficients are those of the Turbulence Modeling Resource (datasets/tmr.py); other
+CFL3D's coefficients are those of the Turbulence Modeling Resource (datasets/rans/tmr.py); other
 incidences (``--alphas``) are computed as well, without a reference. ``--meshes`` adds two coarser
 meshes of the same family and a finer one at 10 deg: the evidence of mesh convergence.
 """
@@ -15,9 +15,9 @@ from typing import Any
 
 from _common import Benchmark, save, tell
 
-from formwright.datasets import tmr
-from formwright.datasets.cmesh import CMesh
-from formwright.datasets.solvers.openfoam import MESH, OpenFOAM
+from formwright.datasets.rans import tmr
+from formwright.datasets.rans.mesh.cmesh import CMesh
+from formwright.datasets.solvers.openfoam.solver import MESH, OpenFOAM
 
 AT_DEG = 10.0
 LEVELS = {1.5: 3, 1.0: 3, 0.5: 3, 0.25: 2}

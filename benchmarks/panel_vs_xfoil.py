@@ -17,12 +17,12 @@ import torch
 from _common import Benchmark, save
 from torch_geometric.data import Data
 
-from formwright.datasets.airfoils import database
+from formwright.datasets.airfoils.cst import coordinates, fit
+from formwright.datasets.airfoils.sections import database
 from formwright.datasets.cases import section_case
-from formwright.datasets.cst import coordinates, fit
-from formwright.datasets.solvers.panel import Panel
+from formwright.datasets.solvers.panel.solver import Panel
 from formwright.datasets.solvers.result import Result
-from formwright.datasets.solvers.xfoil import XFoil
+from formwright.datasets.solvers.xfoil.solver import XFoil
 
 ALPHA = (-10.0, 16.0)
 REYNOLDS = (5e4, 1e7)

@@ -13,7 +13,7 @@ import numpy as np
 from _common import DATA, Benchmark, kulfan, save
 
 import formwright
-from formwright.datasets.polar_data import Polars, read_polars
+from formwright.datasets.airfoils.polar_data import Polars, read_polars
 
 TEST = DATA / "polars-test"
 SIZES = ("large", "xlarge", "xxlarge", "xxxlarge")

@@ -5,7 +5,7 @@
 
 Families and splits are those of the shipped database, whatever the source says: a section whose
 parents lie in different splits gets the split ``none``. Points of the table that cannot be right
-(``datasets/solvers/polar_checks.py``) stay as rows without labels, with the reason.
+(``datasets/solvers/xfoil/polar_checks.py``) stay as rows without labels, with the reason.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from formwright.datasets.airfoils import database
+from formwright.datasets.airfoils.polars import LICENCE, SPLIT_RULE
+from formwright.datasets.airfoils.sections import database
 from formwright.datasets.cases import CONDITIONS
 from formwright.datasets.corpus import Manifest, open_corpus, start_corpus
-from formwright.datasets.polars import LICENCE, SPLIT_RULE
-from formwright.datasets.solvers import xfoil
-from formwright.datasets.solvers.polar_checks import false_convergence
 from formwright.datasets.solvers.result import POLAR_FIELDS, POLAR_LABELS
+from formwright.datasets.solvers.xfoil import solver as xfoil
+from formwright.datasets.solvers.xfoil.polar_checks import false_convergence
 
 LABELS = tuple(label.name for label in POLAR_LABELS)
 NO_SPLIT = "none"

@@ -31,21 +31,21 @@ from _label_floors import (
 )
 
 from formwright.datasets.ledger import Ledger
+from formwright.surrogate.airfoils.conditioned import Conditioned
+from formwright.surrogate.airfoils.finetune import FinetuneConfig, finetune, residuals
+from formwright.surrogate.airfoils.flow_corpus import FlowCorpus, generate_flows, read_flows
+from formwright.surrogate.airfoils.flows import Flows
+from formwright.surrogate.airfoils.polar import PolarConfig, PolarSurrogate
+from formwright.surrogate.airfoils.views import Incidence, PartialContour, Repanel
 from formwright.surrogate.checkpoints import load_weights
-from formwright.surrogate.encoders.conditioned import Conditioned
-from formwright.surrogate.finetune import FinetuneConfig, finetune, residuals
-from formwright.surrogate.flow_corpus import FlowCorpus, generate_flows, read_flows
-from formwright.surrogate.flows import Flows
-from formwright.surrogate.label_curves import interval
+from formwright.surrogate.label_efficiency.curves import interval
 from formwright.surrogate.objectives.barlow import BarlowTwins
 from formwright.surrogate.objectives.sigreg import LeJEPA
 from formwright.surrogate.objectives.simclr import SimCLR
 from formwright.surrogate.objectives.vicreg import VICReg
-from formwright.surrogate.polar import PolarConfig, PolarSurrogate
-from formwright.surrogate.pretexts import FlowMatch, FlowPredict, ViewMatch
-from formwright.surrogate.pretrain import NETWORK, PretrainConfig, pretrain
-from formwright.surrogate.training import TrainConfig
-from formwright.surrogate.views.contour import Incidence, PartialContour, Repanel
+from formwright.surrogate.pretraining.pretexts import FlowMatch, FlowPredict, ViewMatch
+from formwright.surrogate.pretraining.pretrain import NETWORK, PretrainConfig, pretrain
+from formwright.surrogate.training.loop import TrainConfig
 
 SIZES: Final = (50, 200, 1000)
 SEEDS: Final = (0, 1, 2, 3, 4)

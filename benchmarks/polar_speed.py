@@ -14,10 +14,10 @@ import torch
 from _common import Benchmark, kulfan, save
 
 import formwright
-from formwright.datasets import cst
-from formwright.datasets.blends import Blending, draw_section
+from formwright.datasets.airfoils import cst
+from formwright.datasets.airfoils.blends import Blending, draw_section
 from formwright.datasets.cases import sections_batch
-from formwright.surrogate.polar import PolarSurrogate
+from formwright.surrogate.airfoils.polar import PolarSurrogate
 
 SECTIONS, POINTS = 1000, 100
 PEER = "NeuralFoil 0.3.3 xlarge"

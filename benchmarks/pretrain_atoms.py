@@ -16,23 +16,23 @@ import torch
 from _common import ROOT
 from cheap_adsorption import enumerated, read
 
-from formwright.datasets import mamun
-from formwright.surrogate.adsorption import AdsorptionConfig, AdsorptionSurrogate
-from formwright.surrogate.adsorption_finetune import (
+from formwright.datasets.atoms import mamun
+from formwright.surrogate.atoms.adsorption import AdsorptionConfig, AdsorptionSurrogate
+from formwright.surrogate.atoms.cases import AtomCases
+from formwright.surrogate.atoms.finetune import (
     AdsorptionFinetuneConfig,
     finetune_adsorption,
     mean_absolute_error,
 )
-from formwright.surrogate.atom_cases import AtomCases
+from formwright.surrogate.atoms.views import HideElements, Jiggle, Strain
 from formwright.surrogate.checkpoints import save_weights
-from formwright.surrogate.hiding import Nodes
 from formwright.surrogate.objectives.barlow import BarlowTwins
 from formwright.surrogate.objectives.masked import Masked
 from formwright.surrogate.objectives.vicreg import VICReg
-from formwright.surrogate.pretexts import Denoising, MaskedPrediction, ViewMatch
-from formwright.surrogate.pretrain import NETWORK, PretrainConfig, pretrain
-from formwright.surrogate.training import TrainConfig
-from formwright.surrogate.views.atoms import HideElements, Jiggle, Strain
+from formwright.surrogate.pretraining.hiding import Nodes
+from formwright.surrogate.pretraining.pretexts import Denoising, MaskedPrediction, ViewMatch
+from formwright.surrogate.pretraining.pretrain import NETWORK, PretrainConfig, pretrain
+from formwright.surrogate.training.loop import TrainConfig
 
 CHEAP = "CHGNet 0.3.0, unrelaxed"
 CLIP_EV = 6.0

@@ -18,7 +18,7 @@ import torch
 from _common import DATA, Benchmark, save
 from _rans import Answer, errors, neuralfoil_answer, potential_answer, xfoil_answer
 
-from formwright.datasets.rans_data import FORCES, RansData, read_rans
+from formwright.datasets.rans.data import FORCES, RansData, read_rans
 from formwright.surrogate.zoo import load
 
 RANS = DATA / "rans-2d"

@@ -31,23 +31,23 @@ from rans_fields import CHOSEN_BY, CONFIGS, FACTOR
 from rans_label_efficiency import rows_of
 
 from formwright.datasets.files import write_json
-from formwright.surrogate.encoders.encoder import Encoder
-from formwright.surrogate.panel_field_corpus import (
+from formwright.surrogate.encoder import Encoder
+from formwright.surrogate.pretraining.pretrain import PretrainConfig, pretrain
+from formwright.surrogate.rans.fields.cases import FieldCases, field_cases
+from formwright.surrogate.rans.fields.panel_field_corpus import (
     PanelFieldCorpus,
     generate_panel_fields,
     read_panel_fields,
 )
-from formwright.surrogate.panel_fields import PanelFields
-from formwright.surrogate.pretrain import PretrainConfig, pretrain
-from formwright.surrogate.rans_field_cases import FieldCases, field_cases
-from formwright.surrogate.rans_field_pretraining import (
+from formwright.surrogate.rans.fields.panel_fields import PanelFields
+from formwright.surrogate.rans.fields.pretraining import (
     TRAINING,
     masked_cells,
     matched_meshes,
     pretrained_encoder,
 )
-from formwright.surrogate.rans_field_training import FieldTraining, fit, wall_errors
-from formwright.surrogate.rans_fields import FieldSurrogate
+from formwright.surrogate.rans.fields.surrogate import FieldSurrogate
+from formwright.surrogate.rans.fields.training import FieldTraining, fit, wall_errors
 
 CONFIG: Final = CONFIGS["grid CNN"]
 SCRATCH: Final = "the same network from scratch"

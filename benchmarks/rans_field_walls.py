@@ -20,13 +20,13 @@ from _walls import load_walls
 from rans_accuracy import RANS, shipped
 from torch_geometric.data import Data
 
-from formwright.datasets.c_grid import section_grid
-from formwright.datasets.flow_field import Wall
-from formwright.datasets.rans_data import RansData, read_rans
-from formwright.surrogate.rans_field_training import wall_errors
-from formwright.surrogate.rans_fields import load
-from formwright.surrogate.rans_predict import grid_inputs
-from formwright.surrogate.rans_samples import along_wall, question
+from formwright.datasets.rans.data import RansData, read_rans
+from formwright.datasets.rans.flow_field import Wall
+from formwright.datasets.rans.mesh.c_grid import section_grid
+from formwright.surrogate.rans.fields.predict import grid_inputs
+from formwright.surrogate.rans.fields.samples import along_wall, question
+from formwright.surrogate.rans.fields.surrogate import load
+from formwright.surrogate.rans.fields.training import wall_errors
 
 POINTS_PER_SIDE = 200
 SAME_PLACE = 1e-5

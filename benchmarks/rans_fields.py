@@ -18,13 +18,13 @@ import torch
 from _common import ROOT, Benchmark, save, tell
 from _rans_fields import Floor, scores, wall_scores
 
-from formwright.datasets.airfoils import naca
-from formwright.datasets.c_grid import section_grid
-from formwright.surrogate.rans_field_cases import field_cases
-from formwright.surrogate.rans_field_training import FieldTraining, fit, wall_errors
-from formwright.surrogate.rans_fields import FieldConfig, FieldSurrogate, Network, load
-from formwright.surrogate.rans_fields import save as keep
-from formwright.surrogate.rans_predict import predict_grid
+from formwright.datasets.airfoils.sections import naca
+from formwright.datasets.rans.mesh.c_grid import section_grid
+from formwright.surrogate.rans.fields.cases import field_cases
+from formwright.surrogate.rans.fields.predict import predict_grid
+from formwright.surrogate.rans.fields.surrogate import FieldConfig, FieldSurrogate, Network, load
+from formwright.surrogate.rans.fields.surrogate import save as keep
+from formwright.surrogate.rans.fields.training import FieldTraining, fit, wall_errors
 
 CHOSEN_BY = "wall cp RMSE"
 FACTOR = 4

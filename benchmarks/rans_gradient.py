@@ -22,11 +22,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 import formwright
-from formwright.datasets import cst
+from formwright.datasets.airfoils import cst
 from formwright.datasets.cases import sections_batch
-from formwright.datasets.rans_cases import POINTS_PER_SIDE
+from formwright.datasets.rans.cases import POINTS_PER_SIDE
+from formwright.surrogate.airfoils.panel import PanelSurrogate
 from formwright.surrogate.model import Surrogate
-from formwright.surrogate.panel import PanelSurrogate
 
 BAR: Final = 0.9
 PANELS: Final = 140

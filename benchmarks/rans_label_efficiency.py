@@ -27,10 +27,10 @@ from _rans_baselines import BASELINES
 from rans_accuracy import RANS, SPLIT
 
 from formwright.datasets.files import write_json
-from formwright.datasets.rans_data import RansData, read_rans
-from formwright.surrogate.rans import RansConfig, RansSurrogate
-from formwright.surrogate.rans_training import FINE_TUNING, WallTraining, finetune_rans
-from formwright.surrogate.wall_cases import WallCases, rans_walls
+from formwright.datasets.rans.data import RansData, read_rans
+from formwright.surrogate.rans.wall.cases import WallCases, rans_walls
+from formwright.surrogate.rans.wall.surrogate import RansConfig, RansSurrogate
+from formwright.surrogate.rans.wall.training import FINE_TUNING, WallTraining, finetune_rans
 from formwright.surrogate.zoo import load, load_network
 
 SIZES: Final = (25, 50, 100, 200, 400)

@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from _common import Benchmark, save, tell
 
-from formwright.datasets.airfoils import naca
-from formwright.datasets.c_grid import section_grid
+from formwright.datasets.airfoils.sections import naca
 from formwright.datasets.cases import section_case
-from formwright.datasets.rans_cases import COARSE
-from formwright.datasets.solvers.openfoam import OpenFOAM
-from formwright.surrogate.rans_fields import load as load_fields
-from formwright.surrogate.rans_predict import predict_fields, predict_section
+from formwright.datasets.rans.cases import COARSE
+from formwright.datasets.rans.mesh.c_grid import section_grid
+from formwright.datasets.solvers.openfoam.solver import OpenFOAM
+from formwright.surrogate.rans.fields.predict import predict_fields, predict_section
+from formwright.surrogate.rans.fields.surrogate import load as load_fields
 from formwright.surrogate.zoo import load
 
 ALPHA_DEG, REYNOLDS = 4.0, 3e6

@@ -18,9 +18,9 @@ from multiprocessing import get_context
 import torch
 from _common import Benchmark, save
 
-from formwright.design.entries import entries
-from formwright.design.screen_config import ScreenConfig
-from formwright.design.screen_rows import work
+from formwright.design.screening.config import ScreenConfig
+from formwright.design.screening.entries import entries
+from formwright.design.screening.rows import work
 
 BARS = {"bar": 500.0, "stretch": 2000.0}
 

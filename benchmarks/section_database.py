@@ -15,14 +15,14 @@ import torch
 from _common import Benchmark, save
 from jaxtyping import Bool
 
-from formwright.datasets import cst
-from formwright.datasets.contour import order, validate
-from formwright.datasets.dat import decode, parse_points
-from formwright.datasets.database import FILE, Entry, write_database
+from formwright.datasets.airfoils import cst
+from formwright.datasets.airfoils.contour import order, validate
+from formwright.datasets.airfoils.dat import decode, parse_points
+from formwright.datasets.airfoils.database import FILE, Entry, write_database
+from formwright.datasets.airfoils.geometry import stations_y
+from formwright.datasets.airfoils.section import section_from_points
 from formwright.datasets.errors import SectionError
 from formwright.datasets.families import family, join_near_copies, make_split
-from formwright.datasets.geometry import stations_y
-from formwright.datasets.section import section_from_points
 
 NEAR_COPY = 0.002
 STATIONS = 40

@@ -21,19 +21,19 @@ import torch
 from _common import DATA, Benchmark, save, tell
 from train_airfoil_polar import plausible
 
+from formwright.datasets.airfoils.polar_data import read_polars
 from formwright.datasets.ledger import Ledger
-from formwright.datasets.polar_data import read_polars
-from formwright.surrogate.encoders.conditioned import Conditioned
-from formwright.surrogate.encoders.section import ContourCNN, ContourMLP, SectionEncoder
-from formwright.surrogate.finetune import (
+from formwright.surrogate.airfoils.conditioned import Conditioned
+from formwright.surrogate.airfoils.encoder import ContourCNN, ContourMLP, SectionEncoder
+from formwright.surrogate.airfoils.finetune import (
     FinetuneConfig,
     LabelledPoints,
     finetune,
     labelled,
     residuals,
 )
-from formwright.surrogate.polar import PolarSurrogate
-from formwright.surrogate.training import TrainConfig
+from formwright.surrogate.airfoils.polar import PolarSurrogate
+from formwright.surrogate.training.loop import TrainConfig
 
 ENCODERS: Final[Mapping[str, Callable[[], SectionEncoder]]] = {
     "perceptron": ContourMLP,

@@ -17,8 +17,8 @@ from _walls import WALLS, save_walls, wall_case
 
 from formwright.datasets.corpus import CASE_ID, Corpus, open_corpus
 from formwright.datasets.files import replacing
-from formwright.datasets.flow_field import load_flow
-from formwright.datasets.rans import FLOWS, flow_file
+from formwright.datasets.rans.corpus import FLOWS, flow_file
+from formwright.datasets.rans.flow_field import load_flow
 
 FLOWS_SHIPPED = 2
 ALPHA_DEG = (3.0, 9.0)

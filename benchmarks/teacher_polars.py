@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from _common import kulfan
 
-from formwright.datasets.blends import Blending, draw_section
+from formwright.datasets.airfoils.blends import Blending, draw_section
 from formwright.datasets.files import replacing
 
 SHARD = 2000

@@ -23,15 +23,15 @@ from typing import Any
 import torch
 from _adsorption import split, untrained
 
-from formwright.surrogate.adsorption import AdsorptionSurrogate
-from formwright.surrogate.adsorption_finetune import (
+from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
+from formwright.surrogate.atoms.cases import AtomCases
+from formwright.surrogate.atoms.finetune import (
     AdsorptionFinetuneConfig,
     calibrate_adsorption,
     finetune_adsorption,
     mean_absolute_error,
 )
-from formwright.surrogate.atom_cases import AtomCases
-from formwright.surrogate.training import TrainConfig
+from formwright.surrogate.training.loop import TrainConfig
 from formwright.surrogate.zoo import FILE, load, provenance, save
 
 CYCLE_RATE = 1e-3

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from formwright.datasets import cst
-from formwright.datasets.polar_data import Polars, read_polars
-from formwright.datasets.surface import stations_y
-from formwright.surrogate.finetune import (
+from formwright.datasets.airfoils import cst
+from formwright.datasets.airfoils.polar_data import Polars, read_polars
+from formwright.datasets.airfoils.surface import stations_y
+from formwright.surrogate.airfoils.finetune import (
     FinetuneConfig,
     LabelledPoints,
     calibrate,
@@ -28,8 +28,8 @@ from formwright.surrogate.finetune import (
     labelled,
     residuals,
 )
-from formwright.surrogate.polar import LABELS, PolarSurrogate
-from formwright.surrogate.training import TrainConfig
+from formwright.surrogate.airfoils.polar import LABELS, PolarSurrogate
+from formwright.surrogate.training.loop import TrainConfig
 from formwright.surrogate.zoo import FILE, load, save
 
 LEAST_CONFIDENCE = 0.35

@@ -26,15 +26,17 @@ from pathlib import Path
 import torch
 from _common import DATA, ROOT
 
-from formwright.datasets.polar_data import read_polars
-from formwright.datasets.polars import PolarCorpus, generate
-from formwright.datasets.rans_data import RansData, read_rans
-from formwright.datasets.solvers.xfoil import XFoil
-from formwright.surrogate.encoders.wall import WallNet
-from formwright.surrogate.polar import PolarSurrogate
-from formwright.surrogate.pretrain import NETWORK
-from formwright.surrogate.rans import RansConfig, RansSurrogate
-from formwright.surrogate.rans_training import (
+from formwright.datasets.airfoils.polar_data import read_polars
+from formwright.datasets.airfoils.polars import PolarCorpus, generate
+from formwright.datasets.rans.data import RansData, read_rans
+from formwright.datasets.solvers.xfoil.solver import XFoil
+from formwright.surrogate.airfoils.polar import PolarSurrogate
+from formwright.surrogate.pretraining.pretrain import NETWORK
+from formwright.surrogate.rans.wall.cases import WallCases, polar_walls, rans_walls
+from formwright.surrogate.rans.wall.flow import NCRIT
+from formwright.surrogate.rans.wall.network import WallNet
+from formwright.surrogate.rans.wall.surrogate import RansConfig, RansSurrogate
+from formwright.surrogate.rans.wall.training import (
     COARSE_RANS,
     WallTraining,
     calibrate_rans,
@@ -42,9 +44,7 @@ from formwright.surrogate.rans_training import (
     train_wall,
     wall_errors,
 )
-from formwright.surrogate.training import TrainConfig
-from formwright.surrogate.wall_cases import WallCases, polar_walls, rans_walls
-from formwright.surrogate.wall_flow import NCRIT
+from formwright.surrogate.training.loop import TrainConfig
 from formwright.surrogate.zoo import FILE, load, load_network, provenance, save, save_network
 
 TRIP = 0.01

@@ -18,11 +18,11 @@ from _adsorption import FUNCTIONAL, untrained
 from _common import ROOT, Benchmark, save, tell
 from adsorption_accuracy import bootstrap
 
-from formwright.datasets.adsorption import AdsorptionSet, read_wwl
+from formwright.datasets.atoms.adsorption import AdsorptionSet, read_wwl
 from formwright.datasets.ledger import Ledger
-from formwright.surrogate.adsorption_finetune import AdsorptionFinetuneConfig, finetune_adsorption
-from formwright.surrogate.atom_cases import AtomCases
-from formwright.surrogate.training import TrainConfig
+from formwright.surrogate.atoms.cases import AtomCases
+from formwright.surrogate.atoms.finetune import AdsorptionFinetuneConfig, finetune_adsorption
+from formwright.surrogate.training.loop import TrainConfig
 
 FOLDS, STEPS, BATCH = 5, 2000, 8
 START = {"from atoms": "atoms", "from scratch": None}

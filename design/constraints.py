@@ -17,8 +17,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch_geometric.data import Data
 
-from formwright.datasets import geometry
-from formwright.datasets.cst import cosine_spacing
+from formwright.datasets.airfoils import geometry
+from formwright.datasets.airfoils.cst import cosine_spacing
 from formwright.datasets.errors import ConfigError
 from formwright.design.objectives import label, per_design
 from formwright.design.spaces.points import OperatingPoints
@@ -207,7 +207,7 @@ def geometric(
     upper: Bound = None,
     scale: float = 0.01,
 ) -> Constraint:
-    """A function of ``datasets.geometry`` of the contours, e.g. ``geometry.area``."""
+    """A function of ``datasets.airfoils.geometry`` of the contours, e.g. ``geometry.area``."""
 
     def value(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
         return function(contours(case))

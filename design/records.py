@@ -13,9 +13,9 @@ import numpy as np
 from formwright.datasets.config import from_mapping, to_mapping
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_json, write_text
-from formwright.design.progress import Progress
-from formwright.design.sweeps import Sweep
-from formwright.design.verify import Verdict, Verification
+from formwright.design.airfoils.sweeps import Sweep
+from formwright.design.airfoils.verify import Verdict, Verification
+from formwright.design.optimise.progress import Progress
 
 AIRFOIL_FORMAT: Final = 2
 CATALYST_FORMAT: Final = 1

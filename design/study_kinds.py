@@ -9,8 +9,8 @@ from typing import Final
 
 from formwright.datasets.config import from_mapping, read_toml
 from formwright.datasets.errors import ConfigError, did_you_mean
-from formwright.design.catalyst_config import CatalystStudy
-from formwright.design.specs import Study
+from formwright.design.airfoils.specs import Study
+from formwright.design.catalysts.config import CatalystStudy
 
 KINDS: Final[dict[str, type[Study] | type[CatalystStudy]]] = {
     "airfoil": Study,

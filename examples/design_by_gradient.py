@@ -15,13 +15,13 @@
 import torch
 
 import formwright
-from formwright.datasets.airfoils import load_section, write_dat
+from formwright.datasets.airfoils.section import Section
+from formwright.datasets.airfoils.sections import load_section, write_dat
 from formwright.datasets.cases import section_case
-from formwright.datasets.section import Section
 from formwright.design import constraints
-from formwright.design.methods import SLSQP
 from formwright.design.objectives import weighted_drag
-from formwright.design.optimise import optimise
+from formwright.design.optimise.methods import SLSQP
+from formwright.design.optimise.solve import optimise
 from formwright.design.problem import Problem, evaluate
 from formwright.design.spaces.cst import CST
 from formwright.design.spaces.points import OperatingPoint, OperatingPoints

@@ -13,12 +13,12 @@
 # %%
 import torch
 
-from formwright.design.alloys import AlloyDesign, Target, objective_of
-from formwright.design.catalyst import CatalystStudy, run
-from formwright.design.catalyst_config import Verifier
+from formwright.design.catalysts.alloys import AlloyDesign, Target, objective_of
+from formwright.design.catalysts.config import Verifier
+from formwright.design.catalysts.study import CatalystStudy, run
 from formwright.design.problem import Problem, evaluate
 from formwright.design.spaces.slab import OrderedAlloys
-from formwright.surrogate.adsorption import AdsorptionConfig
+from formwright.surrogate.atoms.adsorption import AdsorptionConfig
 from formwright.surrogate.zoo import load
 
 hydrogen = Target(adsorbate="H", energy_ev=-0.24, tolerance_ev=0.1)

@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import formwright
-from formwright.datasets.airfoils import load_section
+from formwright.datasets.airfoils.sections import load_section
 
 surrogate = formwright.load("airfoil-polar")
 alpha = np.arange(-6.0, 14.1, 0.5)

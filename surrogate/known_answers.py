@@ -15,13 +15,13 @@ import torch
 from torch.nn.functional import one_hot
 from torch_geometric.data import Data
 
-from formwright.datasets.airfoils import naca
-from formwright.datasets.atoms import ADSORBATE, BELOW, SURFACE, collate, structure
+from formwright.datasets.airfoils.sections import naca
+from formwright.datasets.atoms.elements import COUNT
+from formwright.datasets.atoms.structures import ADSORBATE, BELOW, SURFACE, collate, structure
 from formwright.datasets.cases import section_case
-from formwright.datasets.elements import COUNT
 from formwright.datasets.errors import CheckpointError
 from formwright.surrogate.model import Surrogate
-from formwright.surrogate.support import SUPPORT
+from formwright.surrogate.uncertainty.support import SUPPORT
 
 TOLERANCE: Final = 1e-4
 """Allowed difference, in the unit of each label."""

@@ -17,19 +17,19 @@ from torch_geometric.data import Data
 
 from formwright.datasets.config import from_mapping, to_mapping
 from formwright.datasets.errors import CheckpointError, UnknownNameError, did_you_mean
-from formwright.surrogate.adsorption import AdsorptionConfig, AdsorptionSurrogate
+from formwright.surrogate.airfoils.conditioned import Conditioned
+from formwright.surrogate.airfoils.polar import PolarConfig, PolarSurrogate
+from formwright.surrogate.atoms.adsorption import AdsorptionConfig, AdsorptionSurrogate
+from formwright.surrogate.atoms.encoder import AtomGNN
 from formwright.surrogate.checkpoints import load_header, load_state, load_tensors, save_weights
-from formwright.surrogate.encoders.atoms import AtomGNN
-from formwright.surrogate.encoders.conditioned import Conditioned
-from formwright.surrogate.encoders.wall import WallNet
 from formwright.surrogate.known_answers import (
     answers,
     check_answers,
     section_question,
     slab_question,
 )
-from formwright.surrogate.polar import PolarConfig, PolarSurrogate
-from formwright.surrogate.rans import RansConfig, RansSurrogate
+from formwright.surrogate.rans.wall.network import WallNet
+from formwright.surrogate.rans.wall.surrogate import RansConfig, RansSurrogate
 
 FOLDER: Final = Path(__file__).parent / "weights"
 FILE: Final = "surrogate.safetensors"
@@ -149,7 +149,7 @@ def load_network(
         UnknownNameError: There is neither.
         CheckpointError: The file holds something else, or another architecture.
     """
-    from formwright.surrogate.pretrain import NETWORK
+    from formwright.surrogate.pretraining.pretrain import NETWORK
 
     path = _find(name, "pretrained network", PRETRAINED, NETWORK)
     tensors, header = load_tensors(path)

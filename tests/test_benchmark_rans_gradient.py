@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from formwright.datasets import cst
+from formwright.datasets.airfoils import cst
 from formwright.datasets.cases import sections_batch
 from formwright.datasets.config import to_mapping
-from formwright.datasets.solvers.openfoam import OpenFOAM
+from formwright.datasets.solvers.openfoam.solver import OpenFOAM
 from formwright.surrogate.model import Prediction, Surrogate
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,7 +11,7 @@ import formwright
 from formwright.cli import COMMANDS, main
 from formwright.commands.section_table import SectionTable
 from formwright.commands.table import predict_table
-from formwright.datasets.airfoils import Section, load_section, write_dat
+from formwright.datasets.airfoils.sections import Section, load_section, write_dat
 from formwright.datasets.errors import ConfigError, StorageError
 
 HEADER = "section,alpha_deg,reynolds,ncrit"

@@ -13,16 +13,16 @@ import torch
 
 from formwright.cli import main
 from formwright.commands.learn import pretraining_settings, pretraining_values
-from formwright.datasets.blends import Drawn
+from formwright.datasets.airfoils.blends import Drawn
 from formwright.datasets.errors import CheckpointError
-from formwright.surrogate import panel_field_corpus
-from formwright.surrogate.masking import MaskedPrediction
-from formwright.surrogate.named import Kind, pretext_of
-from formwright.surrogate.panel_field_corpus import read_panel_fields
-from formwright.surrogate.rans_field_pretraining import pretrained_encoder
-from formwright.surrogate.rans_fields import FieldConfig, Network
-from formwright.surrogate.training_run import Run
-from formwright.surrogate.unlabeled import what_to_pretrain
+from formwright.surrogate.pretraining.masking import MaskedPrediction
+from formwright.surrogate.pretraining.named import Kind, pretext_of
+from formwright.surrogate.pretraining.unlabeled import what_to_pretrain
+from formwright.surrogate.rans.fields import panel_field_corpus
+from formwright.surrogate.rans.fields.panel_field_corpus import read_panel_fields
+from formwright.surrogate.rans.fields.pretraining import pretrained_encoder
+from formwright.surrogate.rans.fields.surrogate import FieldConfig, Network
+from formwright.surrogate.training.run import Run
 
 RECIPE = """
 [mesh]

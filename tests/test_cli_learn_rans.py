@@ -13,21 +13,22 @@ import pytest
 import torch
 
 from formwright.cli import main
-from formwright.datasets.airfoils import load_section
-from formwright.datasets.cmesh import CMesh
+from formwright.datasets.airfoils.sections import load_section
 from formwright.datasets.corpus import open_corpus, start_corpus
-from formwright.datasets.flow_field import load_flow, save_flow
-from formwright.datasets.flow_files import read_flow_vtu
-from formwright.datasets.rans import flow_file, manifest
-from formwright.datasets.rans_cases import RansCorpus
-from formwright.datasets.rans_data import RansData, read_rans
-from formwright.surrogate import rans_fields, zoo
+from formwright.datasets.rans.cases import RansCorpus
+from formwright.datasets.rans.corpus import flow_file, manifest
+from formwright.datasets.rans.data import RansData, read_rans
+from formwright.datasets.rans.flow_field import load_flow, save_flow
+from formwright.datasets.rans.flow_files import read_flow_vtu
+from formwright.datasets.rans.mesh.cmesh import CMesh
+from formwright.surrogate import zoo
 from formwright.surrogate.checkpoints import save_weights
-from formwright.surrogate.pretrain import ENCODER
-from formwright.surrogate.rans import RansConfig, RansSurrogate
-from formwright.surrogate.rans_fields import FieldConfig, FieldSurrogate, Network
-from formwright.surrogate.rans_predict import predict_fields
-from formwright.surrogate.training_run import Run
+from formwright.surrogate.pretraining.pretrain import ENCODER
+from formwright.surrogate.rans.fields import surrogate as rans_fields
+from formwright.surrogate.rans.fields.predict import predict_fields
+from formwright.surrogate.rans.fields.surrogate import FieldConfig, FieldSurrogate, Network
+from formwright.surrogate.rans.wall.surrogate import RansConfig, RansSurrogate
+from formwright.surrogate.training.run import Run
 from formwright.surrogate.zoo import save_network
 
 SHIPPED = Path(__file__).parents[1] / "benchmarks" / "data" / "rans-2d"

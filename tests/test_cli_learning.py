@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from formwright.cli import main
-from formwright.datasets import mamun
+from formwright.datasets.airfoils.polars import PolarCorpus, case_id, draw, manifest, rows_of
+from formwright.datasets.atoms import mamun
+from formwright.datasets.atoms.files.structures import write_structures
 from formwright.datasets.config import from_mapping
 from formwright.datasets.corpus import start_corpus
-from formwright.datasets.polars import PolarCorpus, case_id, draw, manifest, rows_of
 from formwright.datasets.solvers.result import Result
-from formwright.datasets.structure_files import write_structures
 
 RECIPE = """
 sweeps = 1
@@ -213,8 +213,8 @@ def test_every_sort_of_objective_is_reached_by_name(name: str, home: Path, tmp_p
 
 
 def test_the_help_lists_every_objective_and_view(capsys: pytest.CaptureFixture[str]) -> None:
-    from formwright.surrogate.named import Kind, names
-    from formwright.surrogate.named_views import (
+    from formwright.surrogate.pretraining.named import Kind, names
+    from formwright.surrogate.pretraining.named_views import (
         Solved,
         field_views,
         run_views,

@@ -10,10 +10,10 @@ import torch
 from ase.build import add_adsorbate, fcc111
 
 from formwright.cli import main
-from formwright.datasets import mamun
-from formwright.datasets.atoms import from_ase
-from formwright.datasets.structure_files import write_structures
-from formwright.surrogate.adsorption import AdsorptionConfig, AdsorptionSurrogate
+from formwright.datasets.atoms import mamun
+from formwright.datasets.atoms.files.structures import write_structures
+from formwright.datasets.atoms.structures import from_ase
+from formwright.surrogate.atoms.adsorption import AdsorptionConfig, AdsorptionSurrogate
 from formwright.surrogate.zoo import load, save
 
 HEADER = "id,site,adsorbate,b,a,prototype"

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from formwright.cli import main
-from formwright.datasets.airfoils import load_section
-from formwright.datasets.airfrans_write import wall_distance
-from formwright.datasets.flow_files import read_flow_vtu
-from formwright.datasets.vtk_xml import PolyData, read_vtp
-from formwright.datasets.vtu import read_vtu
+from formwright.datasets.airfoils.sections import load_section
+from formwright.datasets.rans.airfrans.write import wall_distance
+from formwright.datasets.rans.flow_files import read_flow_vtu
+from formwright.datasets.vtk.vtp import PolyData, read_vtp
+from formwright.datasets.vtk.vtu import read_vtu
 
 
 def table(path: Path) -> list[dict[str, str]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from formwright.cli import main
-from formwright.datasets import tmr
-from formwright.datasets.solvers.openfoam import OpenFOAM
+from formwright.datasets.rans import tmr
+from formwright.datasets.solvers.openfoam.solver import OpenFOAM
 
 
 def compared(alpha_deg: float, *, off: float = 0.0, reason: str = "") -> tmr.Comparison:

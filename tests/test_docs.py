@@ -8,15 +8,15 @@ from types import ModuleType
 
 import pytest
 
+from formwright.datasets.airfoils.polars import PolarCorpus
 from formwright.datasets.config import from_mapping, read_toml
-from formwright.datasets.polars import PolarCorpus
-from formwright.datasets.rans_cases import RansCorpus
-from formwright.design.specs import ConstraintKind
-from formwright.design.study import read_study
-from formwright.surrogate.matching import ViewMatch
-from formwright.surrogate.named import Kind, names
+from formwright.datasets.rans.cases import RansCorpus
+from formwright.design.airfoils.specs import ConstraintKind
+from formwright.design.airfoils.study import read_study
 from formwright.surrogate.objectives.visreg import VISReg
-from formwright.surrogate.pretrain import PretrainConfig
+from formwright.surrogate.pretraining.matching import ViewMatch
+from formwright.surrogate.pretraining.named import Kind, names
+from formwright.surrogate.pretraining.pretrain import PretrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,9 +47,11 @@ def test_pages_become_html_that_link_to_each_other(
 
 
 def test_the_reference_knows_every_module(build: ModuleType) -> None:
-    assert {"formwright", "formwright.datasets.cst", "formwright.design.report"} <= set(
-        build.modules()
-    )
+    assert {
+        "formwright",
+        "formwright.datasets.airfoils.cst",
+        "formwright.design.report.page",
+    } <= set(build.modules())
 
 
 def test_the_example_study_can_be_read(tmp_path: Path) -> None:

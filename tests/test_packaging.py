@@ -37,7 +37,11 @@ def test_wheel_has_one_package_with_its_data(built: tuple[Path, Path]) -> None:
         names = archive.namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"formwright"}
-    for wanted in ("py.typed", "datasets/data/sections.npz", "design/templates/report.html.j2"):
+    for wanted in (
+        "py.typed",
+        "datasets/data/sections.npz",
+        "design/report/templates/report.html.j2",
+    ):
         assert names.count(f"formwright/{wanted}") == 1
     assert not [name for name in names if "test" in name.split("/")[1]]
 

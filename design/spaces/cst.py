@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch_geometric.data import Data
 
-from formwright.datasets.cst import design_matrices
+from formwright.datasets.airfoils.cst import design_matrices
 from formwright.design.spaces import sides
 from formwright.design.spaces.points import OperatingPoints
 from formwright.design.spaces.space import DesignSpace
@@ -17,7 +17,7 @@ from formwright.design.spaces.space import DesignSpace
 
 @dataclass(frozen=True, kw_only=True)
 class CST(DesignSpace):
-    """Sections by CST weights (``datasets.cst``), with the incidences that are free.
+    """Sections by CST weights (``datasets.airfoils.cst``), with the incidences that are free.
 
     Good values: n = 8 fits three quarters of the database to 0.0008 chord; the bounds hold every
     ordinary section of up to 25 % thickness.

@@ -14,12 +14,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch_geometric.data import Data
 
+from formwright.datasets.airfoils.cst import cosine_spacing
+from formwright.datasets.airfoils.surface import stations_y
 from formwright.datasets.cases import sections_batch
-from formwright.datasets.cst import cosine_spacing
 from formwright.datasets.errors import ConfigError, SectionError
-from formwright.datasets.surface import stations_y
 from formwright.design.spaces.points import OperatingPoints
-from formwright.surrogate.encoders.section import STATIONS
+from formwright.surrogate.airfoils.encoder import STATIONS
 
 Matrices = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -182,7 +182,7 @@ def reading_matrix(
     Args:
         abscissae: x of a contour.
         read: ``pos (points, 2) -> (readings,)``, linear in the ordinates of smooth contours, as the
-            interpolation of ``datasets.surface`` is.
+            interpolation of ``datasets.airfoils.surface`` is.
     """
 
     def of_ordinates(y: Tensor) -> Tensor:

@@ -22,14 +22,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import Data
 
-from formwright.datasets import mamun
-from formwright.datasets.adsorbates import adsorbate
-from formwright.datasets.atoms import join
-from formwright.datasets.bulks import lattice_of
-from formwright.datasets.elements import COUNT, numbers
+from formwright.datasets.atoms import mamun
+from formwright.datasets.atoms.adsorbates import adsorbate
+from formwright.datasets.atoms.bulks import lattice_of
+from formwright.datasets.atoms.elements import COUNT, numbers
+from formwright.datasets.atoms.mamun import Alloy, canonical
+from formwright.datasets.atoms.slabs.ordered import PROTOTYPES, site_labels, slabs
+from formwright.datasets.atoms.structures import join
 from formwright.datasets.errors import ConfigError
-from formwright.datasets.mamun import Alloy, canonical
-from formwright.datasets.ordered import PROTOTYPES, site_labels, slabs
 from formwright.design.spaces.space import DesignSpace
 
 LETTERS: Final = ("A", "B")

@@ -11,8 +11,8 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 if TYPE_CHECKING:
-    from formwright.surrogate.adsorption import AdsorptionSurrogate
-    from formwright.surrogate.polar import PolarSurrogate
+    from formwright.surrogate.airfoils.polar import PolarSurrogate
+    from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
 
 __version__ = metadata.version("formwright")
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from formwright.datasets.errors import ObjectiveError
-from formwright.surrogate import distributed
 from formwright.surrogate.objectives.loss import Loss
+from formwright.surrogate.training import distributed
 
 
 class Variance(StrEnum):

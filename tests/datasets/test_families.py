@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formwright.datasets.database import split_of
+from formwright.datasets.airfoils.database import split_of
 from formwright.datasets.families import (
     family,
     hashed,

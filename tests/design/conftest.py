@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from formwright.datasets import geometry
-from formwright.datasets.airfoils import load_section
+from formwright.datasets.airfoils import geometry
+from formwright.datasets.airfoils.sections import load_section
 from formwright.datasets.cases import section_case
 from formwright.datasets.solvers.result import POLAR_LABELS, Result, stations
 from formwright.design import constraints as c

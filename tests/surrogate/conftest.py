@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from formwright.datasets.blends import Drawn
-from formwright.datasets.cmesh import CMesh
-from formwright.surrogate import panel_field_corpus
-from formwright.surrogate.panel_field_corpus import PanelFieldCorpus, draw_fields
-from formwright.surrogate.panel_fields import PanelFields, join
+from formwright.datasets.airfoils.blends import Drawn
+from formwright.datasets.rans.mesh.cmesh import CMesh
+from formwright.surrogate.rans.fields import panel_field_corpus
+from formwright.surrogate.rans.fields.panel_field_corpus import PanelFieldCorpus, draw_fields
+from formwright.surrogate.rans.fields.panel_fields import PanelFields, join
 
 
 def simple_section(recipe, split, index, rng: np.random.Generator) -> Drawn:

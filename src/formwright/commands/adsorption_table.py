@@ -10,14 +10,14 @@ from typing import Final
 import numpy as np
 
 from formwright.commands.table import Block, Columns, Outcome, Rows, write_table
-from formwright.datasets.atoms import ADSORBATE, Structure
+from formwright.datasets.atoms.files.structures import iterate_frames
+from formwright.datasets.atoms.mamun import Alloy, Row
+from formwright.datasets.atoms.structures import ADSORBATE, Structure
 from formwright.datasets.errors import FormwrightError, StructureError
-from formwright.datasets.mamun import Alloy, Row
-from formwright.datasets.structure_files import iterate_frames
-from formwright.surrogate.adsorption import COLUMNS, UNKNOWN, AdsorptionSurrogate
-from formwright.surrogate.adsorption_checks import checked, formula
-from formwright.surrogate.alloy_rows import predict_rows
-from formwright.surrogate.support import add_remarks
+from formwright.surrogate.atoms.adsorption import COLUMNS, UNKNOWN, AdsorptionSurrogate
+from formwright.surrogate.atoms.alloy_rows import predict_rows
+from formwright.surrogate.atoms.checks import checked, formula
+from formwright.surrogate.uncertainty.support import add_remarks
 
 NAMES: Final = ("prototype", "a", "b", "adsorbate", "site")
 ABOUT: Final = ("frame", "name", "formula", "adsorbate")
@@ -72,8 +72,8 @@ def predict_structures(
 
     Args:
         surrogate: Of adsorption energies.
-        path: See ``datasets.structure_files``; for tags ``datasets.surface_atoms.tag``. Where they
-            are guessed there is a flag.
+        path: See ``datasets.atoms.files.structures``; for tags
+            ``datasets.atoms.slabs.surface_atoms.tag``. Where they are guessed there is a flag.
         out: The CSV to write: frame, name, formula and adsorbate, and what is predicted.
         spread: Also write standard deviations.
         prefix: Put before the name of each new column.

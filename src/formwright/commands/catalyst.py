@@ -12,16 +12,16 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from formwright.design.catalyst_config import CatalystStudy
+    from formwright.design.catalysts.config import CatalystStudy
 
 SHOWN = 8
 
 
 def run_catalyst(study: CatalystStudy, folder: Path, *, resume: bool) -> int:
     """Run a study of a catalyst and print what it found; 1 if no proposal was a hit."""
-    from formwright.design.catalyst import run
+    from formwright.design.catalysts.study import run
     from formwright.design.records import CATALYST_FORMAT
-    from formwright.design.report import read
+    from formwright.design.report.page import read
 
     with bar() as tell:
         found = run(study, folder, resume=resume, tell=tell)

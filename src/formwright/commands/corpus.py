@@ -63,8 +63,8 @@ def polars(
         hours: Start no section after this time.
         quiet: Show no progress bar.
     """
-    from formwright.datasets.polars import PolarCorpus, generate
-    from formwright.datasets.solvers.panel import Panel
+    from formwright.datasets.airfoils.polars import PolarCorpus, generate
+    from formwright.datasets.solvers.panel.solver import Panel
 
     flags = {"sections": sections, "seed": seed, "split": split}
     polar_corpus = recipe_of(PolarCorpus, config, flags)
@@ -116,8 +116,8 @@ def rans(
         quiet: Show no progress bar.
     """
     from formwright.datasets.config import to_mapping
-    from formwright.datasets.rans import generate
-    from formwright.datasets.rans_cases import COARSE, RansCorpus
+    from formwright.datasets.rans.cases import COARSE, RansCorpus
+    from formwright.datasets.rans.corpus import generate
 
     usual = to_mapping(COARSE) if coarse else None
     corpus = generate(
@@ -154,7 +154,7 @@ def flows(
         split: Whose families the sections come from.
         config: TOML with any attribute of `FlowCorpus`; flags go before it.
     """
-    from formwright.surrogate.flow_corpus import FlowCorpus, generate_flows
+    from formwright.surrogate.airfoils.flow_corpus import FlowCorpus, generate_flows
 
     flags = {"sections": sections, "seed": seed, "split": split}
     recipe = recipe_of(FlowCorpus, config, flags)
@@ -188,7 +188,10 @@ def panel_fields(
         split: Whose families the sections come from.
         config: TOML with any attribute of `PanelFieldCorpus`; flags go before it.
     """
-    from formwright.surrogate.panel_field_corpus import PanelFieldCorpus, generate_panel_fields
+    from formwright.surrogate.rans.fields.panel_field_corpus import (
+        PanelFieldCorpus,
+        generate_panel_fields,
+    )
 
     flags = {"sections": sections, "seed": seed, "split": split}
     recipe = recipe_of(PanelFieldCorpus, config, flags)
@@ -226,9 +229,9 @@ def waves(
         config: TOML with any attribute of `WaveCorpus`; flags go before it.
     """
     from formwright.datasets.config import to_mapping
-    from formwright.datasets.wave_corpus import WaveCorpus, generate_waves
-    from formwright.datasets.wave_corpus import recipe_of as usual
-    from formwright.datasets.well_write import read_header
+    from formwright.datasets.pde.corpus import WaveCorpus, generate_waves
+    from formwright.datasets.pde.corpus import recipe_of as usual
+    from formwright.datasets.pde.well_write import read_header
 
     flags = {"runs": runs, "seed": seed, "split": split}
     recipe = recipe_of(WaveCorpus, config, flags, to_mapping(usual(equation)))
@@ -272,7 +275,7 @@ def airfrans(
         workers: Processes at a time; one a core where not given.
         quiet: Show no progress bar.
     """
-    from formwright.datasets import airfrans_corpus
+    from formwright.datasets.rans.airfrans import corpus as airfrans_corpus
 
     if fetch:
         folder, digest = airfrans_corpus.fetch(folder)
@@ -354,8 +357,8 @@ def describe(folder: Path) -> None:
 
 def describe_airfrans(folder: Path) -> None:
     """Print the parts of an AirfRANS folder, and how many of their cases lack files."""
-    from formwright.datasets.airfrans_cases import read_manifest
-    from formwright.datasets.airfrans_corpus import absent_files
+    from formwright.datasets.rans.airfrans.cases import read_manifest
+    from formwright.datasets.rans.airfrans.corpus import absent_files
 
     absent = absent_files(folder)
     table = Table(title=escape(str(folder)), show_header=False, title_justify="left")

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from formwright.design.specs import Study
+    from formwright.design.airfoils.specs import Study
 
 
 def optimize(
@@ -67,9 +67,9 @@ def report(folder: Path) -> None:
     from formwright.design.records import read_json
 
     if (read_json(folder / "result.json") or {}).get("kind") == "catalyst":
-        from formwright.design.catalyst_report import write_report
+        from formwright.design.catalysts.report import write_report
     else:
-        from formwright.design.report import write_report
+        from formwright.design.report.page import write_report
     print(write_report(folder))
 
 
@@ -96,10 +96,10 @@ def demo(what: Literal["airfoil", "catalyst"] = "airfoil", *, out: Path | None =
         out: The study's folder, replaced if it exists; `runs/demo-airfoil` or `runs/demo-catalyst`
             where not given.
     """
-    from formwright.design import study
+    from formwright.design.airfoils import study
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    studies = Path(study.__file__).parent / "studies"
+    studies = Path(study.__file__).parents[1] / "studies"
     out = out or Path(f"runs/demo-{what}")
     if what == "catalyst":
         console.print("Designing alloys for hydrogen evolution from 5 % of a table's DFT labels.")
@@ -110,7 +110,7 @@ def demo(what: Literal["airfoil", "catalyst"] = "airfoil", *, out: Path | None =
 
 def run_study(path: Path, folder: Path, *, resume: bool) -> int:
     """Run a study and print its summary; 1 if what was verified is not what was wanted."""
-    from formwright.design.specs import Study
+    from formwright.design.airfoils.specs import Study
     from formwright.design.study_kinds import read_any
 
     study = read_any(path)
@@ -124,8 +124,8 @@ def run_study(path: Path, folder: Path, *, resume: bool) -> int:
 def run_airfoil(study: Study, folder: Path, *, resume: bool) -> int:
     """Run a study of an airfoil and print its summary; see ``outcome`` for what is returned."""
     from formwright.datasets.errors import StudyWarning
-    from formwright.design.report import read
-    from formwright.design.study import run
+    from formwright.design.airfoils.study import run
+    from formwright.design.report.page import read
 
     with warnings.catch_warnings():
         warnings.showwarning = _note

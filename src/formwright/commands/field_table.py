@@ -10,14 +10,14 @@ import numpy as np
 
 from formwright.commands.section_table import SectionTable
 from formwright.commands.table import Block, Columns, Outcome, Rows
-from formwright.datasets.airfoils import Section
+from formwright.datasets.airfoils.sections import Section
 from formwright.datasets.errors import FormwrightError
 from formwright.datasets.names import slug
-from formwright.surrogate.rans import RansSurrogate
+from formwright.surrogate.rans.wall.surrogate import RansSurrogate
 
 if TYPE_CHECKING:
-    from formwright.datasets.flow_field import FlowField
-    from formwright.surrogate.rans_fields import FieldSurrogate
+    from formwright.datasets.rans.flow_field import FlowField
+    from formwright.surrogate.rans.fields.surrogate import FieldSurrogate
 
 COLUMNS: Final = Columns(needed=("section", "alpha_deg", "reynolds"))
 FIELDS: Final = "fields"
@@ -85,10 +85,10 @@ class FieldTable(SectionTable):
     def _write(self, spec: str, alpha_deg: float, reynolds: float, stem: Path) -> FlowField:
         """Write cells, wall and figure of a case; return it in the directions of its file."""
         from formwright.datasets.files import replacing
-        from formwright.datasets.flow_files import write_in_file_axes
-        from formwright.surrogate.rans_field_figures import field_figure
-        from formwright.surrogate.rans_fields import load
-        from formwright.surrogate.rans_predict import predict_in_file
+        from formwright.datasets.rans.flow_files import write_in_file_axes
+        from formwright.surrogate.rans.fields.figures import field_figure
+        from formwright.surrogate.rans.fields.predict import predict_in_file
+        from formwright.surrogate.rans.fields.surrogate import load
 
         section = self._read(spec)
         assert isinstance(section, Section)

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from formwright.surrogate.evaluate import Scores
-    from formwright.surrogate.pretexts import Pretext
-    from formwright.surrogate.pretrain import PretrainConfig
-    from formwright.surrogate.unlabeled import Start
+    from formwright.surrogate.airfoils.evaluate import Scores
+    from formwright.surrogate.pretraining.pretexts import Pretext
+    from formwright.surrogate.pretraining.pretrain import PretrainConfig
+    from formwright.surrogate.pretraining.unlabeled import Start
 
 T = TypeVar("T")
 
@@ -104,10 +104,10 @@ def pretrain(
         quiet: Show no progress bar.
     """
     from formwright.commands.pretraining import split_names
-    from formwright.surrogate.named import pretext_of
-    from formwright.surrogate.pretrain import pretrain as train
-    from formwright.surrogate.rans_fields import Network
-    from formwright.surrogate.unlabeled import what_to_pretrain
+    from formwright.surrogate.pretraining.named import pretext_of
+    from formwright.surrogate.pretraining.pretrain import pretrain as train
+    from formwright.surrogate.pretraining.unlabeled import what_to_pretrain
+    from formwright.surrogate.rans.fields.surrogate import Network
 
     values = pretraining_values(config, objective, views)
     if views is not None:
@@ -198,12 +198,12 @@ def finetune(
     """
     from formwright.commands.learn_fields import finetune_fields
     from formwright.commands.learn_rans import check_flags, finetune_forces
+    from formwright.datasets.airfoils.polar_data import read_polars
     from formwright.datasets.config import to_mapping
     from formwright.datasets.errors import ConfigError
-    from formwright.datasets.polar_data import read_polars
-    from formwright.surrogate import finetune as tuning
     from formwright.surrogate import zoo
-    from formwright.surrogate.evaluate import evaluate as score
+    from formwright.surrogate.airfoils import finetune as tuning
+    from formwright.surrogate.airfoils.evaluate import evaluate as score
 
     check_flags(rans, start, network, coarse, fields=fields)
     if sum(given is not None for given in (corpus, structures, rans)) != 1:
@@ -265,10 +265,10 @@ def evaluate(
         out: Also write the scores here, as JSON.
     """
     from formwright import load
+    from formwright.datasets.airfoils.polar_data import read_polars
     from formwright.datasets.config import to_mapping
     from formwright.datasets.files import write_json
-    from formwright.datasets.polar_data import read_polars
-    from formwright.surrogate.evaluate import evaluate as score
+    from formwright.surrogate.airfoils.evaluate import evaluate as score
 
     scores = score(load(surrogate), read_polars(corpus, split=split))
     show(scores, f"{surrogate}, {split} split")
@@ -284,7 +284,7 @@ def first_surrogate(pretrained: str | None, start: str | None) -> Any:
     """
     from formwright import load
     from formwright.datasets.errors import ConfigError
-    from formwright.surrogate.polar import PolarSurrogate
+    from formwright.surrogate.airfoils.polar import PolarSurrogate
     from formwright.surrogate.zoo import load_network
 
     if pretrained is not None and start is not None:
@@ -322,7 +322,7 @@ def pretraining_values(
     """
     from formwright.datasets.config import from_mapping, read_toml
     from formwright.datasets.errors import ConfigError
-    from formwright.surrogate.pretrain import PretrainConfig
+    from formwright.surrogate.pretraining.pretrain import PretrainConfig
 
     values = {} if config is None else read_toml(config)
     known = {name: value for name, value in values.items() if name != "views"}
@@ -345,8 +345,8 @@ def pretraining_settings(
     from dataclasses import replace
 
     from formwright.datasets.config import from_mapping, to_mapping
-    from formwright.surrogate.pretrain import PretrainConfig
-    from formwright.surrogate.unlabeled import views_of
+    from formwright.surrogate.pretraining.pretrain import PretrainConfig
+    from formwright.surrogate.pretraining.unlabeled import views_of
 
     own = {name: value for name, value in values.items() if name != "views"}
     if pretext is None and "pretext" in own:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from formwright.datasets.labelled_structures import LabelledStructures
-    from formwright.surrogate.adsorption import AdsorptionSurrogate
-    from formwright.surrogate.atom_cases import AtomCases
+    from formwright.datasets.atoms.labelled_structures import LabelledStructures
+    from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
+    from formwright.surrogate.atoms.cases import AtomCases
 
 
 def finetune_structures(
@@ -27,10 +27,10 @@ def finetune_structures(
 ) -> None:
     """Train on the structures of a file, calibrate, judge on its test part, save."""
     from formwright.commands.learn import seed_everything, settings_of
+    from formwright.datasets.atoms.labelled_structures import read_labelled
     from formwright.datasets.config import to_mapping
-    from formwright.datasets.labelled_structures import read_labelled
-    from formwright.surrogate import adsorption_finetune as tuning
     from formwright.surrogate import zoo
+    from formwright.surrogate.atoms import finetune as tuning
 
     settings = settings_of(tuning.AdsorptionFinetuneConfig, config, steps, seed)
     seed_everything(settings.train.seed)
@@ -65,7 +65,7 @@ def _first(pretrained: str | None, start: str | None) -> AdsorptionSurrogate:
     """
     from formwright import load
     from formwright.datasets.errors import ConfigError
-    from formwright.surrogate.adsorption import AdsorptionConfig, AdsorptionSurrogate
+    from formwright.surrogate.atoms.adsorption import AdsorptionConfig, AdsorptionSurrogate
     from formwright.surrogate.zoo import load_network
 
     config = AdsorptionConfig()
@@ -82,7 +82,7 @@ def _first(pretrained: str | None, start: str | None) -> AdsorptionSurrogate:
 
 def _cases(part: LabelledStructures, surrogate: AdsorptionSurrogate) -> AtomCases:
     """Return labelled cases, prepared for the encoder."""
-    from formwright.surrogate.adsorption import LABEL
-    from formwright.surrogate.atom_cases import AtomCases
+    from formwright.surrogate.atoms.adsorption import LABEL
+    from formwright.surrogate.atoms.cases import AtomCases
 
     return AtomCases(part.structures, {LABEL: part.label}, prepared_for=surrogate.encoder)

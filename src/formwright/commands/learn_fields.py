@@ -13,10 +13,10 @@ from rich.table import Table
 from formwright.commands.learn_rans import SPLITS
 
 if TYPE_CHECKING:
-    from formwright.surrogate.encoders.encoder import Encoder
-    from formwright.surrogate.rans_field_cases import FieldCases
-    from formwright.surrogate.rans_field_training import WallErrors
-    from formwright.surrogate.rans_fields import FieldConfig
+    from formwright.surrogate.encoder import Encoder
+    from formwright.surrogate.rans.fields.cases import FieldCases
+    from formwright.surrogate.rans.fields.surrogate import FieldConfig
+    from formwright.surrogate.rans.fields.training import WallErrors
 
 SAMPLES: Final = "samples"
 _NAMED: Final = 3
@@ -36,8 +36,8 @@ def finetune_fields(
     """Train a surrogate of fields on the records of a corpus, judge, save."""
     from formwright.commands.learn import settings_of
     from formwright.datasets.config import to_mapping
-    from formwright.surrogate import rans_field_training as tuning
-    from formwright.surrogate import rans_fields
+    from formwright.surrogate.rans.fields import surrogate as rans_fields
+    from formwright.surrogate.rans.fields import training as tuning
 
     settings = settings_of(tuning.FieldTraining, config, steps, seed)
     shape = rans_fields.FieldConfig(network=rans_fields.Network(network or "grid"))
@@ -70,7 +70,7 @@ def _encoder(pretrained: str, shape: FieldConfig) -> Encoder:
         CheckpointError: It holds an encoder of another architecture.
     """
     from formwright.datasets.errors import ConfigError
-    from formwright.surrogate.rans_field_pretraining import pretrained_encoder
+    from formwright.surrogate.rans.fields.pretraining import pretrained_encoder
 
     if not Path(pretrained).is_dir():
         raise ConfigError(
@@ -89,7 +89,7 @@ def _field_cases(path: Path, store: Path, factor: int, *, quiet: bool) -> dict[s
     from rich.progress import Progress
 
     from formwright.datasets.errors import CorpusError
-    from formwright.surrogate.rans_field_cases import field_cases
+    from formwright.surrogate.rans.fields.cases import field_cases
 
     with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
         task = bar.add_task("samples", total=None)

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from formwright.surrogate.encoders.wall import WallNet
-    from formwright.surrogate.rans import RansConfig
-    from formwright.surrogate.rans_training import WallTraining
+    from formwright.surrogate.rans.wall.network import WallNet
+    from formwright.surrogate.rans.wall.surrogate import RansConfig
+    from formwright.surrogate.rans.wall.training import WallTraining
 
 COARSE: Final = "coarse"
 """Folder of the training on coarse cases."""
@@ -68,13 +68,13 @@ def finetune_forces(
     from formwright.datasets.begun import claim, content
     from formwright.datasets.config import to_mapping
     from formwright.datasets.corpus import open_corpus
-    from formwright.datasets.rans_data import read_rans
-    from formwright.surrogate import rans_training as tuning
+    from formwright.datasets.rans.data import read_rans
     from formwright.surrogate import zoo
-    from formwright.surrogate.rans import RansConfig, RansSurrogate
-    from formwright.surrogate.training import origin
-    from formwright.surrogate.training_run import MAY_CHANGE
-    from formwright.surrogate.wall_cases import rans_walls
+    from formwright.surrogate.rans.wall import training as tuning
+    from formwright.surrogate.rans.wall.cases import rans_walls
+    from formwright.surrogate.rans.wall.surrogate import RansConfig, RansSurrogate
+    from formwright.surrogate.training.loop import origin
+    from formwright.surrogate.training.run import MAY_CHANGE
 
     fresh = pretrained is None and coarse is None
     base = tuning.FROM_SCRATCH if fresh else tuning.FINE_TUNING
@@ -118,7 +118,7 @@ def _on_coarse(steps: int | None, seed: int) -> WallTraining:
     """Return how to learn from coarse cases; ``steps`` is of that loop too."""
     from dataclasses import replace
 
-    from formwright.surrogate.rans_training import COARSE_RANS
+    from formwright.surrogate.rans.wall.training import COARSE_RANS
 
     loop = COARSE_RANS.train
     loop = replace(loop, seed=seed, steps=loop.steps if steps is None else steps)
@@ -134,7 +134,7 @@ def _network(pretrained: str | None, shape: RansConfig, seed: int) -> WallNet:
     from formwright.commands.learn import seed_everything
     from formwright.datasets.errors import CheckpointError
     from formwright.surrogate.checkpoints import load_state
-    from formwright.surrogate.encoders.wall import WallNet
+    from formwright.surrogate.rans.wall.network import WallNet
     from formwright.surrogate.zoo import load_network
 
     seed_everything(seed)
@@ -159,7 +159,7 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 
 def _show(errors: Mapping[str, float], shares: Sequence[float], title: str) -> None:
     """Print errors and coverage."""
-    from formwright.surrogate.conformal import LEVEL
+    from formwright.surrogate.uncertainty.conformal import LEVEL
 
     rows: dict[str, Any] = {"cl": "cl_absolute", "cd, relative": "cd", "cm": "cm", "cp, RMSE": "cp"}
     table = Table(title=title)

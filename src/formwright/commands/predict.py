@@ -10,7 +10,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from formwright.commands.table import Outcome
-    from formwright.surrogate.rans_fields import FieldSurrogate
+    from formwright.surrogate.rans.fields.surrogate import FieldSurrogate
 
 
 def predict(
@@ -82,8 +82,8 @@ def predict(
     """
     from formwright import load
     from formwright.datasets.errors import ConfigError, OutOfRangeWarning
-    from formwright.surrogate.rans import RansSurrogate
-    from formwright.surrogate.rans_fields import load as load_fields
+    from formwright.surrogate.rans.fields.surrogate import load as load_fields
+    from formwright.surrogate.rans.wall.surrogate import RansSurrogate
 
     if (cases is None) == (structures is None):
         raise ConfigError("give either --cases TABLE.csv or --structures FILE, and not both.")
@@ -125,8 +125,8 @@ def _predict(
     from formwright.commands.section_table import SectionTable
     from formwright.commands.table import predict_table
     from formwright.datasets.errors import ConfigError
-    from formwright.surrogate.adsorption import AdsorptionSurrogate
-    from formwright.surrogate.rans import RansSurrogate
+    from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
+    from formwright.surrogate.rans.wall.surrogate import RansSurrogate
 
     of_atoms = isinstance(surrogate, AdsorptionSurrogate)
     if structures is not None:

@@ -52,11 +52,11 @@ def evaluate_pretraining(
     """
     from formwright.datasets.config import from_mapping, read_toml
     from formwright.datasets.files import write_json
-    from formwright.surrogate.label_curves import record
-    from formwright.surrogate.label_efficiency import EvaluationConfig
-    from formwright.surrogate.label_efficiency import evaluate_pretraining as evaluate
-    from formwright.surrogate.label_report import write_report
-    from formwright.surrogate.tasks import task_of
+    from formwright.surrogate.label_efficiency.curves import record
+    from formwright.surrogate.label_efficiency.protocol import EvaluationConfig
+    from formwright.surrogate.label_efficiency.protocol import evaluate_pretraining as evaluate
+    from formwright.surrogate.label_efficiency.report import write_report
+    from formwright.surrogate.label_efficiency.tasks import task_of
 
     sets = [split_names([names]) for names in views or ()]
     task = task_of(corpus, label, unlabeled, split_names(objectives), sets)
@@ -104,7 +104,7 @@ def numbers(texts: list[str] | None) -> list[int]:
 
 def show(found) -> None:  # noqa: ANN001
     """Print the curve as a table, and what it says."""
-    from formwright.surrogate.label_curves import interval
+    from formwright.surrogate.label_efficiency.curves import interval
 
     table = Table(title=f"{found.label}: test error, 1 is that of the mean", title_justify="left")
     table.add_column("method")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from formwright.design.screen_ranking import ScreenResult
+    from formwright.design.screening.ranking import ScreenResult
 
 
 def screen(
@@ -72,8 +72,8 @@ def screen(
         workers: Processes; the processors where not given.
     """
     from formwright.datasets.config import from_mapping, read_toml
-    from formwright.design.screen import screen as run
-    from formwright.design.screen_config import ScreenConfig
+    from formwright.design.screening.config import ScreenConfig
+    from formwright.design.screening.screen import screen as run
 
     given: dict[str, Any] = read_toml(config) if config else {}
     flags = {

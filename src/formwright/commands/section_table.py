@@ -10,11 +10,11 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from formwright.commands.table import Block, Columns, Outcome, Rows
-from formwright.datasets.airfoils import Section, load_section
+from formwright.datasets.airfoils.sections import Section, load_section
 from formwright.datasets.cases import DEFAULT_NCRIT
 from formwright.datasets.conditions import refusals
 from formwright.datasets.errors import FormwrightError
-from formwright.surrogate.support import add_remarks
+from formwright.surrogate.uncertainty.support import add_remarks
 
 NUMBERS: Final = ("alpha_deg", "reynolds", "ncrit")
 COLUMNS: Final = Columns(

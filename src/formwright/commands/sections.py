@@ -36,7 +36,7 @@ def list_sections(pattern: str = "*", *, family: str | None = None) -> None:
     """
     from fnmatch import fnmatchcase
 
-    from formwright.datasets.airfoils import database
+    from formwright.datasets.airfoils.sections import database
 
     for name, section in database().items():
         if fnmatchcase(name, pattern) and family in (None, section.family):
@@ -55,7 +55,7 @@ def info(section: str) -> None:
     Args:
         section: A NACA name, a name of the database, or the path of a `.dat` file.
     """
-    from formwright.datasets.airfoils import load_section, split_of
+    from formwright.datasets.airfoils.sections import load_section, split_of
 
     found = load_section(section)
     table = Table(title=found.name, show_header=False, title_justify="left")
@@ -83,7 +83,7 @@ def export(section: str, *, out: Path) -> None:
         section: A NACA name, a name of the database, or the path of a `.dat` file.
         out: The file to write.
     """
-    from formwright.datasets.airfoils import load_section, write_dat
+    from formwright.datasets.airfoils.sections import load_section, write_dat
 
     found = load_section(section)
     write_dat(out, found)
@@ -92,7 +92,7 @@ def export(section: str, *, out: Path) -> None:
 
 def _geometry(pos: Tensor) -> dict[str, str]:
     """Return the measures of a section as text."""
-    from formwright.datasets import geometry
+    from formwright.datasets.airfoils import geometry
 
     return {
         "thickness": f"{float(geometry.max_thickness(pos)):.4f} c",

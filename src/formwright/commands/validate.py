@@ -32,8 +32,8 @@ def naca0012(
         workers: Cases at a time; one a core where not given.
         quiet: Show no progress bar.
     """
-    from formwright.datasets import tmr
-    from formwright.datasets.solvers.openfoam import OpenFOAM
+    from formwright.datasets.rans import tmr
+    from formwright.datasets.solvers.openfoam.solver import OpenFOAM
 
     alphas = alpha or tuple(tmr.CFL3D_SST)
     found = tmr.validate(OpenFOAM(), alphas, workers=workers, progress=not quiet)

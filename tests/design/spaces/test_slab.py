@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from formwright.datasets import mamun
-from formwright.datasets.atoms import collate
+from formwright.datasets.atoms import mamun
+from formwright.datasets.atoms.mamun import Alloy, Row
+from formwright.datasets.atoms.structures import collate
 from formwright.datasets.errors import ConfigError
-from formwright.datasets.mamun import Alloy, Row
 from formwright.design.spaces.slab import OrderedAlloys
-from formwright.surrogate.adsorption import LABEL, AdsorptionConfig, AdsorptionSurrogate
+from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionConfig, AdsorptionSurrogate
 
 ELEMENTS = ("Pt", "Ti", "Cu", "Ni", "Au")
 TINY = AdsorptionConfig(channels=8, layers=1, cutoff=4.0, radial=4, embedding=16, hidden=16)

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from formwright.datasets import geometry
-from formwright.datasets.airfoils import database, load_section
+from formwright.datasets.airfoils import geometry
+from formwright.datasets.airfoils.sections import database, load_section
 from formwright.datasets.cases import section_case, sections_batch
 from formwright.datasets.errors import ConfigError, SectionError
 from formwright.design.spaces.bspline import BSpline, basis

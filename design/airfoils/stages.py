@@ -1,0 +1,316 @@
+"""The stages of a study: prepare, claim, optimise, verify; a finished one is read again."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch_geometric.data import Data
+
+from formwright.datasets.airfoils.sections import Section, load_section
+from formwright.datasets.cases import section_case
+from formwright.datasets.errors import OutOfRangeWarning, StudyWarning
+from formwright.datasets.solvers.result import Result
+from formwright.design.airfoils.beforehand import outside, unlike
+from formwright.design.airfoils.correction import Corrected, offsets_from, shifted
+from formwright.design.airfoils.guards import guards
+from formwright.design.airfoils.specs import Study
+from formwright.design.airfoils.sweeps import Sweep, SweepRange, make_sweep, sweep_cases
+from formwright.design.airfoils.verifiers import Chosen
+from formwright.design.airfoils.verify import Verification, judge, verify
+from formwright.design.constraints import lift_targets
+from formwright.design.objectives import OBJECTIVES
+from formwright.design.optimise.progress import Progress
+from formwright.design.optimise.solve import Solution, draw_starts, optimise
+from formwright.design.problem import Problem, names
+from formwright.design.records import (
+    read_progress,
+    read_verification,
+    write_progress,
+    write_verification,
+)
+from formwright.design.spaces.bspline import BSpline
+from formwright.design.spaces.cst import CST
+from formwright.design.spaces.points import OperatingPoints
+from formwright.surrogate.model import Prediction, Surrogate
+
+Ends = Mapping[str, tuple[np.ndarray, np.ndarray]]
+Offsets = Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claims:
+    """What the surrogate says of one section at the operating points.
+
+    Attributes:
+        case: The section at the operating points, with ``weights`` for the constraints.
+        prediction: One row an operating point; with fields where the surrogate has them.
+        sweeps: Polars, one an operating point.
+        bounds: By label, lower and upper end of the intervals along each polar.
+    """
+
+    case: Data
+    prediction: Prediction
+    sweeps: tuple[Sweep, ...]
+    bounds: tuple[Ends, ...]
+
+    @property
+    def alpha_deg(self) -> list[float]:
+        """Incidence at each operating point."""
+        return self.case.alpha_deg.tolist()
+
+    @property
+    def pos(self) -> Float[Tensor, "points 2"]:
+        """The contour."""
+        pos = self.case.pos
+        assert pos is not None
+        return pos
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """A study made ready to run.
+
+    Attributes:
+        study: The study.
+        points: Its operating points.
+        space: Its design space.
+        problem: What is solved in the first round, but for the caution.
+        section: The start.
+        start: What the surrogate says of the start.
+        x0: The start in the space.
+        chosen: The solver that verifies.
+        notes: What a reader must know before trusting the study.
+    """
+
+    study: Study
+    points: OperatingPoints
+    space: CST | BSpline
+    problem: Problem
+    section: Section
+    start: Claims
+    x0: Float[Tensor, " parameters"]
+    chosen: Chosen
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Round:
+    """One optimisation and its verification."""
+
+    index: int
+    offsets: Offsets
+    solution: Solution
+    claims: Claims
+    verification: Verification
+
+
+def prepare(study: Study, surrogate: Surrogate, chosen: Chosen) -> Setup:
+    """Build space, start and problem of a study.
+
+    Raises:
+        ConfigError: Bounds or constraints that cannot be, or a Mach number beyond what the
+            surrogate was trained for.
+        UnknownNameError: The start, or a label, is not known.
+    """
+    points = OperatingPoints(study.points, study.alpha_bounds_deg)
+    section = load_section(study.start)
+    space = study.space.build(points, section.pos)
+    notes = (*outside(surrogate, points), *unlike(space, section))
+    for note in notes:
+        warnings.warn(note, StudyWarning, stacklevel=3)
+    start = claim_start(surrogate, space, section)
+    thin = start.case.clone()
+    thin.alpha_deg = torch.tensor([p.start_alpha_deg for p in points.points], dtype=torch.float64)
+    x0 = space.project(space.encode(thin))[0]
+    reference = space.decode(x0[None])
+    own = tuple(spec.build(reference) for spec in study.constraints)
+    constraints = (*own, *guards(reference, start.prediction, study.guards_off, own))
+    if points.free:
+        constraints = (lift_targets(points), *constraints)
+    names(constraints)
+    problem = Problem(
+        space=space,
+        surrogate=surrogate,
+        objective=OBJECTIVES[study.objective](points.weights, 0.0),
+        constraints=constraints,
+    )
+    return Setup(
+        study=study,
+        points=points,
+        space=space,
+        problem=problem,
+        section=section,
+        start=start,
+        x0=x0,
+        chosen=chosen,
+        notes=notes,
+    )
+
+
+def claim_start(surrogate: Surrogate, space: CST | BSpline, section: Section) -> Claims:
+    """Return the claims on a section at the incidences where its claimed polars meet the points."""
+    points = space.points
+    guess = [point.start_alpha_deg for point in points.points]
+    low, high = points.alpha_bounds_deg
+    asked = SweepRange(below_deg=high - low, above_deg=high - low, limits_deg=(low, high))
+    sweeps, _ = claim_sweeps(surrogate, points, section.pos, guess, asked=asked)
+    alpha = [_met(sweep, i, points, guess[i]) for i, sweep in enumerate(sweeps)]
+    conditions = points.conditions(points.start[None])
+    conditions["alpha_deg"] = torch.tensor([alpha], dtype=torch.float64)
+    case = section_case(section.pos, {name: value[0] for name, value in conditions.items()})
+    case.weights = space.sides.weights(space.encode(case))
+    return claim(surrogate, points, case)
+
+
+def claim(
+    surrogate: Surrogate, points: OperatingPoints, case: Data, offsets: Offsets | None = None
+) -> Claims:
+    """Return the claims on one case and on the polars around it.
+
+    Args:
+        surrogate: Not yet corrected.
+        points: Operating points.
+        case: The section at them.
+        offsets: The surrogate's correction at each operating point; its polar takes it whole.
+    """
+    corrected = Corrected(surrogate, offsets) if offsets else surrogate
+    prediction = quietly(corrected, case, fields=True)
+    pos = case.pos
+    assert pos is not None
+    sweeps, bounds = claim_sweeps(surrogate, points, pos, case.alpha_deg.tolist(), offsets=offsets)
+    return Claims(case=case, prediction=prediction, sweeps=sweeps, bounds=bounds)
+
+
+def claim_sweeps(
+    surrogate: Surrogate,
+    points: OperatingPoints,
+    pos: Float[Tensor, "points 2"],
+    alpha_deg: Sequence[float],
+    *,
+    asked: SweepRange | None = None,
+    offsets: Offsets | None = None,
+) -> tuple[tuple[Sweep, ...], tuple[Ends, ...]]:
+    """Return the surrogate's polars around the given incidences, one an operating point."""
+    cases, member = sweep_cases(pos, points, alpha_deg, asked or SweepRange())
+    said = [quietly(surrogate, case) for case in cases]
+    polars = []
+    for point, index in enumerate(member):
+        offset = {name: values[point] for name, values in (offsets or {}).items()}
+        polars.append(_polar(cases[index], said[index], offset))
+    sweeps, bounds = zip(*polars, strict=True)
+    return sweeps, bounds
+
+
+def _polar(case: Data, said: Prediction, offset: Mapping[str, float]) -> tuple[Sweep, Ends]:
+    """Return a claimed polar and the ends of its intervals."""
+
+    def numbers(part: Mapping[str, Tensor], name: str) -> np.ndarray:
+        value = part[name].detach().double()
+        return shifted(value, offset.get(name, 0.0), name).numpy()
+
+    labels = {name: numbers(said.mean, name) for name in said.mean}
+    ends = {name: (numbers(said.lower, name), numbers(said.upper, name)) for name in said.mean}
+    alpha = case.alpha_deg.numpy()
+    result = Result(labels=labels, reasons=("",) * len(alpha), solver="surrogate")
+    return make_sweep(alpha, result), ends
+
+
+def quietly(surrogate: Surrogate, case: Data, *, fields: bool = False) -> Prediction:
+    """Predict without gradients; a polar may leave the training range without a warning."""
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutOfRangeWarning)
+        return surrogate(case, fields=fields)
+
+
+def run_round(setup: Setup, index: int, before: Round | None, state: Path) -> Round:
+    """Optimise and verify once, going on from what is in ``state``.
+
+    Args:
+        setup: The study.
+        index: Which round, from 0.
+        before: The round before; it gives the start and the surrogate's correction.
+        state: Folder of the stages' files.
+    """
+    offsets = {} if before is None else correct(setup, before)
+    surrogate = setup.problem.surrogate
+    if offsets:
+        surrogate = Corrected(surrogate, offsets)
+    problem = Problem(
+        space=setup.space,
+        surrogate=surrogate,
+        objective=OBJECTIVES[setup.study.objective](setup.points.weights, setup.study.caution),
+        constraints=setup.problem.constraints,
+    )
+    x0 = setup.x0 if before is None else before.solution.x
+    solution = _optimised(setup, problem, x0, index, state / f"optimise_{index}.json")
+    claims = claim(setup.problem.surrogate, setup.points, solution.case, offsets)
+    verification = verified(setup, claims, state / f"verify_{index}.json")
+    return Round(
+        index=index,
+        offsets=offsets,
+        solution=solution,
+        claims=claims,
+        verification=verification,
+    )
+
+
+def verified(setup: Setup, claims: Claims, path: Path) -> Verification:
+    """Return the verification in ``path``, made now where it is not there."""
+    known = read_verification(path)
+    if known is not None:
+        return known
+    made = verify(
+        claims.pos,
+        setup.points,
+        setup.chosen.solver,
+        claims.alpha_deg,
+        sweep=setup.chosen.fitted(setup.study.sweep),
+        workers=setup.study.workers,
+    )
+    write_verification(path, made)
+    return made
+
+
+def correct(setup: Setup, before: Round) -> Offsets:
+    """Return the offsets that make the surrogate agree with the last round's verdicts."""
+    verdicts = before.verification.verdicts
+    case = before.claims.case.clone()
+    alpha = [
+        verdict.alpha_deg if verdict.converged else claimed
+        for verdict, claimed in zip(verdicts, before.claims.alpha_deg, strict=True)
+    ]
+    case.alpha_deg = torch.tensor(alpha, dtype=torch.float64)
+    said = quietly(setup.problem.surrogate, case)
+    return offsets_from(said, verdicts, before.offsets)
+
+
+def _optimised(setup: Setup, problem: Problem, x0: Tensor, index: int, path: Path) -> Solution:
+    """Optimise from where ``path`` was left; every iteration is written to it."""
+    known = read_progress(path)
+    if known is None:
+        generator = torch.Generator().manual_seed(setup.study.seed + index)
+        known = Progress(starts=draw_starts(problem, setup.study.method, x0, generator))
+    return optimise(
+        problem,
+        setup.study.method,
+        callback=lambda progress: write_progress(path, progress),
+        progress=known,
+    )
+
+
+def _met(sweep: Sweep, index: int, points: OperatingPoints, guess: float) -> float:
+    """Return the incidence at which a claimed polar meets a point, or that of its highest lift."""
+    point = points.points[index]
+    if point.cl is None:
+        return guess
+    verdict = judge(sweep, point, guess)
+    if verdict.converged:
+        return verdict.alpha_deg
+    return float(sweep.alpha_deg[np.argmin(np.abs(sweep.labels["cl"] - point.cl))])

@@ -1,0 +1,324 @@
+"""The surrogate of a polar: section and operating point -> lift, drag, moment, transition, Cp."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from formwright.datasets.airfoils import cst
+from formwright.datasets.airfoils.contours import read_contours
+from formwright.datasets.airfoils.section import Section
+from formwright.datasets.airfoils.sections import SectionLike, load_section
+from formwright.datasets.airfoils.surface import stations_y
+from formwright.datasets.conditions import check, warn_outside
+from formwright.datasets.errors import ConditionError
+from formwright.datasets.solvers.result import N_STATIONS, POLAR_LABELS
+from formwright.surrogate.airfoils.conditioned import Conditioned
+from formwright.surrogate.airfoils.encoder import ContourMLP
+from formwright.surrogate.model import Prediction, Surrogate
+from formwright.surrogate.uncertainty.conformal import LEVEL, NORMAL_QUANTILE
+
+LABELS: Final = tuple(label.name for label in POLAR_LABELS)
+Numbers = float | Sequence[Any] | np.ndarray | np.generic | Tensor
+_CENTRE: Final = (0.0, -4.1, 0.0, 0.5, 0.5)
+_SCALE: Final = (0.7, 0.8, 0.05, 0.38, 0.38)
+_ROWS_AT_ONCE: Final = 1024
+_COLUMNS: Final = (*LABELS, *(f"{label}_std" for label in LABELS))
+_CONDITIONS: Final = ("alpha_deg", "reynolds", "ncrit")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PolarConfig:
+    """The architecture, saved beside the weights.
+
+    Attributes:
+        stations: Heights a side that the encoder reads.
+        encoder_hidden: Widths of the encoder's hidden layers.
+        embedding: Length of one half of a section's embedding.
+        hidden: Twins a layer of the trunk.
+        layers: Layers of the trunk.
+    """
+
+    stations: int = 32
+    encoder_hidden: tuple[int, ...] = (384, 256)
+    embedding: int = 128
+    hidden: int = 192
+    layers: int = 4
+
+    def network(self) -> Conditioned:
+        """Return encoder and trunk, untrained."""
+        encoder = ContourMLP(
+            stations=self.stations, hidden=self.encoder_hidden, embedding=self.embedding
+        )
+        return Conditioned(encoder, self.hidden, self.layers)
+
+
+class PolarSurrogate(Surrogate):
+    """Encoder, mirrored trunk and heads; a stand-in for XFoil over a wide range.
+
+    Lift and moment change sign with the mirror, drag keeps, transition and pressure change sides:
+    by construction. Mach numbers are taken but not looked at: the training data is incompressible.
+
+    Attributes:
+        config: The architecture.
+        network: Encoder and trunk.
+        training_range: Of each condition, where the training data lies.
+    """
+
+    labels = POLAR_LABELS
+
+    def __init__(
+        self,
+        config: PolarConfig | None = None,
+        training_range: Mapping[str, tuple[float, float]] | None = None,
+        network: Conditioned | None = None,
+    ) -> None:
+        """Build an untrained surrogate, on a given (pretrained) network or a new one."""
+        super().__init__()
+        self.config = config or PolarConfig()
+        self.training_range = dict(training_range or DEFAULT_RANGE)
+        self.network = network or self.config.network()
+        hidden = self.network.width // 2
+        self.turns = nn.Linear(hidden, 2, bias=False)
+        self.keeps = nn.Linear(hidden, 1)
+        self.side = nn.Linear(hidden, 1)
+        self.pressure = nn.Linear(hidden, N_STATIONS)
+        self.spread = nn.Linear(hidden, 3)
+        self.side_spread = nn.Linear(hidden, 1)
+        self.centre = nn.Buffer(torch.tensor(_CENTRE))
+        self.scale = nn.Buffer(torch.tensor(_SCALE))
+        self.calibration = nn.Buffer(torch.ones(len(LABELS)))
+
+    def means(self, vector: Float[Tensor, "points width"]) -> Float[Tensor, "points labels"]:
+        """Read the labels, on the scale of training, from the trunk's vectors."""
+        own, twin = vector.chunk(2, -1)
+        cl, cm = self.turns(0.5 * (own - twin)).split(1, -1)
+        cd = self.keeps(0.5 * (own + twin))
+        return torch.cat([cl, cd, cm, self.side(own), self.side(twin)], -1)
+
+    def log_spreads(self, vector: Float[Tensor, "points width"]) -> Float[Tensor, "points labels"]:
+        """Read the logarithm of the expected error of ``means``."""
+        own, twin = vector.chunk(2, -1)
+        keeps = self.spread(0.5 * (own + twin))
+        return torch.cat([keeps, self.side_spread(own), self.side_spread(twin)], -1)
+
+    def pressures(
+        self, vector: Float[Tensor, "points width"]
+    ) -> Float[Tensor, "points 2 stations"]:
+        """Read the pressure coefficients on the upper and on the lower side."""
+        return torch.stack([self.pressure(half) for half in vector.chunk(2, -1)], 1)
+
+    def half_widths(self, vector: Float[Tensor, "points width"]) -> Float[Tensor, "points labels"]:
+        """Return half the calibrated interval, in the labels' units (of ln cd for cd)."""
+        return self.log_spreads(vector).exp() * self.calibration * self.scale
+
+    def forward(self, batch: Data, *, fields: bool = False) -> Prediction:
+        """Predict every operating point of a batch, differentiably.
+
+        Args:
+            batch: Sections with ``alpha_deg``, ``reynolds`` and ``ncrit``.
+            fields: Also predict ``cp_top`` and ``cp_bottom`` at ``solvers.result.stations()``.
+        """
+        vector = self.network(batch)
+        middle = (self.means(vector) * self.scale + self.centre).to(batch.alpha_deg)
+        half = self.half_widths(vector).to(batch.alpha_deg)
+        cp: dict[str, Tensor] = {}
+        if fields:
+            cp["cp_top"], cp["cp_bottom"] = self.pressures(vector).unbind(1)
+        return answered(LABELS, middle, half, cp)
+
+    def predict(
+        self,
+        sections: Sequence[SectionLike] | SectionLike,
+        *,
+        alpha_deg: Numbers,
+        reynolds: Numbers,
+        ncrit: Numbers = 9.0,
+    ) -> dict[str, np.ndarray]:
+        """Predict N sections at M operating points each.
+
+        Args:
+            sections: NACA names, database names, ``.dat`` paths, coordinate arrays or CST vectors.
+            alpha_deg: Incidence in the axes of the section's file, degrees; (M,), (N, 1), (N, M)...
+            reynolds: Reynolds number; broadcasts with the others.
+            ncrit: Amplification exponent; broadcasts.
+
+        Returns:
+            ``cl``, ``cd``, ``cm``, ``xtr_top``, ``xtr_bottom``, each (N, M).
+
+        Raises:
+            SectionError: A section that is none.
+            ConditionError: A condition without meaning, or shapes that do not broadcast.
+        """
+        listed = section_list(sections)
+        given = {"alpha_deg": alpha_deg, "reynolds": reynolds, "ncrit": ncrit}
+        conditions = broadcast(len(listed), given)
+        shape = conditions.shape[1:]
+        rows = np.repeat(np.arange(len(listed)), shape[1])
+        alpha, speed, criterion = conditions.reshape(3, -1)
+        answer = self.predict_rows(listed, rows, alpha, speed, criterion, spread=False)  # pyright: ignore
+        return {label: answer[label].reshape(shape) for label in LABELS}
+
+    def predict_rows(
+        self,
+        sections: Sequence[SectionLike],
+        section_index: Int[np.ndarray, " rows"],
+        alpha_deg: Float[np.ndarray, " rows"],
+        reynolds: Float[np.ndarray, " rows"],
+        ncrit: Float[np.ndarray, " rows"],
+        *,
+        spread: bool = True,
+    ) -> dict[str, np.ndarray]:
+        """Predict a table: each row one of ``sections`` at one operating point.
+
+        Every section is encoded once, however many rows it has.
+
+        Returns:
+            Every label and, with ``spread``, its standard deviation (``cl_std``), each (rows,).
+
+        Raises:
+            SectionError: A section that is none.
+            ConditionError: A condition without meaning.
+        """
+        given = zip(_CONDITIONS, (alpha_deg, reynolds, ncrit), strict=True)
+        conditions: dict[str, np.ndarray] = {str(name): values for name, values in given}
+        check(conditions)
+        warn_outside(conditions, self.training_range, stacklevel=3)
+        ring, turned = read_rings(sections, self.config.stations)
+        index = torch.as_tensor(section_index)
+        turned_alpha = alpha_deg + turned[section_index]
+        arrays = (turned_alpha, reynolds, ncrit)
+        points = torch.from_numpy(np.array(arrays, dtype=np.float32))
+        with torch.inference_mode():
+            cases = self.network.cases(Data(rings=ring))
+            chunks = zip(*(c.split(_ROWS_AT_ONCE) for c in (index, *points)), strict=True)
+            parts = [self._chunk(cases, *chunk, spread=spread) for chunk in chunks]
+        table = torch.cat(parts).numpy()
+        return dict(zip(_COLUMNS if spread else LABELS, table.T, strict=True))
+
+    def _chunk(self, cases: Tensor, index: Tensor, *points: Tensor, spread: bool) -> Tensor:
+        """Return means, and perhaps standard deviations, of some rows: (rows, 5 or 10)."""
+        vector = self.network.points(cases, index, *points)
+        mean = self.means(vector) * self.scale + self.centre
+        mean[:, 1].exp_()
+        mean[:, 3:].clamp_(0.0, 1.0)
+        if not spread:
+            return mean.double()
+        std = self.half_widths(vector) / NORMAL_QUANTILE
+        std[:, 1] *= mean[:, 1]
+        return torch.cat([mean, std], -1).double()
+
+
+DEFAULT_RANGE: Final[Mapping[str, tuple[float, float]]] = {
+    "alpha_deg": (-11.0, 17.0),
+    "reynolds": (5e4, 1e7),
+    "ncrit": (3.0, 13.0),
+    "mach": (0.0, 0.1),
+}
+
+
+def answered(
+    labels: Sequence[str],
+    middle: Float[Tensor, "points labels"],
+    half: Float[Tensor, "points labels"],
+    fields: Mapping[str, Tensor],
+) -> Prediction:
+    """Return a prediction from what was regressed.
+
+    Args:
+        labels: Names of the columns.
+        middle: Regressed values: drag as its logarithm.
+        half: Half of each calibrated interval.
+        fields: By name.
+    """
+    lower, mean, upper, std = ({} for _ in range(4))
+    for i, label in enumerate(labels):
+        ends = (middle[:, i] - half[:, i], middle[:, i], middle[:, i] + half[:, i])
+        lower[label], mean[label], upper[label] = (_physical(label, value) for value in ends)
+        std[label] = (mean[label] if label == "cd" else 1.0) * half[:, i] / NORMAL_QUANTILE
+    return Prediction(mean=mean, std=std, lower=lower, upper=upper, level=LEVEL, fields=fields)
+
+
+def _physical(label: str, value: Tensor) -> Tensor:
+    """Return a label in its own unit from the scale of its regression."""
+    if label == "cd":
+        return value.exp()
+    return value.clamp(0.0, 1.0) if label.startswith("xtr") else value
+
+
+def read_rings(
+    sections: Sequence[SectionLike], stations: int
+) -> tuple[Float[Tensor, "sections heights"], Float[np.ndarray, " sections"]]:
+    """Return the heights of any sections at the stations, and their rotation in degrees.
+
+    CST vectors are evaluated at the stations directly; everything else is read as a contour.
+
+    Raises:
+        SectionError: One that is no section.
+        UnknownNameError: A name that means none.
+    """
+    ring = torch.empty(len(sections), 2 * stations, dtype=torch.float64)
+    turned = np.zeros(len(sections))
+    vectors: dict[int, list[int]] = {}
+    points: list[int] = []
+    for i, section in enumerate(sections):
+        shape = section.shape if isinstance(section, np.ndarray | Tensor) else ()
+        if len(shape) == 1:
+            vectors.setdefault(shape[0], []).append(i)
+        elif len(shape) == 2 and shape[1] == 2:
+            points.append(i)
+        else:
+            loaded = load_section(section)
+            ring[i] = stations_y(loaded.pos, stations)
+            turned[i] = loaded.placement.rotation_deg
+    for rows in vectors.values():
+        stack = np.stack([np.asarray(sections[i], dtype=np.float64) for i in rows])
+        heights = cst.rings(torch.from_numpy(stack), stations)
+        if len(rows) == len(sections):
+            return heights, turned
+        ring[rows] = heights
+    if points:
+        for group in read_contours([np.asarray(sections[i]) for i in points]):
+            rows = [points[row] for row in group.rows]
+            ring[rows] = stations_y(group.pos, stations)
+            turned[rows] = group.rotation_deg
+    return ring, turned
+
+
+def section_list(sections: Sequence[SectionLike] | SectionLike) -> list[Any]:
+    """Return the sections as a list, one given alone as a list of one."""
+    if isinstance(sections, np.ndarray | Tensor):
+        alone = sections.ndim == 1 or (sections.ndim == 2 and sections.shape[1] == 2)
+    else:
+        alone = isinstance(sections, str | Section) or hasattr(sections, "__fspath__")
+    return [sections] if alone else list(sections)  # pyright: ignore
+
+
+def broadcast(n: int, conditions: Mapping[str, Numbers]) -> Float[np.ndarray, "conditions n m"]:
+    """Return the conditions as (n, M) arrays, one after the other.
+
+    Raises:
+        ConditionError: Their shapes do not broadcast to (n, M).
+    """
+    arrays = [np.asarray(c, dtype=np.float64) for c in conditions.values()]
+    try:
+        shape = np.broadcast_shapes((n, 1), *(a.shape for a in arrays))
+    except ValueError:
+        shape = ()
+    if len(shape) != 2 or shape[0] != n:
+        shapes = ", ".join(f"{name} {a.shape}" for name, a in zip(conditions, arrays, strict=True))
+        raise ConditionError(
+            f"conditions of shapes {shapes} do not broadcast to ({n}, M) for {n} sections: give "
+            "(M,) for all sections, (N, 1) for one a section, or (N, M)."
+        )
+    filled = np.empty((len(arrays), *shape))
+    for row, array in zip(filled, arrays, strict=True):
+        row[...] = array
+    return filled

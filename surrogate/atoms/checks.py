@@ -1,0 +1,86 @@
+"""What a surrogate of adsorption energies may be asked, and what makes its answer a guess."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from formwright.datasets.atoms import mamun
+from formwright.datasets.atoms.adsorbates import adsorbate
+from formwright.datasets.atoms.elements import symbols
+from formwright.datasets.atoms.slabs.surface_atoms import TagWarning, check_whole, tag
+from formwright.datasets.atoms.structures import ADSORBATE, Structure, check_slab
+from formwright.datasets.errors import UnknownNameError, did_you_mean
+from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
+
+
+def trained_adsorbates(surrogate: AdsorptionSurrogate) -> tuple[str, ...]:
+    """Return the adsorbates that a surrogate was trained on; empty where that is not known."""
+    return tuple(mamun.REACTIONS) if surrogate.config.levels == (mamun.LEVEL,) else ()
+
+
+def check_adsorbate(surrogate: AdsorptionSurrogate, name: str) -> None:
+    """Refuse an adsorbate that is not known here or was not trained on.
+
+    Raises:
+        UnknownNameError: The message lists those that are.
+    """
+    trained = trained_adsorbates(surrogate)
+    if trained and name not in trained:
+        raise UnknownNameError(
+            f"{name!r} is none of the adsorbates that this surrogate was trained on."
+            f"{did_you_mean(name, trained)} They are: {', '.join(trained)}."
+        )
+    adsorbate(name)
+
+
+def check_composition(surrogate: AdsorptionSurrogate, z: Int[np.ndarray, " atoms"]) -> None:
+    """Refuse the atoms of an adsorbate if no adsorbate of the training data is made of them.
+
+    Raises:
+        UnknownNameError: The message lists those that are.
+    """
+    trained = trained_adsorbates(surrogate)
+    if trained and not any(sorted(adsorbate(name).z) == sorted(z) for name in trained):
+        made = " ".join(symbols()[number] for number in sorted(z))
+        raise UnknownNameError(
+            f"the adsorbate's atoms (tag 2) are {made}, and this surrogate was trained on "
+            f"{', '.join(trained)} only."
+        )
+
+
+def strange_elements(surrogate: AdsorptionSurrogate, elements: Iterable[int]) -> list[str]:
+    """Return symbols, of some atomic numbers, that the training data had not."""
+    return [symbols()[z] for z in dict.fromkeys(elements) if not surrogate.trained_on[z]]
+
+
+def checked(surrogate: AdsorptionSurrogate, one: Structure) -> tuple[Structure, list[str]]:
+    """Return a slab in the standard frame with tags, and what makes its energy a guess.
+
+    Raises:
+        StructureError: No energy can be asked of it.
+        UnknownNameError: The surrogate was not trained on its adsorbate.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", TagWarning)
+        tagged = tag(one)
+    remarks = [str(entry.message) for entry in caught if entry.category is TagWarning]
+    check_slab(tagged)
+    if trained_adsorbates(surrogate):
+        check_whole(tagged)
+    check_composition(surrogate, tagged.z[tagged.tags == ADSORBATE])
+    strange = strange_elements(surrogate, tagged.z.tolist())
+    if strange:
+        remarks.append(f"{' and '.join(strange)}: not in the training data, the number is a guess")
+    return tagged, remarks
+
+
+def formula(elements: Sequence[str]) -> str:
+    """Return a formula: elements in the order in which they come, with their counts."""
+    counts: dict[str, int] = {}
+    for element in elements:
+        counts[element] = counts.get(element, 0) + 1
+    return "".join(f"{e}{n if n > 1 else ''}" for e, n in counts.items())

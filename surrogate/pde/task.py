@@ -1,0 +1,193 @@
+"""The question of ``label_efficiency`` for unsteady runs: one parameter of their equation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from formwright.datasets.errors import CorpusError, UnknownNameError, did_you_mean
+from formwright.datasets.pde.runs import FieldRuns, grid_values
+from formwright.datasets.pde.well_runs import open_runs
+from formwright.datasets.pde.well_write import read_header
+from formwright.surrogate.keeps import Keeps
+from formwright.surrogate.label_efficiency.protocol import Task
+from formwright.surrogate.objectives.objective import Objective
+from formwright.surrogate.objectives.vicreg import VICReg
+from formwright.surrogate.pde.encoder import FieldCNN
+from formwright.surrogate.pretraining.named import matched
+from formwright.surrogate.pretraining.named_views import Solved, run_views, views_named
+from formwright.surrogate.pretraining.pretrain import PretrainConfig
+from formwright.surrogate.training.loop import TrainConfig
+
+FRAMES: Final = 8
+STEPS: Final = 400
+STAGES: Final[Mapping[int, tuple[int, ...]]] = {1: (48, 80, 112), 2: (24, 40, 64)}
+SHARES: Final = (0.7, 0.1)
+BANDS: Final = 8
+MOST_RAW: Final = 2048
+_WIDE: Final = 5.0
+_SMALL: Final = 1e-12
+
+
+def field_task(
+    folder: str | os.PathLike[str],
+    label: str,
+    objectives: Mapping[str, Objective] | None = None,
+    views: Sequence[Sequence[str]] = (),
+) -> Task:
+    """Ask the question of a parameter of the runs that ``formwright corpus waves`` wrote.
+
+    Runs are drawn apart, so they are split by run: by the splits of the folder, or where it holds
+    one only 70 : 10 : 20. A parameter that spans more than a factor of five is predicted as its
+    logarithm.
+
+    Args:
+        folder: Of HDF5 files.
+        label: A parameter, e.g. ``viscosity``.
+        objectives: By name; none takes VICReg.
+        views: Names of views, one or more sets to compare; none takes the same run at two times,
+            turned where the label allows it.
+
+    Raises:
+        UnknownNameError: The runs have no such label, or there is no such view.
+        ViewError: A view is forbidden for the label.
+        CorpusError: No runs, or a label that is the same in all of them.
+    """
+    parts = _parts(Path(folder))
+    known = parts["train"].labels
+    if label not in known:
+        raise UnknownNameError(
+            f"the runs have no label {label!r}.{did_you_mean(label, known)} Known: "
+            f"{', '.join(known)}."
+        )
+    values = known[label]
+    if float(values.std()) <= 1e-9 * float(values.abs().max()):
+        raise CorpusError(
+            f"label {label!r} is {float(values[0]):.4g} in every run: there is nothing to predict. "
+            "Draw it from a range: `formwright corpus waves --config`."
+        )
+    logarithm = bool(values.min() > 0) and float(values.max() / values.min()) > _WIDE
+    solved = solved_in(Path(folder), parts["train"])
+    dimensions, frames = solved.dimensions, solved.frames
+
+    def network() -> nn.Module:
+        built = FieldCNN(
+            dimensions=dimensions,
+            frames=frames,
+            channels=len(parts["train"].names),
+            stages=STAGES[dimensions],
+            point_channels=0,
+        )
+        built.standardise(parts["train"].batch(torch.arange(min(64, len(parts["train"])))))
+        return built
+
+    return Task(
+        corpus=Path(folder).name,
+        label=f"ln {label}" if logarithm else label,
+        unlabeled=parts["train"],
+        parts=parts,
+        target=lambda batch: batch[label].log() if logarithm else batch[label],
+        network=network,
+        vectors=lambda built, batch: built(batch).per_case,
+        raw=_raw,
+        hand=_hand,
+        recipes=_recipes(solved, label, objectives, views),
+    )
+
+
+def _parts(folder: Path) -> dict[str, FieldRuns]:
+    """Return the runs of each split, in memory."""
+    files = {s: sorted(folder.glob(f"waves-{s}-*.hdf5")) for s in ("train", "validation", "test")}
+    if all(files.values()):
+        return {split: open_runs(paths).read() for split, paths in files.items()}
+    runs = open_runs(sorted([*folder.glob("*.hdf5"), *folder.glob("*.h5")])).read()
+    order = torch.randperm(len(runs), generator=torch.Generator().manual_seed(0))
+    first = int(SHARES[0] * len(runs))
+    second = first + int(SHARES[1] * len(runs))
+    rows = {"train": order[:first], "validation": order[first:second], "test": order[second:]}
+    return {split: runs.select(index) for split, index in rows.items()}
+
+
+def solved_in(folder: Path, runs: FieldRuns) -> Solved:
+    """Return what views have to know of the equation of the runs in a folder.
+
+    Raises:
+        CorpusError: The files do not say which it is; views cannot promise anything.
+    """
+    path = min([*folder.glob("*.hdf5"), *folder.glob("*.h5")])
+    recipe = read_header(path).get("recipe", {})
+    try:
+        equation = recipe["equation"]
+        forced = float(recipe["parameters"].get("forcing", (0.0, 0.0))[1]) > 0.0
+        return Solved(
+            equation=str(equation["kind"]),
+            frames=min(FRAMES, max(1, runs.values.shape[1] // 2)),
+            dimensions=runs.values.dim() - 3,
+            waves=int(equation.get("waves", 0)) if forced else 0,
+        )
+    except (KeyError, TypeError) as error:
+        raise CorpusError(
+            f"{str(path)!r} does not say which equation it solves, so no view can promise what it "
+            "keeps. Build a Task in Python (docs/pretraining.md), with views that you vouch for."
+        ) from error
+
+
+def default_views(solved: Solved, label: str) -> tuple[str, ...]:
+    """Return the same run at two times, turned where the label allows."""
+    turned = run_views(solved)["parity"].keeps.get(label) is Keeps.EXACT
+    return ("time-lag", "parity") if turned else ("time-lag",)
+
+
+def _recipes(
+    solved: Solved,
+    label: str,
+    objectives: Mapping[str, Objective] | None,
+    views: Sequence[Sequence[str]],
+) -> dict[str, PretrainConfig]:
+    """Return every objective on every set of views."""
+    known, usual = run_views(solved), default_views(solved, label)
+    loop = TrainConfig(steps=STEPS, learning_rate=2e-3, warmup_steps=20, log_every_steps=50)
+    return {
+        f"{name}, {' + '.join(names) if views else 'time lag'}": PretrainConfig(
+            labels=(label,),
+            pretext=matched(objective),
+            views=views_named(names, known, (label,)),
+            batch_cases=128,
+            train=loop,
+        )
+        for name, objective in (objectives or {"VICReg": VICReg()}).items()
+        for names in views or (usual,)
+    }
+
+
+def _raw(batch: Data) -> Float[Tensor, "cases values"]:
+    """Return the values of a run, thinned evenly to some thousand."""
+    flat = grid_values(batch).flatten(1)
+    every = max(1, flat.shape[1] // MOST_RAW)
+    return flat[:, ::every]
+
+
+def _hand(batch: Data) -> Float[Tensor, "cases features"]:
+    """Return logarithms of energy, its decay, its gradients and its spectrum, first and last."""
+    values = grid_values(batch).double()
+    ends = values[:, [0, -1]]
+    axes = tuple(range(3, ends.dim()))
+    energy = ends.square().mean(axes)
+    steep = torch.stack([ends.diff(dim=axis).square().mean(axes) for axis in axes]).sum(0)
+    power = torch.fft.rfftn(ends, dim=axes).abs().square()
+    bands = torch.stack([_band(power, n) for n in range(1, BANDS + 1)], -1)
+    features = torch.cat([energy, steep, bands.flatten(2)], 2).clamp_min(_SMALL).log()
+    change = features[:, 1] - features[:, 0]
+    return torch.cat([features.flatten(1), change], 1)
+
+
+def _band(power: Tensor, number: int) -> Tensor:
+    """Return the power at wavenumber ``number`` along the last axis, (cases, times, channels)."""
+    return power[..., min(number, power.shape[-1] - 1)].reshape(*power.shape[:3], -1).sum(-1)

@@ -1,0 +1,189 @@
+"""Encoder of fields on any mesh: messages between neighbouring cells, on ever coarser graphs.
+
+Graphs and clusters come with the case (``datasets/rans/mesh/graph.py``), so that no cell has a
+place in an order. Going down, nodes pass messages and clusters take their mean; going up, nodes add
+what their cluster found out and pass messages again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+from torch_geometric.data import Data
+from torch_geometric.nn import MessagePassing
+from torch_geometric.utils import scatter
+
+from formwright.datasets.rans.mesh.graph import GraphLevel, coarse_centres, edge_geometry
+from formwright.surrogate.encoder import Embedding, Encoder
+
+EDGE_FEATURES: Final = 3
+
+
+class MeshCase(Data):
+    """A case with a hierarchy: ``edges_K``, ``offsets_K``, ``size_K`` and ``parent_K``."""
+
+    def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return by how much indices of the next case grow in a batch."""
+        name, _, level = key.rpartition("_")
+        if name in ("edges", "parent"):
+            return int(self[f"size_{int(level) + (name == 'parent')}"])
+        return super().__inc__(key, value, *args, **kwargs)
+
+    def __cat_dim__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return along which dimension cases are joined."""
+        if key.startswith("edges_"):
+            return 1
+        return super().__cat_dim__(key, value, *args, **kwargs)
+
+
+def with_graphs(case: Data, centres: Float[Tensor, "cells 2"], levels: list[GraphLevel]) -> Data:
+    """Return a case that a ``MeshGNN`` can read.
+
+    Args:
+        case: With ``features`` of its cells.
+        centres: Of the cells, chords.
+        levels: From ``hierarchy``.
+    """
+    whole = MeshCase.from_dict(case.to_dict())
+    for k, level in enumerate(levels):
+        whole[f"edges_{k}"] = level.edges
+        whole[f"offsets_{k}"] = edge_geometry(centres, level.edges).to(case.features)
+        whole[f"size_{k}"] = torch.tensor([level.size])
+        if k + 1 < len(levels):
+            whole[f"parent_{k}"] = level.parent
+            centres = coarse_centres(centres, level.parent)
+    return whole
+
+
+class MeshGNN(Encoder):
+    """Message passing down and up a hierarchy of graphs.
+
+    Attributes:
+        width: Length of ``Embedding.per_case``, the channels of the coarsest graph.
+        channels: Length of ``Embedding.per_point``, the channels of the cells.
+        levels: Graphs that a case must bring.
+    """
+
+    def __init__(
+        self, features: int, stages: tuple[int, ...] = (16, 32, 48, 64, 80), rounds: int = 2
+    ) -> None:
+        """Build the layers.
+
+        Args:
+            features: Numbers a cell.
+            stages: Channels, from the cells to the coarsest graph.
+            rounds: Of messages on every coarser graph, down and up; one each between cells.
+        """
+        super().__init__()
+        self.width, self.channels, self.levels = stages[-1], stages[0], len(stages)
+        self.enter = nn.Sequential(
+            nn.Linear(features, 2 * stages[0]), nn.SiLU(), nn.Linear(2 * stages[0], stages[0])
+        )
+        self.down = nn.ModuleList(_rounds(c, rounds if k else 1) for k, c in enumerate(stages))
+        pairs = list(zip(stages, stages[1:], strict=False))
+        self.widen = nn.ModuleList(nn.Linear(a, b) for a, b in pairs)
+        self.narrow = nn.ModuleList(nn.Linear(b, a) for a, b in pairs)
+        self.up = nn.ModuleList(_rounds(c, rounds if k else 1) for k, c in enumerate(stages[:-1]))
+
+    def forward(self, batch: Data) -> Embedding:
+        """Encode cases: ``features`` (cells, F) and the hierarchy of ``with_graphs``."""
+        x = self.enter(batch.features)
+        scales = []
+        case = _case_of_nodes(batch)
+        for k in range(self.levels):
+            x = self._messages(self.down[k], x, batch, k)
+            if k < self.levels - 1:
+                scales.append(x)
+                parent = batch[f"parent_{k}"]
+                size = int(batch[f"size_{k + 1}"].sum())
+                x = self.widen[k](scatter(x, parent, dim=0, dim_size=size, reduce="mean"))
+                case = _of_clusters(case, parent, size)
+        per_case = scatter(x, case, dim=0, reduce="mean")
+        for k in reversed(range(self.levels - 1)):
+            x = scales[k] + self.narrow[k](x)[batch[f"parent_{k}"]]
+            x = self._messages(self.up[k], x, batch, k)
+        return Embedding(per_case, x)
+
+    @staticmethod
+    def _messages(layers: nn.Module, x: Tensor, batch: Data, level: int) -> Tensor:
+        for layer in layers:  # pyright: ignore
+            x = layer(x, batch[f"edges_{level}"], batch[f"offsets_{level}"])
+        return x
+
+    def both(
+        self,
+        batch: Data,
+        own: Float[Tensor, "cells features"],
+        twin: Float[Tensor, "cells features"],
+    ) -> tuple[Embedding, Embedding]:
+        """Encode cases and their mirror images.
+
+        Args:
+            batch: Cases.
+            own: Their features.
+            twin: With the signs of the mirrored sections.
+        """
+        case = batch.clone()
+        case.features = own
+        return self(case), self(self.mirrored(batch, twin))
+
+    @staticmethod
+    def mirrored(batch: Data, features: Float[Tensor, "cells features"]) -> Data:
+        """Return the batch with other features, those of the mirrored sections.
+
+        Args:
+            batch: Cases.
+            features: With their signs changed, in the order of the cells of the batch.
+        """
+        other = batch.clone()
+        other.features = features
+        sign = features.new_tensor([1.0, -1.0, 1.0])
+        for key in [key for key in other.keys() if key.startswith("offsets_")]:
+            other[key] = other[key] * sign
+        return other
+
+    @staticmethod
+    def restored(batch: Data, per_point: Float[Tensor, "cells channels"]) -> Tensor:
+        """Return numbers of the mirrored cells in the order of the batch, which is the same."""
+        return per_point
+
+
+def _rounds(channels: int, count: int) -> nn.ModuleList:
+    return nn.ModuleList(_Messages(channels) for _ in range(count))
+
+
+def _case_of_nodes(batch: Data) -> Int[Tensor, " nodes"]:
+    sizes = batch["size_0"]
+    return torch.arange(len(sizes), device=sizes.device).repeat_interleave(sizes)
+
+
+def _of_clusters(case: Tensor, parent: Tensor, size: int) -> Int[Tensor, " nodes"]:
+    found = case.new_empty(size)
+    found[parent] = case
+    return found
+
+
+class _Messages(MessagePassing):
+    """Mean over neighbours of what a node says, given its own state, the other's and the edge."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(aggr="mean")
+        self.own = nn.Linear(channels, channels)
+        self.other = nn.Linear(channels, channels, bias=False)
+        self.edge = nn.Linear(EDGE_FEATURES, channels, bias=False)
+        self.out = nn.Linear(2 * channels, channels)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, x: Tensor, edges: Tensor, offsets: Tensor) -> Tensor:
+        inner = functional.silu(x)
+        sent = self.propagate(
+            edges, own=self.own(inner), other=self.other(inner), offset=self.edge(offsets)
+        )
+        return x + self.out(torch.cat([inner, sent], -1))
+
+    def message(self, own_i: Tensor, other_j: Tensor, offset: Tensor) -> Tensor:  # pyright: ignore
+        return functional.silu(own_i + other_j + offset)

@@ -1,0 +1,232 @@
+"""A study on disk: everything it promises to write, other folders refused, kill and resume."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from formwright.datasets.config import from_mapping
+from formwright.datasets.errors import ConfigError, MissingSolverError, UnknownNameError
+from formwright.design.airfoils import stages
+from formwright.design.airfoils.specs import Study
+from formwright.design.airfoils.study import read_study, run
+from formwright.design.airfoils.verifiers import Chosen, SolverName
+
+HERE = Path(__file__).parent
+STUDY = {
+    "name": "small",
+    "surrogate": "stand-in",
+    "points": [
+        {"cl": 0.4, "reynolds": 1e6},
+        {"cl": 0.7, "reynolds": 5e5, "weight": 2.0},
+        {"alpha_deg": 1.0, "reynolds": 5e5},
+    ],
+    "constraints": [
+        {"kind": "thickness", "at": 0.3, "lower": 0.11},
+        {"kind": "label", "label": "cm", "lower": -0.1},
+        {"kind": "confidence", "upper": 0.1},
+    ],
+    "method": {"kind": "slsqp", "max_iterations": 30},
+    "rounds": 1,
+    "workers": 1,
+}
+
+
+def make(**more):
+    return from_mapping(Study, STUDY | more)
+
+
+@pytest.fixture
+def chosen(make_solver):
+    return Chosen(SolverName.PANEL, make_solver(lift=0.98, drag=1.1), "a stand-in.")
+
+
+@pytest.fixture
+def done(tmp_path, surrogate, chosen):
+    return run(make(rounds=2), tmp_path / "run", surrogate=surrogate, chosen=chosen)
+
+
+def read(folder, name):
+    def no_constant(text):
+        raise AssertionError(f"{name} holds {text}")
+
+    return json.loads((folder / name).read_text(), parse_constant=no_constant)
+
+
+def test_the_folder_holds_all_that_is_promised(done):
+    names = {path.name for path in done.folder.iterdir()}
+    assert names == {
+        "study.toml",
+        "result.json",
+        "polars.json",
+        "start.dat",
+        "best.dat",
+        "labels.jsonl",
+        "report.html",
+        "state",
+    }
+    assert read_study(done.folder / "study.toml") == make(rounds=2)
+
+
+def test_the_result_has_claims_and_verdicts_side_by_side(done):
+    result = read(done.folder, "result.json")
+    assert result["format_version"] == 2 and result["solver"]["why"] == "a stand-in."
+    assert result["solver"]["name"] == "thin airfoil" and result["solver"]["version"] == "1.0"
+    assert [p["target_cl"] for p in result["points"]] == [0.4, 0.7, None]
+    for point in result["points"]:
+        best = point["best"]
+        assert set(best["claimed"]["labels"]) == {"cl", "cd", "cm", "xtr_top", "xtr_bottom"}
+        assert best["verified"]["converged"] and best["verified"]["reason"] == ""
+        said, found = best["claimed"]["labels"]["cd"], best["verified"]["labels"]["cd"]
+        assert best["verified"]["within"]["cd"] == (said["lower"] <= found <= said["upper"])
+    assert result["objective"]["best"]["verified"] < result["objective"]["start"]["verified"]
+    assert all(row["best"]["satisfied"] for row in result["constraints"])
+    names = [row["name"] for row in result["constraints"]]
+    own = ["cl_target", "thickness_0.3", "cm", "std_cd"]
+    assert names == [*own, "sides_apart", "smoothness", "std_cl"]
+    assert result["reasons"] == [] and result["notes"] == [] and result["best"]["round"] is not None
+    assert result["constraints"][3]["best"]["verified_satisfied"] is None
+    assert (
+        result["constraints"][1]["best"]["verified"] == result["constraints"][1]["best"]["claimed"]
+    )
+    assert result["study"]["rounds"] == 2 and result["versions"]["solver"] == "thin airfoil 1.0"
+
+
+def test_the_second_round_claims_what_the_solver_says(done):
+    first, second = done.result["rounds"]
+    assert abs(second["claimed"] / second["verified"] - 1) < 0.01
+    assert abs(first["claimed"] / first["verified"] - 1) > 0.05
+    assert second["offsets"]["cd"] == pytest.approx([0.0953] * 3, abs=0.02)
+
+
+def test_the_best_section_is_the_one_that_was_verified(done):
+    polars = read(done.folder, "polars.json")
+    points = np.loadtxt(done.folder / "best.dat", skiprows=1)
+    assert abs(points - polars["sections"]["best"]["pos"]).max() < 2e-7
+    sweep = polars["best"][0]["verified"]
+    assert len(sweep["alpha_deg"]) == len(sweep["cd"]) == len(sweep["used"]) == len(sweep["reason"])
+    assert len(polars["best"][0]["cp"]["verified"]["top"]) == len(polars["stations"]) == 32
+    claimed = polars["best"][0]["claimed"]
+    assert len(claimed["cd"]) == len(claimed["cd_lower"]) == len(claimed["alpha_deg"])
+
+
+def test_labels_are_kept_for_training(done):
+    rows = [json.loads(line) for line in (done.folder / "labels.jsonl").read_text().splitlines()]
+    assert {row["reynolds"] for row in rows} == {1e6, 5e5}
+    assert all(len(row["labels"]["cd"]) == len(row["alpha_deg"]) for row in rows)
+    assert len(rows) == 2 * 3
+
+
+def test_a_finished_study_is_not_repeated(done):
+    before = (done.folder / "result.json").stat().st_mtime_ns
+    again = run(make(rounds=2), done.folder)
+    assert again.claimed == done.claimed
+    assert (done.folder / "result.json").stat().st_mtime_ns == before
+
+
+def test_another_study_needs_another_folder(done, surrogate, chosen):
+    with pytest.raises(ConfigError, match="holds another study.*resume=False"):
+        run(make(seed=1), done.folder)
+    replaced = run(make(seed=1), done.folder, resume=False, surrogate=surrogate, chosen=chosen)
+    assert read_study(replaced.folder / "study.toml").seed == 1
+
+
+def test_finished_stages_are_read_not_repeated(done, surrogate, chosen, monkeypatch):
+    (done.folder / "result.json").unlink()
+    monkeypatch.setattr(stages, "verify", lambda *a, **k: pytest.fail("verified twice"))
+    again = run(make(rounds=2), done.folder, surrogate=surrogate, chosen=chosen)
+    assert again.verified == done.verified
+
+
+def test_a_design_that_cannot_be_verified_is_reported_as_such(tmp_path, surrogate, make_solver):
+    chosen = Chosen(SolverName.PANEL, make_solver(stall_deg=-90.0), "a stand-in.")
+    found = run(make(), tmp_path, surrogate=surrogate, chosen=chosen)
+    assert found.verified is None and found.converged == (0, 3)
+    assert "verified 0 of 3" in found.verdict
+    point = read(tmp_path, "result.json")["points"][0]["best"]["verified"]
+    assert point["labels"]["cd"] is None and "stalled" in point["reason"]
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "message"),
+    [
+        ({"start": "naca9x"}, UnknownNameError, "naca9x"),
+        ({"surrogate": "airfoil-pola"}, UnknownNameError, "airfoil-polar"),
+        (
+            {"constraints": [{"kind": "label", "label": "cx", "lower": 0.0}]},
+            UnknownNameError,
+            "'cx'",
+        ),
+        ({"space": {"upper": [0.3, 0.2]}}, ConfigError, "hold nothing"),
+        (
+            {"constraints": [{"kind": "thickness", "at": 0.3, "lower": 0.2, "upper": 0.1}]},
+            ConfigError,
+            "cannot be met",
+        ),
+    ],
+)
+def test_mistakes_are_named(tmp_path, surrogate, chosen, more, error, message):
+    given = None if "surrogate" in more else surrogate
+    with pytest.raises(error, match=message):
+        run(make(**more), tmp_path, surrogate=given, chosen=chosen)
+
+
+def test_a_missing_binary_is_named_before_anything_is_searched(tmp_path, surrogate, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(MissingSolverError, match="xfoil"):
+        run(make(solver="xfoil"), tmp_path, surrogate=surrogate)
+    assert not list((tmp_path / "state").glob("optimise*"))
+
+
+def test_a_damaged_state_names_its_file(tmp_path, surrogate, chosen):
+    run(make(), tmp_path, surrogate=surrogate, chosen=chosen)
+    (tmp_path / "result.json").unlink()
+    (tmp_path / "state" / "verify_0.json").write_text("{")
+    with pytest.raises(ConfigError, match="verify_0.json"):
+        run(make(), tmp_path, surrogate=surrogate, chosen=chosen)
+
+
+@pytest.mark.parametrize("after", ["optimise_0", "verify_0"])
+def test_killed_and_resumed(tmp_path, after):
+    """Kill -9 in the first search, or between the first verification and the end; then go on."""
+    folder = tmp_path / "run"
+    command = [sys.executable, str(HERE / "study_process.py"), str(folder)]
+    process = subprocess.Popen([*command, "0.05"])
+    marker = folder / "state" / f"{after}.json"
+    try:
+        _wait_for(lambda: marker.exists() and _iterations(folder) >= 3, process)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (folder / "result.json").exists()
+    before = read(folder, "state/optimise_0.json")["history"]
+    verified = marker.stat().st_mtime_ns if after == "verify_0" else None
+    subprocess.run([*command, "0"], check=True)
+    history = [line for line in read(folder, "result.json")["optimisation"]["history"]]
+    first = [
+        {k: v for k, v in line.items() if k != "round"} for line in history if line["round"] == 0
+    ]
+    assert first[: len(before)] == before
+    assert [line["iteration"] for line in first] == list(range(len(first)))
+    if verified is not None:
+        assert first == before and marker.stat().st_mtime_ns == verified
+
+
+def _iterations(folder):
+    try:
+        return len(read(folder, "state/optimise_0.json")["history"])
+    except FileNotFoundError:
+        return 0
+
+
+def _wait_for(condition, process, seconds=240):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "the study ended before it could be killed"
+        assert time.monotonic() < end, "the study never came so far"
+        time.sleep(0.01)

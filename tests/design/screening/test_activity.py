@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from formwright.datasets.atoms.free_energy import Process
+from formwright.datasets.errors import ConfigError
+from formwright.design.screening.activity import SCALING, Activity, activity, asked, volcano
+
+
+def exact(process: Process, **energies: float) -> Activity:
+    values = {name: np.array([value]) for name, value in energies.items()}
+    return activity(process, values, values, values)
+
+
+def test_hydrogen_is_best_at_zero() -> None:
+    found = activity(
+        Process.HER,
+        {"H": np.array([-0.3, 0.0, 0.2])},
+        {"H": np.array([-0.4, -0.1, 0.1])},
+        {"H": np.array([0.1, 0.1, 0.3])},
+    )
+    np.testing.assert_allclose(found.overpotential_v[0], [0.3, 0.0, 0.2], atol=1e-12)
+    np.testing.assert_allclose(found.overpotential_v[1], [0.0, 0.0, 0.1], atol=1e-12)
+    np.testing.assert_allclose(found.overpotential_v[2], [0.4, 0.1, 0.3], atol=1e-12)
+    np.testing.assert_allclose(found.limiting_v, [-0.3, 0.0, -0.2], atol=1e-12)
+
+
+def test_oxygen_reduction_on_platinum_as_published() -> None:
+    # Norskov et al. 2004: the limiting potential of Pt(111) is near .8 V, by removal of OH
+    found = exact(Process.ORR, OH=0.80, O=1.60)
+    assert found.limiting_v[0] == pytest.approx(0.80)
+    assert found.overpotential_v[0][0] == pytest.approx(0.43)
+
+
+def test_an_ideal_oxygen_catalyst_loses_nothing() -> None:
+    for process in (Process.ORR, Process.OER):
+        found = exact(process, OH=1.23, O=2.46, OOH=3.69)
+        assert found.overpotential_v[0][0] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_weak_oxygen_evolution_is_limited_by_the_scaling() -> None:
+    found = exact(Process.OER, OH=1.0, O=2.0)
+    assert found.limiting_v[0] == pytest.approx(1.0 + SCALING - 2.0)
+    assert found.descriptor_ev[0][0] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("process", [Process.HER, Process.ORR, Process.OER])
+def test_the_volcano_is_what_scaling_gives(process: Process) -> None:
+    x = np.linspace(-0.5, 2.5, 31)
+    line = volcano(process, x)
+    assert line is not None
+    energies = {
+        Process.HER: {"H": x},
+        Process.ORR: {"OH": x, "O": x + SCALING / 2},
+        Process.OER: {"OH": 0 * x + 0.5, "O": 0.5 + x},
+    }[process]
+    found = activity(process, energies, energies, energies)
+    assert (found.overpotential_v[0] >= line - 1e-9).all()
+    assert (found.overpotential_v[0] <= line + 1e-9).any()
+
+
+def test_ends_hold_every_point_of_the_box() -> None:
+    generator = np.random.default_rng(0)
+    low = {"OH": np.array([0.5]), "O": np.array([1.2])}
+    high = {"OH": np.array([1.1]), "O": np.array([2.2])}
+    middle = {name: (low[name] + high[name]) / 2 for name in low}
+    found = activity(Process.ORR, middle, low, high)
+    inside = {n: low[n] + generator.random(200) * (high[n] - low[n]) for n in low}
+    over = activity(Process.ORR, inside, inside, inside).overpotential_v[0]
+    assert (found.overpotential_v[1] - 0.02 <= over).all()
+    assert (over <= found.overpotential_v[2] + 1e-9).all()
+
+
+def test_what_a_surrogate_lacks_is_refused_or_scaled() -> None:
+    known = ("H", "C", "O", "OH")
+    assert asked(Process.ORR, known) == ("O", "OH")
+    assert asked(Process.ORR) == ("OOH", "O", "OH")
+    with pytest.raises(ConfigError, match=r"COOH, CO, CHO.*HER, ORR, OER"):
+        asked(Process.CO2RR, known)

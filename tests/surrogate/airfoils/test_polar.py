@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+import formwright
+from formwright.datasets.airfoils.cst import coordinates
+from formwright.datasets.airfoils.sections import load_section
+from formwright.datasets.cases import sections_batch
+from formwright.datasets.errors import (
+    ConditionError,
+    OutOfRangeWarning,
+    SectionError,
+    UnknownNameError,
+)
+from formwright.surrogate.airfoils.polar import LABELS, PolarConfig, PolarSurrogate
+
+VECTOR = np.array([-0.12] * 8 + [0.2] * 8 + [0.01, 0.002])
+
+
+@pytest.fixture(scope="module")
+def shipped() -> PolarSurrogate:
+    return formwright.load("airfoil-polar")
+
+
+@pytest.fixture(scope="module")
+def small() -> PolarSurrogate:
+    torch.manual_seed(0)
+    config = PolarConfig(encoder_hidden=(24,), embedding=8, hidden=16, layers=2)
+    return PolarSurrogate(config).double().eval()
+
+
+def polar_batch(w: torch.Tensor, alpha: torch.Tensor, reynolds: float = 1e6):
+    conditions = {"alpha_deg": alpha, "reynolds": torch.full_like(alpha, reynolds)}
+    return sections_batch(coordinates(w), conditions)
+
+
+def test_mirror_is_exact(shipped):
+    double = formwright.load("airfoil-polar").double()
+    w = torch.from_numpy(VECTOR)[None]
+    turned = torch.cat([-w[:, 8:16], -w[:, :8], -w[:, 16:17], w[:, 17:]], 1)
+    alpha = torch.linspace(-8, 14, 12, dtype=torch.float64)[None]
+    a = double(polar_batch(w, alpha), fields=True)
+    b = double(polar_batch(turned, -alpha), fields=True)
+    for label in ("cl", "cm"):
+        torch.testing.assert_close(b[label], -a[label], rtol=0, atol=1e-12)
+    torch.testing.assert_close(b["cd"], a["cd"], rtol=1e-12, atol=0)
+    torch.testing.assert_close(b["xtr_top"], a["xtr_bottom"], rtol=0, atol=1e-12)
+    torch.testing.assert_close(b.fields["cp_top"], a.fields["cp_bottom"], rtol=0, atol=1e-12)
+    torch.testing.assert_close(b.std["cl"], a.std["cl"], rtol=1e-12, atol=0)
+
+
+def test_symmetric_section_at_zero_incidence_has_no_lift(shipped):
+    answer = shipped.predict("naca0012", alpha_deg=0.0, reynolds=1e6)
+    assert abs(answer["cl"][0, 0]) < 1e-6
+    assert abs(answer["cm"][0, 0]) < 1e-6
+    assert answer["xtr_top"] == pytest.approx(answer["xtr_bottom"], abs=1e-6)
+
+
+def test_batch_equals_loop(small):
+    w = torch.from_numpy(VECTOR) + 0.02 * torch.randn(4, 18, dtype=torch.float64).index_fill(
+        1, torch.tensor([17]), 0.0
+    )
+    alpha = torch.linspace(-4, 10, 5, dtype=torch.float64).expand(4, 5)
+    together = small(polar_batch(w, alpha))
+    for i in range(4):
+        alone = small(polar_batch(w[i : i + 1], alpha[i : i + 1]))
+        for label in LABELS:
+            torch.testing.assert_close(
+                together[label][5 * i : 5 * i + 5], alone[label], rtol=0, atol=1e-12
+            )
+
+
+def test_gradients_agree_with_finite_differences(small):
+    w = torch.from_numpy(VECTOR)[None].requires_grad_()
+    alpha = torch.tensor([[3.0, 7.0]], dtype=torch.float64).requires_grad_()
+
+    def answers(w, alpha):
+        said = small(polar_batch(w, alpha))
+        return said["cl"], said["cd"], said["cm"], said.std["cl"]
+
+    assert torch.autograd.gradcheck(answers, (w, alpha), eps=1e-6, atol=1e-7)
+
+
+def test_every_entry_agrees(shipped, tmp_path):
+    section = load_section("naca2412")
+    path = tmp_path / "mine.dat"
+    lines = "\n".join(f"{x:.7f} {y:.7f}" for x, y in section.pos.tolist())
+    path.write_text(f"mine\n{lines}\n")
+    conditions = {"alpha_deg": [0.0, 4.0], "reynolds": 1e6}
+    by_points = shipped.predict([section.pos.numpy()], **conditions)
+    by_path = shipped.predict([path], **conditions)
+    assert by_path["cl"] == pytest.approx(by_points["cl"], abs=1e-4)
+    said = shipped(
+        sections_batch(
+            section.pos[None],
+            {
+                "alpha_deg": torch.tensor([conditions["alpha_deg"]], dtype=torch.float64),
+                "reynolds": torch.full((1, 2), 1e6, dtype=torch.float64),
+            },
+        )
+    )
+    assert by_points["cd"][0] == pytest.approx(said["cd"].numpy(), rel=1e-4)
+    vector = shipped.predict(VECTOR, **conditions)
+    contour = shipped.predict([coordinates(torch.from_numpy(VECTOR)).numpy()], **conditions)
+    assert vector["cl"] == pytest.approx(contour["cl"], abs=8e-3)
+
+
+def test_incidence_is_that_of_the_file(shipped):
+    pos = load_section("naca2412").pos.numpy()
+    turn = np.deg2rad(2.0)
+    nose_up = pos @ np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    straight = shipped.predict([pos], alpha_deg=4.0, reynolds=1e6)
+    turned = shipped.predict([nose_up], alpha_deg=2.0, reynolds=1e6)
+    assert turned["cl"] == pytest.approx(straight["cl"], abs=8e-3)
+
+
+def test_shapes_broadcast(shipped):
+    sections = ["naca0012", "naca4412", VECTOR]
+    answer = shipped.predict(sections, alpha_deg=[0, 2, 4, 6], reynolds=[[1e5], [1e6], [5e6]])
+    assert set(answer) == set(LABELS)
+    assert all(values.shape == (3, 4) for values in answer.values())
+    assert np.all(np.isfinite(answer["cl"])) and np.all(answer["cd"] > 0)
+    with pytest.raises(ConditionError, match="do not broadcast"):
+        shipped.predict(sections, alpha_deg=np.zeros((2, 4)), reynolds=1e6)
+
+
+def test_it_is_an_airfoil(shipped):
+    answer = shipped.predict("naca0012", alpha_deg=[0.0, 4.0], reynolds=6e6)
+    slope = (answer["cl"][0, 1] - answer["cl"][0, 0]) / np.deg2rad(4.0)
+    assert 5.5 < slope < 7.0
+    assert 0.004 < answer["cd"][0, 0] < 0.008
+
+
+@pytest.mark.parametrize(
+    ("conditions", "quoted"),
+    [
+        ({"alpha_deg": 90.0, "reynolds": 1e6}, "90"),
+        ({"alpha_deg": 2.0, "reynolds": -1.0}, "-1"),
+        ({"alpha_deg": float("nan"), "reynolds": 1e6}, "nan"),
+        ({"alpha_deg": 2.0, "reynolds": 1e6, "ncrit": 0.0}, "ncrit"),
+    ],
+)
+def test_conditions_without_meaning_are_refused(shipped, conditions, quoted):
+    with pytest.raises(ConditionError, match=quoted):
+        shipped.predict("naca0012", **conditions)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [np.full(18, np.nan), np.concatenate([[0.3] * 8, [-0.3] * 8, [0, 0]]), np.zeros((2, 2))],
+    ids=["nan", "inside-out", "two points"],
+)
+def test_sections_that_are_none_are_refused(shipped, section):
+    with pytest.raises(SectionError):
+        shipped.predict([section], alpha_deg=0.0, reynolds=1e6)
+
+
+def test_unknown_name_suggests(shipped):
+    with pytest.raises(UnknownNameError, match="clarky"):
+        shipped.predict("clarkyy", alpha_deg=0.0, reynolds=1e6)
+
+
+def test_outside_the_training_range_is_predicted_with_a_warning(shipped):
+    with pytest.warns(OutOfRangeWarning, match=r"reynolds: 1 of 2 .* 50000 .. 1e\+07"):
+        answer = shipped.predict("naca0012", alpha_deg=2.0, reynolds=[1e6, 5e8])
+    assert np.all(np.isfinite(answer["cd"]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shipped.predict("naca0012", alpha_deg=2.0, reynolds=1e6)
+
+
+def test_robust_far_outside(shipped):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutOfRangeWarning)
+        answer = shipped.predict(
+            "naca0012", alpha_deg=np.linspace(-40, 40, 9), reynolds=[1e2] * 8 + [1e10]
+        )
+    assert all(np.all(np.isfinite(values)) for values in answer.values())
+    assert np.all(answer["cd"] > 0)
+    assert np.all((answer["xtr_top"] >= 0) & (answer["xtr_top"] <= 1))
