@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = ("datasets", "surrogate", "design")
 FOLDERS = (*FLOORS, "src/formwright", "tests", "benchmarks", "examples", "docs")
 LONGEST = 400
+FULLEST = 16
 
 
 def python_files(folder: str) -> list[Path]:
@@ -19,7 +21,15 @@ def python_files(folder: str) -> list[Path]:
     return sorted(path for path in paths if not links & set(path.parents))
 
 
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+MODULES = {module_of(path): path for floor in FLOORS for path in python_files(floor)}
+
+
 def imports(path: Path) -> set[str]:
+    """Return every name that a file imports, those inside functions too."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -29,6 +39,12 @@ def imports(path: Path) -> set[str]:
             found.add(node.module or "")
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+USES = {
+    name: {found.removeprefix("formwright.") for found in imports(path)} & set(MODULES)
+    for name, path in MODULES.items()
+}
 
 
 @pytest.mark.parametrize("floor", FLOORS)
@@ -46,34 +62,113 @@ def test_imports_run_downwards(floor: str) -> None:
 
 
 def test_there_is_no_circle() -> None:
-    modules = {}
-    for floor in FLOORS:
-        for path in python_files(floor):
-            name = ".".join(("formwright", *path.relative_to(ROOT).with_suffix("").parts))
-            modules[name] = path
-    uses = {name: top_level_imports(path) & set(modules) for name, path in modules.items()}
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
         assert name not in trail, " -> ".join((*trail, name))
         if name not in done:
-            for other in sorted(uses[name]):
+            for other in sorted(USES[name]):
                 visit(other, (*trail, name))
             done.add(name)
 
-    for name in modules:
+    for name in MODULES:
         visit(name, ())
 
 
-def top_level_imports(path: Path) -> set[str]:
-    found = set()
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found.add(node.module or "")
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+SUBJECTS = {
+    "airfoils": "airfoils",
+    "rans": "rans",
+    "openfoam": "rans",
+    "atoms": "atoms",
+    "pde": "pde",
+    "catalysts": "catalysts",
+    "screening": "screening",
+}
+
+NEIGHBOURS = {
+    ("rans", "airfoils"): "a flow is one around a section, and begins at its polar",
+    ("pde", "airfoils"): "the names of the splits are those of the sections",
+    ("catalysts", "atoms"): "a catalyst is made of atoms",
+    ("screening", "atoms"): "so is a candidate",
+    ("catalysts", "screening"): "alloys are verified on the sites, and drawn in the figures, there",
+}
+
+NEIGHBOURS_OF_ONE = {
+    ("datasets.airfoils.surface_files", "rans"): "finds the upper side as a plane flow does",
+    ("design.airfoils.verifiers", "rans"): "OpenFOAM verifies a section as the other solvers do",
+}
+
+KNOW_SUBJECTS = {
+    "datasets.solvers.ase": {"atoms"},
+    "surrogate.known_answers": {"airfoils", "atoms"},
+    "surrogate.label_efficiency.tasks": {"airfoils", "atoms", "pde"},
+    "surrogate.pretraining.denoising": {"atoms"},
+    "surrogate.pretraining.hiding": {"airfoils", "rans"},
+    "surrogate.pretraining.named": {"airfoils"},
+    "surrogate.pretraining.named_views": {"airfoils", "rans", "atoms", "pde"},
+    "surrogate.pretraining.pretexts": {"airfoils"},
+    "surrogate.pretraining.pretrain": {"airfoils"},
+    "surrogate.pretraining.unlabeled": {"airfoils", "rans", "atoms", "pde"},
+    "surrogate.zoo": {"airfoils", "rans", "atoms"},
+    "design.constraints": {"airfoils"},
+    "design.records": {"airfoils"},
+    "design.report.element_map": {"atoms"},
+    "design.spaces.cst": {"airfoils"},
+    "design.spaces.sides": {"airfoils"},
+    "design.spaces.slab": {"atoms"},
+    "design.study_kinds": {"airfoils", "catalysts"},
+}
+
+
+def subject(name: str) -> str | None:
+    """Return the subject of a module's room; ``None`` where all subjects share it."""
+    rooms = name.split(".")[1:-1]
+    return next((SUBJECTS[room] for room in rooms if room in SUBJECTS), None)
+
+
+def crossings() -> set[tuple[str, str]]:
+    """Return every module with the other subject that it imports."""
+    pairs = {(name, subject(other)) for name, others in USES.items() for other in others}
+    return {(name, other) for name, other in pairs if other and other != subject(name)}
+
+
+def test_rooms_of_subjects_keep_to_themselves() -> None:
+    for name, other in crossings():
+        own = subject(name)
+        if own:
+            known = (own, other) in NEIGHBOURS or (name, other) in NEIGHBOURS_OF_ONE
+        else:
+            known = other in KNOW_SUBJECTS.get(name, ())
+        assert known, f"{name} imports from the rooms of {other}"
+
+
+def test_no_exception_outlives_its_reason() -> None:
+    found = crossings()
+    assert set(NEIGHBOURS) <= {(subject(name), other) for name, other in found}
+    assert set(NEIGHBOURS_OF_ONE) <= found
+    assert {(name, other) for name, others in KNOW_SUBJECTS.items() for other in others} <= found
+
+
+def test_no_room_is_too_full() -> None:
+    for folder in (*FLOORS, "tests"):
+        sizes = Counter(path.parent for path in python_files(folder))
+        for room, files in sizes.items():
+            assert files <= FULLEST, f"{room.relative_to(ROOT)} has {files} files; give them rooms"
+
+
+def test_tests_mirror_the_rooms() -> None:
+    rooms = {path.parent.relative_to(ROOT) for path in MODULES.values()}
+    for floor in FLOORS:
+        for path in python_files(f"tests/{floor}"):
+            room = path.parent.relative_to(ROOT / "tests")
+            assert room in rooms, f"{path.relative_to(ROOT)} mirrors no room"
+
+
+def test_every_room_is_drawn() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    drawing = text.split("```text")[1].split("```")[0]
+    for room in {path.parent for path in MODULES.values()}:
+        assert f"{room.name}/" in drawing, f"CONTRIBUTING.md draws no {room.relative_to(ROOT)}"
 
 
 def test_no_file_is_too_long() -> None:
@@ -114,5 +209,7 @@ def test_import_of_the_command_line_is_light() -> None:
 
 
 def test_import_of_a_case_draws_no_plots_and_reads_no_meshes() -> None:
-    loaded = loaded_after("import formwright.datasets.airfoils, formwright.datasets.cst")
+    loaded = loaded_after(
+        "import formwright.datasets.airfoils.sections, formwright.datasets.airfoils.cst"
+    )
     assert not loaded & {"matplotlib", "pymatgen", "meshio", "optuna", "ase"}
