@@ -34,8 +34,7 @@ def section(record: Mapping[str, Any]) -> str:
     ]
     if isinstance(interval, Mapping):
         lines.append(row(["interval", *(ends(interval.get(column)) for column in columns)]))
-    others = {**(record.get("bars") or {}), **record["peers"]}
-    lines += [row([name, *cells(other, columns)]) for name, other in others.items()]
+    lines += [row([name, *cells(other, columns)]) for name, other in record["peers"].items()]
     facts = [f"{record['unit']}, {record['better']} is better", record["split"]]
     if interval is not None and not isinstance(interval, Mapping):
         facts.append(f"interval {ends(interval)}")

@@ -23,6 +23,8 @@ from enum import StrEnum
 from typing import Final
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from torch_geometric.data import Data
 
 from formwright.design import constraints
@@ -31,9 +33,10 @@ from formwright.surrogate.model import Prediction
 
 LEAST_ANGLE_DEG: Final = 4.0
 SMOOTHNESS_FACTOR: Final = 2.0
-LEAST_WIGGLINESS: Final = 0.1
-"""Starts smoother than nineteen of twenty sections of the database count as this rough."""
-DEVIATIONS: Final = {"cd": 0.1, "cl": 0.05}
+LEAST_WIGGLINESS: Final = 2.5
+"""In those of NACA 0012 in the same space: smoother starts count as this rough. Nineteen of twenty
+sections of the database are rougher."""
+DEVIATIONS: Final = {"cd": 0.05, "cl": 0.03}
 _KEPT: Final = 0.8
 
 
@@ -46,20 +49,28 @@ class Guard(StrEnum):
 
 
 def guards(
-    start: Data, prediction: Prediction, off: Iterable[Guard], given: Iterable[Constraint]
+    start: Data,
+    prediction: Prediction,
+    plain: Float[Tensor, "sides weights"],
+    off: Iterable[Guard],
+    given: Iterable[Constraint],
+    slack: float = 1.0,
 ) -> tuple[Constraint, ...]:
     """Return the guards of a study.
 
     Args:
         start: The start as the space decodes it.
         prediction: What the surrogate says of the start, one row an operating point.
+        plain: Weights of NACA 0012 in the space.
         off: Guards that the study switches off.
         given: The study's own constraints, which go before guards of their name.
+        slack: Share of the way from the start to the limits of smoothness and confidence that a
+            design may go; less than 1 after a design was refuted.
     """
     made = [
         *(() if Guard.SIDES_APART in off else (_sides_apart(start),)),
-        *(() if Guard.SMOOTHNESS in off else (_smoothness(start),)),
-        *(() if Guard.CONFIDENCE in off else _confidence(prediction)),
+        *(() if Guard.SMOOTHNESS in off else (_smoothness(start, plain, slack),)),
+        *(() if Guard.CONFIDENCE in off else _confidence(prediction, slack)),
     ]
     taken = {constraint.name for constraint in given}
     return tuple(one for one in made if one.name not in taken)
@@ -71,12 +82,13 @@ def _sides_apart(start: Data) -> Constraint:
     return constraints.sides_apart(max(least, constraints.APART))
 
 
-def _smoothness(start: Data) -> Constraint:
-    own = float(wiggliness(start.weights.detach())[0])
-    return constraints.smoothness(start, SMOOTHNESS_FACTOR * max(1.0, LEAST_WIGGLINESS / own))
+def _smoothness(start: Data, plain: Float[Tensor, "sides weights"], slack: float) -> Constraint:
+    own, least = wiggliness(torch.stack([start.weights.detach()[0], plain])).tolist()
+    limit = SMOOTHNESS_FACTOR * max(1.0, LEAST_WIGGLINESS * least / max(own, 1e-12))
+    return constraints.smoothness(start, 1.0 + slack * (limit - 1.0))
 
 
-def _confidence(prediction: Prediction) -> tuple[Constraint, ...]:
+def _confidence(prediction: Prediction, slack: float) -> tuple[Constraint, ...]:
     """Return a bound on the deviation of each label that the surrogate has of ``DEVIATIONS``."""
     made = []
     for name, limit in DEVIATIONS.items():
@@ -85,6 +97,6 @@ def _confidence(prediction: Prediction) -> tuple[Constraint, ...]:
         own = prediction.std[name].detach().to(torch.float64)
         if name == "cd":
             own = own / prediction.mean[name].detach().abs()
-        upper = tuple(max(limit, value) for value in own.tolist())
+        upper = tuple(value + slack * max(limit - value, 0.0) for value in own.tolist())
         made.append(constraints.confidence(name, upper=upper, relative=name == "cd"))
     return tuple(made)

@@ -110,8 +110,17 @@ def rank(setup: Setup, one: Candidate) -> tuple[bool, int, bool, float]:
     return not one.verification.valid, missed, broken, value if np.isfinite(value) else np.inf
 
 
-def doubts(setup: Setup, best: Candidate, constraints: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return why the design should not be used as it is; empty where there is nothing."""
+def doubts(
+    setup: Setup, start: Candidate, best: Candidate, constraints: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Return why the design should not be used as it is; empty where there is nothing.
+
+    Args:
+        setup: The study.
+        start: The start.
+        best: What is handed over.
+        constraints: Rows of ``result.json``.
+    """
     found = []
     if best.round == START:
         found.append("no better than the start")
@@ -120,6 +129,9 @@ def doubts(setup: Setup, best: Candidate, constraints: Sequence[Mapping[str, Any
     total, missed = len(best.verification.verdicts), best.verification.missed
     if missed:
         found.append(f"{best.verification.solver} verified {total - missed} of {total} points")
+    before, after = (objectives(setup, c.claims, c.verification) for c in (start, best))
+    if best.round != START and after["verified"] >= before["verified"]:
+        found.append("no better than the start, which breaks a constraint")
     broken = [row["name"] for row in constraints if row["best"]["verified_satisfied"] is False]
     claimed = [row["name"] for row in constraints if not row["best"]["satisfied"]]
     if broken:

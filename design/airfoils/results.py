@@ -57,7 +57,7 @@ def result(
         "best": objectives(setup, best.claims, verification),
     }
     constraints = _constraints(setup, best, start)
-    reasons = doubts(setup, best, constraints)
+    reasons = doubts(setup, before, best, constraints)
     return {
         "format_version": AIRFOIL_FORMAT,
         "name": setup.study.name,

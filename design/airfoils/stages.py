@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch_geometric.data import Data
 
-from formwright.datasets.airfoils.sections import Section, load_section
+from formwright.datasets.airfoils.sections import Section, load_section, naca
 from formwright.datasets.cases import section_case
 from formwright.datasets.errors import OutOfRangeWarning, StudyWarning
 from formwright.datasets.solvers.result import Result
@@ -24,7 +24,7 @@ from formwright.design.airfoils.specs import Study
 from formwright.design.airfoils.sweeps import Sweep, SweepRange, make_sweep, sweep_cases
 from formwright.design.airfoils.verifiers import Chosen
 from formwright.design.airfoils.verify import Verification, judge, verify
-from formwright.design.constraints import lift_targets
+from formwright.design.constraints import Constraint, lift_targets
 from formwright.design.objectives import OBJECTIVES
 from formwright.design.optimise.progress import Progress
 from formwright.design.optimise.solve import Solution, draw_starts, optimise
@@ -82,6 +82,8 @@ class Setup:
         points: Its operating points.
         space: Its design space.
         problem: What is solved in the first round, but for the caution.
+        reference: The start as the space decodes it.
+        guards: How many of the problem's constraints, the last ones, are guards.
         section: The start.
         start: What the surrogate says of the start.
         x0: The start in the space.
@@ -93,6 +95,8 @@ class Setup:
     points: OperatingPoints
     space: CST | BSpline
     problem: Problem
+    reference: Data
+    guards: int
     section: Section
     start: Claims
     x0: Float[Tensor, " parameters"]
@@ -131,7 +135,8 @@ def prepare(study: Study, surrogate: Surrogate, chosen: Chosen) -> Setup:
     x0 = space.project(space.encode(thin))[0]
     reference = space.decode(x0[None])
     own = tuple(spec.build(reference) for spec in study.constraints)
-    constraints = (*own, *guards(reference, start.prediction, study.guards_off, own))
+    guarded = guards(reference, start.prediction, plain(space), study.guards_off, own)
+    constraints = (*own, *guarded)
     if points.free:
         constraints = (lift_targets(points), *constraints)
     names(constraints)
@@ -146,6 +151,8 @@ def prepare(study: Study, surrogate: Surrogate, chosen: Chosen) -> Setup:
         points=points,
         space=space,
         problem=problem,
+        reference=reference,
+        guards=len(guarded),
         section=section,
         start=start,
         x0=x0,
@@ -229,26 +236,33 @@ def quietly(surrogate: Surrogate, case: Data, *, fields: bool = False) -> Predic
         return surrogate(case, fields=fields)
 
 
-def run_round(setup: Setup, index: int, before: Round | None, state: Path) -> Round:
-    """Optimise and verify once, going on from what is in ``state``.
+def run_round(setup: Setup, rounds: Sequence[Round], state: Path) -> Round:
+    """Optimise and verify once more, going on from what is in ``state``.
+
+    Verdicts of the last round correct the surrogate, and its design is where the search begins. Was
+    that design refuted (a point without a verdict), the search begins at the start again, with half
+    the slack of the guards and twice the caution for each time that it happened.
 
     Args:
         setup: The study.
-        index: Which round, from 0.
-        before: The round before; it gives the start and the surrogate's correction.
+        rounds: The rounds so far.
         state: Folder of the stages' files.
     """
-    offsets = {} if before is None else correct(setup, before)
+    index, last = len(rounds), rounds[-1] if rounds else None
+    refuted = sum(found.verification.missed > 0 for found in rounds)
+    offsets = {} if last is None else correct(setup, last)
     surrogate = setup.problem.surrogate
     if offsets:
         surrogate = Corrected(surrogate, offsets)
+    caution = setup.study.caution * 2.0**refuted
     problem = Problem(
         space=setup.space,
         surrogate=surrogate,
-        objective=OBJECTIVES[setup.study.objective](setup.points.weights, setup.study.caution),
-        constraints=setup.problem.constraints,
+        objective=OBJECTIVES[setup.study.objective](setup.points.weights, caution),
+        constraints=tightened(setup, 0.5**refuted),
     )
-    x0 = setup.x0 if before is None else before.solution.x
+    again = last is None or last.verification.missed > 0
+    x0 = setup.x0 if last is None or again else last.solution.x
     solution = _optimised(setup, problem, x0, index, state / f"optimise_{index}.json")
     claims = claim(setup.problem.surrogate, setup.points, solution.case, offsets)
     verification = verified(setup, claims, state / f"verify_{index}.json")
@@ -259,6 +273,21 @@ def run_round(setup: Setup, index: int, before: Round | None, state: Path) -> Ro
         claims=claims,
         verification=verification,
     )
+
+
+def plain(space: CST | BSpline) -> Float[Tensor, "sides weights"]:
+    """Return the weights of NACA 0012 in a space."""
+    return space.sides.weights(space.sides.fit(naca("0012").pos)[None])[0]
+
+
+def tightened(setup: Setup, slack: float) -> tuple[Constraint, ...]:
+    """Return the constraints of a study, its guards with part of their slack."""
+    start, off = setup.start.prediction, setup.study.guards_off
+    found = guards(setup.reference, start, plain(setup.space), off, (), slack=slack)
+    closer = {guard.name: guard for guard in found}
+    own = len(setup.problem.constraints) - setup.guards
+    rows = setup.problem.constraints
+    return (*rows[:own], *(closer[guard.name] for guard in rows[own:]))
 
 
 def verified(setup: Setup, claims: Claims, path: Path) -> Verification:

@@ -188,8 +188,8 @@ def _run(study: Study, path: Path, surrogate: Surrogate, chosen: Chosen | None) 
     surrogate = surrogate.eval().requires_grad_(False)
     setup = prepare(study, surrogate, chosen or choose(study.solver))
     rounds: list[Round] = []
-    for index in range(study.rounds):
-        rounds.append(run_round(setup, index, rounds[-1] if rounds else None, state))
+    for _ in range(study.rounds):
+        rounds.append(run_round(setup, rounds, state))
         _write_labels(path / "labels.jsonl", setup, [(r.claims, r.verification) for r in rounds])
     start = verified(setup, setup.start, state / "verify_start.json")
     return _write(path, setup, rounds, start)
