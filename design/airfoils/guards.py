@@ -36,7 +36,7 @@ SMOOTHNESS_FACTOR: Final = 2.0
 LEAST_WIGGLINESS: Final = 2.5
 """In those of NACA 0012 in the same space: smoother starts count as this rough. Nineteen of twenty
 sections of the database are rougher."""
-DEVIATIONS: Final = {"cd": 0.05, "cl": 0.03}
+DEVIATIONS: Final = {"cd": 0.1, "cl": 0.05}
 _KEPT: Final = 0.8
 
 
