@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -38,8 +39,12 @@ from formwright.design.specs import Study
 from formwright.design.sweeps import Sweep, SweepRange, make_sweep, sweep_cases
 from formwright.design.verifiers import Chosen
 from formwright.design.verify import Verification, judge, verify
-from formwright.surrogate.model import Prediction, Surrogate
+from formwright.surrogate.model import Prediction, Surrogate, need_labels
 
+_NEEDED: Final = (
+    'a study of an airfoil needs: set surrogate = "airfoil-polar", "rans-2d", "panel" or a '
+    "folder that finetune --corpus or --rans wrote"
+)
 Ends = Mapping[str, tuple[np.ndarray, np.ndarray]]
 Offsets = Mapping[str, tuple[float, ...]]
 
@@ -119,10 +124,11 @@ def prepare(study: Study, surrogate: Surrogate, chosen: Chosen) -> Setup:
     """Build space, start and problem of a study.
 
     Raises:
-        ConfigError: Bounds or constraints that cannot be, or a Mach number beyond what the
-            surrogate was trained for.
+        ConfigError: Bounds or constraints that cannot be, a surrogate that is not of sections, or
+            a Mach number beyond what it was trained for.
         UnknownNameError: The start, or a label, is not known.
     """
+    need_labels(surrogate, ("cl", "cd"), study.surrogate, _NEEDED)
     points = OperatingPoints(study.points, study.alpha_bounds_deg)
     section = load_section(study.start)
     space = study.space.build(points, section.pos)

@@ -12,6 +12,7 @@ import pytest
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.solvers.result import stations
 from formwright.design import figures, report
+from formwright.design.records import AIRFOIL_FORMAT
 from formwright.design.report import flatten, number, render, shown, tightest, write_report
 
 TARGETS = (0.8, 1.0, 1.2, 1.4)
@@ -128,7 +129,7 @@ def study() -> tuple[dict[str, Any], dict[str, Any]]:
     reynolds = [5e5 * (target / 1.25) ** -0.5 for target in TARGETS]
     shapes = {"start": (0.0, 0.12), "best": (0.035, 0.128)}
     polars: dict[str, Any] = {
-        "format_version": 1,
+        "format_version": AIRFOIL_FORMAT,
         "stations": stations().tolist(),
         "sections": {k: {"name": k, "pos": contour(*shape)} for k, shape in shapes.items()},
     }
@@ -162,9 +163,11 @@ def study() -> tuple[dict[str, Any], dict[str, Any]]:
     parameters = {f"upper_{i}": 0.1 + 0.01 * i for i in range(8)}
     section = {"parameters": parameters, "geometry": {"max_thickness": 0.128, "area": 0.082}}
     result = {
-        "format_version": 1,
+        "format_version": AIRFOIL_FORMAT,
         "name": "multipoint",
         "verdict": "Weighted mean drag fell from 0.1312 to 0.0791, verified by xfoil.",
+        "reasons": [],
+        "notes": [],
         "surrogate": {"name": "airfoil-polar", "labels": dict.fromkeys(LABELS, "1"), "level": 0.9},
         "solver": {
             "requested": "auto",
@@ -173,8 +176,8 @@ def study() -> tuple[dict[str, Any], dict[str, Any]]:
             "why": "the xfoil binary is installed",
             "settings": {"panels": 160, "iterations": 40},
         },
-        "start": {"section": "NACA 0012", "file": "start.dat", **section},
-        "best": {"section": "multipoint", "file": "best.dat", **section},
+        "start": {"section": "NACA 0012", "file": "start.dat", "round": None, **section},
+        "best": {"section": "multipoint", "file": "best.dat", "round": 1, **section},
         "points": points,
         "objective": {
             "kind": "weighted mean drag",

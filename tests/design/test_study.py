@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from formwright.cli import main
 from formwright.datasets.config import from_mapping
 from formwright.datasets.errors import ConfigError, MissingSolverError, UnknownNameError
 from formwright.design import stages
@@ -174,6 +175,14 @@ def test_mistakes_are_named(tmp_path, surrogate, chosen, more, error, message):
     given = None if "surrogate" in more else surrogate
     with pytest.raises(error, match=message):
         run(make(**more), tmp_path, surrogate=given, chosen=chosen)
+
+
+def test_a_surrogate_of_adsorption_is_refused_by_name(tmp_path, capsys):
+    points = "[[points]]\ncl = 0.5\nreynolds = 1e6\n"
+    (tmp_path / "air.toml").write_text(f'surrogate = "adsorption-mamun"\n{points}')
+    assert main(["optimize", str(tmp_path / "air.toml"), "--out", str(tmp_path / "run")]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "'adsorption-mamun' predicts e_ads_ev, not cl, cd, which a study of an airfoil" in said
 
 
 def test_a_missing_binary_is_named_before_anything_is_searched(tmp_path, surrogate, monkeypatch):

@@ -85,6 +85,18 @@ def test_gradients_agree_with_finite_differences(small):
     assert torch.autograd.gradcheck(answers, (w, alpha), eps=1e-6, atol=1e-7)
 
 
+def test_the_deviation_of_the_drag_is_its_share_times_the_drag(shipped):
+    pos, alpha = load_section("naca2412").pos, [0.0, 4.0, 14.0]
+    batch = {"alpha_deg": torch.tensor([alpha]).double(), "reynolds": torch.full((1, 3), 1e6)}
+    said = shipped(sections_batch(pos[None], batch))
+    share = (said.upper["cd"] / said.lower["cd"]).log() / (2 * 1.6448536)
+    torch.testing.assert_close(said.std["cd"], share * said["cd"], rtol=1e-5, atol=0.0)
+    conditions = np.array(alpha), np.full(3, 1e6), np.full(3, 9.0)
+    rows = shipped.predict_rows([pos.numpy()], np.zeros(3, int), *conditions)
+    for label in LABELS:
+        assert rows[f"{label}_std"] == pytest.approx(said.std[label].numpy(), rel=1e-3)
+
+
 def test_every_entry_agrees(shipped, tmp_path):
     section = load_section("naca2412")
     path = tmp_path / "mine.dat"
