@@ -24,7 +24,7 @@ from torch import Tensor
 from formwright.datasets import cst, naca
 from formwright.datasets.airfoils import database
 from formwright.datasets.blends import DECIMALS, WEIGHTS, database_vector, pool
-from formwright.datasets.contour import first_crossing
+from formwright.datasets.contour_checks import first_crossing
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.solvers.foam_levels import coarsened
 from formwright.datasets.solvers.openfoam import MESH, OpenFOAM
