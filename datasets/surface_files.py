@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from formwright.datasets.contour import MIN_POINTS
 from formwright.datasets.errors import FlowFileError, SectionError, UnknownNameError, did_you_mean
 from formwright.datasets.plane_flow import upper_corner
-from formwright.datasets.section import Section, section_from_points
+from formwright.datasets.section import Section, section_from_points, tell_odd
 from formwright.datasets.vtk_xml import PolyData, read_vtp
 from formwright.datasets.vtu import LINE, POLYGON, POLYLINE, QUAD, THIN, TRIANGLE, Mesh, read_vtu
 
@@ -55,6 +55,7 @@ def read_section(path: str | os.PathLike[str], name: str | None = None) -> Secti
         flat = _plane_axes(points[np.unique(lines)])
         contour = _ring(lines, points[:, flat], str(path))
     section = section_from_points(_opened(contour), name, source=str(path))
+    tell_odd(section, stacklevel=2)
     return dataclasses.replace(section, description=_size(section.placement.chord))
 
 

@@ -18,7 +18,7 @@ from formwright.datasets.airfoils import Section, load_section, naca
 from formwright.datasets.cases import section_case
 from formwright.datasets.errors import OutOfRangeWarning, StudyWarning
 from formwright.datasets.solvers.result import Result
-from formwright.design.beforehand import outside, unlike
+from formwright.design.beforehand import outside, turned, unlike
 from formwright.design.constraints import Constraint, lift_targets
 from formwright.design.correction import Corrected, offsets_from, shifted
 from formwright.design.guards import guards
@@ -132,7 +132,7 @@ def prepare(study: Study, surrogate: Surrogate, chosen: Chosen) -> Setup:
     points = OperatingPoints(study.points, study.alpha_bounds_deg)
     section = load_section(study.start)
     space = study.space.build(points, section.pos)
-    notes = (*outside(surrogate, points), *unlike(space, section))
+    notes = (*outside(surrogate, points), *unlike(space, section), *turned(section))
     for note in notes:
         warnings.warn(note, StudyWarning, stacklevel=3)
     start = claim_start(surrogate, space, section)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.cbook import is_math_text
 
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.solvers.result import stations
@@ -352,6 +354,21 @@ def test_names_are_escaped(no_figures: None) -> None:
     result["constraints"][0]["name"] = "a < b & c"
     html = render(result, polars)
     assert "<script" not in html and "a &lt; b &amp; c" in html
+
+
+@pytest.mark.parametrize("name", ["x$^y$", "_best", "a$b"])
+def test_names_are_drawn_as_they_are(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+
+    def legend(axis: Axes, **_: object) -> None:
+        drawn.extend(axis.get_legend_handles_labels()[1])
+
+    monkeypatch.setattr(Axes, "legend", legend)
+    _, polars = study()
+    polars["sections"]["best"]["name"] = name
+    figures.shapes(polars)
+    assert len(drawn) == 2
+    assert not is_math_text(drawn[1]) and drawn[1].replace(r"\$", "$").strip() == name
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,15 @@ import numpy as np
 import pytest
 
 from formwright.cli import main
+from formwright.datasets.airfoils import load_section, write_dat
 from formwright.datasets.config import from_mapping
-from formwright.datasets.errors import ConfigError, MissingSolverError, UnknownNameError
+from formwright.datasets.errors import (
+    ConfigError,
+    MissingSolverError,
+    StudyWarning,
+    UnknownNameError,
+)
+from formwright.datasets.section import section_from_points
 from formwright.design import stages
 from formwright.design.specs import Study
 from formwright.design.study import read_study, run
@@ -183,6 +190,16 @@ def test_a_surrogate_of_adsorption_is_refused_by_name(tmp_path, capsys):
     assert main(["optimize", str(tmp_path / "air.toml"), "--out", str(tmp_path / "run")]) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert "'adsorption-mamun' predicts e_ads_ev, not cl, cd, which a study of an airfoil" in said
+
+
+def test_a_start_that_is_turned_in_its_file_is_told_of(tmp_path, surrogate, chosen):
+    turn = np.deg2rad(5.0)
+    matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    points = load_section("naca0012").pos.numpy() @ matrix
+    write_dat(tmp_path / "turned.dat", section_from_points(points, "turned"))
+    study = make(start=str(tmp_path / "turned.dat"))
+    with pytest.warns(StudyWarning, match=r"'turned' is turned .* plus -5.00 degrees"):
+        assert "turned" in stages.prepare(study, surrogate, chosen).notes[-1]
 
 
 def test_a_missing_binary_is_named_before_anything_is_searched(tmp_path, surrogate, monkeypatch):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -387,7 +388,7 @@ def seed_everything(seed: int) -> None:
 
 def show(scores: Scores, title: str) -> None:
     """Print errors and coverage."""
-    table = Table(title=f"{title}: {scores.points:,} points, {scores.sections:,} sections")
+    table = Table(title=f"{escape(title)}: {scores.points:,} points, {scores.sections:,} sections")
     table.add_column("label")
     table.add_column("mean absolute error", justify="right")
     table.add_column(f"inside the {100 * scores.level:.0f} % interval", justify="right")
