@@ -64,7 +64,7 @@ docs: $(VENV)/.dev  ## build the documentation into build/docs
 notebooks: $(VENV)/.dev  ## make examples/*.ipynb from the percent scripts
 	@$(BIN)/jupytext --to ipynb examples/*.py
 
-readme: $(VENV)/.package  ## fill the README's table from benchmarks/results
+readme: $(VENV)/.package  ## fill the tables of README and docs/benchmarks.md
 	@$(BIN)/python benchmarks/readme_table.py
 
 clean:  ## remove what the other targets made

@@ -1,4 +1,4 @@
-"""Fill the README's tables from ``benchmarks/results``, so that it can quote no other number."""
+"""Fill the tables of README and docs/benchmarks.md from ``benchmarks/results`` and nothing else."""
 
 from __future__ import annotations
 
@@ -6,13 +6,62 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from _common import RESULTS, ROOT, cells
+from _common import RESULTS, ROOT, cells, short
 
 BEGIN: Final = "<!-- benchmarks: begin -->"
 END: Final = "<!-- benchmarks: end -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """A line of the README's table.
+
+    Attributes:
+        what: Is compared.
+        name: Of the benchmark.
+        column: Of its value; empty where that is one number.
+        peer: Beside it; empty for none.
+    """
+
+    what: str
+    name: str
+    column: str = ""
+    peer: str = ""
+
+
+FAR: Final = "NeuralFoil 0.3.3 xxxlarge"
+TRIPPED: Final = "XFoil 6.99, tripped at .01"
+HEADLINES: Final = (
+    Headline("lift of sections of unseen families, against XFoil", "polar-accuracy", "cl", FAR),
+    Headline("ln(drag) of the same", "polar-accuracy", "ln_cd", FAR),
+    Headline("cases a second", "polar-throughput", "", "NeuralFoil 0.3.3 xlarge"),
+    Headline(
+        "drag of a six-point design, XFoil's verdict",
+        "multipoint-design",
+        "verified",
+        "AeroSandbox 4.2.10 + NeuralFoil 0.3.3",
+    ),
+    Headline(
+        "ordinary studies better than their start, of 10",
+        "design-defaults",
+        "better than the start",
+    ),
+    Headline("relative error of drag against RANS", "rans-drag", "relative", TRIPPED),
+    Headline("times as fast as OpenFOAM, with fields", "rans-speed", "fields on the mesh"),
+    Headline(
+        "adsorption energy on unseen alloys, eV",
+        "adsorption-accuracy",
+        "",
+        "gradient-boosted trees, hand features",
+    ),
+    Headline("the same from 100 labels, eV", "adsorption-label-efficiency", "100", "from scratch"),
+    Headline("designed alloys that DFT confirms", "her-design", "", "Optuna TPE"),
+    Headline("viscosity of a flow from 16 labels", "burgers-probe", "16", "from scratch"),
+)
 
 
 def records(folder: Path = RESULTS) -> list[dict[str, Any]]:
@@ -60,27 +109,50 @@ def ends(interval: Sequence[float] | None) -> str:
     return "-" if interval is None else " to ".join(f"{end:.4g}" for end in interval)
 
 
-def filled(readme: str, found: Sequence[Mapping[str, Any]]) -> str:
-    """Return the README with the tables of ``found`` between its markers."""
-    tables = "\n".join(section(record) for record in found)
+def headlines(found: Sequence[Mapping[str, Any]]) -> str:
+    """Return the README's table."""
+    known = {record["name"]: record for record in found}
+    lines = [row(["", "formwright", "beside it", ""]), row(["---", "---:", "---:", "---"])]
+    for line in HEADLINES:
+        record = known[line.name]
+        own, other = (
+            side.get(line.column) if isinstance(side, Mapping) else side
+            for side in (record["value"], record["peers"].get(line.peer))
+        )
+        beside = short(other) if line.peer else ""
+        lines.append(row([line.what, f"**{short(own)}**", beside, line.peer]))
+    return "\n".join([*lines, ""])
+
+
+def filled(page: str, tables: str) -> str:
+    """Return a page with tables between its markers."""
     pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    if len(pattern.findall(readme)) != 1:
-        raise ValueError(f"README.md needs the markers {BEGIN} and {END}, once each.")
-    return pattern.sub(lambda _: f"{BEGIN}\n\n{tables}\n{END}", readme)
+    if len(pattern.findall(page)) != 1:
+        raise ValueError(f"the page needs the markers {BEGIN} and {END}, once each.")
+    return pattern.sub(lambda _: f"{BEGIN}\n\n{tables}\n{END}", page)
+
+
+def pages() -> dict[Path, str]:
+    """Return the pages and what stands between their markers."""
+    found = records()
+    every = "\n".join(section(record) for record in found)
+    return {ROOT / "README.md": headlines(found), ROOT / "docs" / "benchmarks.md": every}
 
 
 def main() -> int:
-    """Fill README.md; with ``--check`` only say whether it is up to date."""
-    path = ROOT / "README.md"
-    before = path.read_text(encoding="utf-8")
-    after = filled(before, records())
-    if "--check" in sys.argv:
-        print("README.md is up to date" if after == before else "README.md: run `make readme`")
-        return int(after != before)
-    if after != before:
-        path.write_text(after, encoding="utf-8")
-        print("README.md filled from benchmarks/results")
-    return 0
+    """Fill the pages; with ``--check`` only say whether they are up to date."""
+    stale = []
+    for path, tables in pages().items():
+        before = path.read_text(encoding="utf-8")
+        after = filled(before, tables)
+        if after != before:
+            stale.append(path.name)
+            if "--check" not in sys.argv:
+                path.write_text(after, encoding="utf-8")
+    names = ", ".join(stale)
+    said = f"{names}: run `make readme`" if "--check" in sys.argv else f"filled {names}"
+    print(said if stale else "README.md and docs/benchmarks.md are up to date")
+    return int(bool(stale) and "--check" in sys.argv)
 
 
 if __name__ == "__main__":

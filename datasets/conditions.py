@@ -12,6 +12,8 @@ from jaxtyping import Float
 
 from formwright.datasets.errors import ConditionError, OutOfRangeWarning
 
+_AXES: Final = {"alpha_deg": " in the sections' own axes"}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limit:
@@ -82,7 +84,8 @@ def warn_outside(
     """Warn of conditions that the training data of a surrogate does not reach.
 
     Args:
-        conditions: By name, each one of ``ranges``.
+        conditions: By name, each one of ``ranges``; incidences in the sections' own axes, which are
+            those of the training data.
         ranges: Lowest and highest value in the training data.
         stacklevel: Of the warning, as if it were given where this is called.
     """
@@ -92,9 +95,9 @@ def warn_outside(
             continue
         outside = int(np.count_nonzero((values < low) | (values > high)))
         warnings.warn(
-            f"{name}: {outside} of {np.size(values)} points lie outside the training range "
-            f"{low:g} .. {high:g} (seen {np.min(values):g} .. {np.max(values):g}); their "
-            "predictions are extrapolations.",
+            f"{name}{_AXES.get(name, '')}: {outside} of {np.size(values)} points lie outside the "
+            f"training range {low:g} .. {high:g} (seen {np.min(values):g} .. "
+            f"{np.max(values):g}); their predictions are extrapolations.",
             OutOfRangeWarning,
             stacklevel=stacklevel + 1,
         )

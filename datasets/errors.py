@@ -78,6 +78,10 @@ class OutOfRangeWarning(UserWarning):
     """An input lies outside the range that a surrogate was trained on."""
 
 
+class SectionWarning(UserWarning):
+    """What is odd about a section that was read: a kink, a point out of order, wrong counts."""
+
+
 class StudyWarning(UserWarning):
     """What one must know of a study before its outcome is trusted."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from formwright.datasets.cases import Quantity
+from formwright.datasets.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,3 +64,22 @@ class Surrogate(nn.Module, ABC):
             batch: Cases joined by PyG's collation or ``datasets.cases.sections_batch``.
             fields: Also predict the fields (the pressure distribution).
         """
+
+
+def need_labels(surrogate: Surrogate, wanted: Sequence[str], name: str, what: str) -> None:
+    """Refuse a surrogate of something else.
+
+    Args:
+        surrogate: What was given.
+        wanted: Labels that it must predict.
+        name: What it was given as.
+        what: Who needs the labels, and which surrogates have them.
+
+    Raises:
+        ConfigError: It does not predict all of them.
+    """
+    known = [label.name for label in surrogate.labels]
+    if set(wanted) - set(known):
+        raise ConfigError(
+            f"{name!r} predicts {', '.join(known)}, not {', '.join(wanted)}, which {what}."
+        )

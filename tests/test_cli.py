@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +16,7 @@ from formwright.cli import COMMANDS, main
 from formwright.commands.section_table import SectionTable
 from formwright.commands.table import predict_table
 from formwright.datasets.airfoils.sections import Section, load_section, write_dat
-from formwright.datasets.errors import ConfigError, StorageError
+from formwright.datasets.errors import ConfigError, SectionWarning, StorageError
 
 HEADER = "section,alpha_deg,reynolds,ncrit"
 
@@ -250,6 +254,47 @@ def test_sections_export_can_be_read_back(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         load_section(again).pos, load_section(tmp_path / "s.dat").pos, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("name", ["[red]a", "[/bold] a", "a$^x$"])
+def test_names_are_shown_as_they_are(name: str, tmp_path: Path, capsys, surrogate) -> None:
+    path = tmp_path / f"{name.replace('/', '')}.dat"
+    write_dat(path, load_section("2415"))
+    path.write_text(f"{name}\n" + path.read_text().partition("\n")[2])
+    assert main(["sections", "info", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert name in shown and path.stem in shown
+    code, rows = predict(tmp_path, f"section,alpha_deg,reynolds\n{path},0,1e6\n{name},0,1e6\n")
+    assert code == 1 and rows[0]["cl"] and name in rows[1]["reason"]
+    assert name in capsys.readouterr().err
+
+
+def test_what_is_odd_about_a_section_is_flagged(
+    surrogate: ThinAirfoils, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    section = load_section("2415")
+    section.pos[40, 1] += 0.02
+    write_dat(tmp_path / "mine.dat", section)
+    text = "section,alpha_deg,reynolds\nmine.dat,0,1e6\n2412,0,1e6\nmine.dat,1,1e6\n"
+    code, rows = predict(tmp_path, text)
+    assert code == 0 and all(row["cl"] for row in rows)
+    assert "kink" in rows[0]["flag"] and rows[2]["flag"] == rows[0]["flag"] and not rows[1]["flag"]
+    with pytest.warns(SectionWarning, match="kink"):
+        load_section(tmp_path / "mine.dat")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main(["sections", "info", str(tmp_path / "mine.dat")]) == 0
+    noted = capsys.readouterr().err
+    assert "note: section 'mine'" in noted and "dat.py" not in noted
+
+
+def test_a_closed_pipe_ends_quietly() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "formwright", "sections", "list"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert done.returncode == 141 and done.stderr == ""
 
 
 def test_sections_list(capsys: pytest.CaptureFixture[str]) -> None:

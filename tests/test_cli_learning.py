@@ -86,6 +86,19 @@ def test_a_fine_tuned_surrogate_is_evaluated(home: Path) -> None:
     assert min(scores["coverage"].values()) >= scores["level"]
 
 
+@pytest.mark.parametrize("name", ["adsorption-mamun", "rans-2d"])
+@pytest.mark.parametrize("command", ["evaluate", "finetune"])
+def test_a_surrogate_of_something_else_is_refused(
+    command: str, name: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [name] if command == "evaluate" else ["--start", name, "--out", str(tmp_path / "x")]
+    assert main([command, *given, "--corpus", str(home / "validation")]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    predicts = {"adsorption-mamun": "e_ads_ev", "rans-2d": "cl, cd, cm"}[name]
+    wanted = "cl, cd, cm, xtr_top, xtr_bottom, which a corpus of polars has"
+    assert f"'{name}' predicts {predicts}, not {wanted}: give 'airfoil-polar'" in said
+
+
 def test_a_fine_tuned_surrogate_predicts(home: Path) -> None:
     (home / "cases.csv").write_text("section,alpha_deg,reynolds\n2412,4,1e6\n2412,30,1e6\n")
     paths = ["--cases", str(home / "cases.csv"), "--out", str(home / "out.csv")]

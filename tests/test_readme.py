@@ -44,10 +44,27 @@ def results() -> list[Path]:
     return sorted((ROOT / "benchmarks" / "results").glob("*.json"))
 
 
-def test_readme_quotes_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_quote_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
     table = script("readme_table", monkeypatch)
+    assert {path.name for path in table.pages()} == {"README.md", "benchmarks.md"}
+    for path, tables in table.pages().items():
+        page = path.read_text(encoding="utf-8")
+        assert table.filled(page, tables) == page, f"{path.name}: run `make readme`"
+
+
+def test_the_readme_is_short_and_speaks_to_users() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert table.filled(readme, table.records()) == readme, "run `make readme`"
+    assert len(readme.splitlines()) <= 150
+    for path in documents():
+        text = path.read_text(encoding="utf-8")
+        assert re.search(r"\| (bar|stretch) \||the figure asked for", text) is None, path.name
+
+
+def test_every_headline_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = script("readme_table", monkeypatch)
+    lines = table.headlines(table.records()).splitlines()
+    assert len(lines) == 2 + len(table.HEADLINES)
+    assert not any("None" in line or "| - |" in line for line in lines)
 
 
 @pytest.mark.parametrize("path", results(), ids=lambda path: path.stem)
@@ -86,7 +103,10 @@ def test_a_result_is_written_printed_and_quoted(
     assert record["command"] == "python benchmarks/polar_accuracy.py --quick"
     shown = capsys.readouterr().out
     assert "0.0125" in shown and "NeuralFoil 0.3.3 xlarge" in shown
-    text = table.filled(f"before {table.BEGIN}old{table.END} after", table.records(tmp_path))
+    text = table.filled(
+        f"before {table.BEGIN}old{table.END} after",
+        "".join(table.section(record) for record in table.records(tmp_path)),
+    )
     assert "| **formwright** | **0.0125** | **0.0021** |" in text
     assert "| NeuralFoil 0.3.3 xlarge | 0.0124 | - |" in text
     assert "| interval | 0.012 to 0.013 | - |" in text
@@ -113,7 +133,7 @@ def test_a_single_number_with_a_peer(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_readme_without_markers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     table = script("readme_table", monkeypatch)
     with pytest.raises(ValueError, match="markers"):
-        table.filled("no markers", [])
+        table.filled("no markers", "")
 
 
 def documents() -> list[Path]:

@@ -5,6 +5,7 @@ A contour runs from the upper trailing edge over the nose to the lower trailing 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from formwright.datasets.contour_checks import cross, first_crossing
 from formwright.datasets.errors import SectionError
 
 MIN_POINTS: Final = 9
@@ -20,12 +22,11 @@ MAX_TE_GAP: Final = 0.3
 MAX_TE_SLANT: Final = 0.08
 MIN_THICKNESS: Final = 0.005
 _DUPLICATE: Final = 1e-7
-_TOUCHING: Final = 1e-6
-_ROWS: Final = 256
 _JUMP: Final = 0.5
 _AT_END: Final = 0.001
 _NEAR_END: Final = 0.02
 _BLUNT: Final = 0.6
+_HIGHEST: Final = 1.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +83,20 @@ def in_own_axes(
     across = torch.stack([-along[..., 1], along[..., 0]], -1)
     local = pos - nose
     return torch.stack([(local * along).sum(-1), (local * across).sum(-1)], -1), chord
+
+
+def in_file_axes(pos: Float[Tensor, "points 2"], placement: Placement) -> Float[Tensor, "points 2"]:
+    """Return a contour as its file had it: the way back from ``normalise``.
+
+    Args:
+        pos: Contour in chords, normalised.
+        placement: How it lay; its units are those of what is returned.
+    """
+    angle = math.radians(placement.rotation_deg)
+    along = pos.new_tensor([math.cos(angle), -math.sin(angle)])
+    across = pos.new_tensor([math.sin(angle), math.cos(angle)])
+    turned = pos[..., :1] * along + pos[..., 1:] * across
+    return placement.chord * turned + pos.new_tensor(placement.nose)
 
 
 def rotation_deg(chord: Float[Tensor, "*contours 2"]) -> Float[Tensor, "*contours"]:
@@ -150,7 +165,13 @@ def needs_order(points: Float[np.ndarray, "contours points 2"]) -> Bool[np.ndarr
     ends = np.minimum(x[:, 0], x[:, -1])
     upright = np.minimum(np.abs(x[:, 1] - x[:, 0]), np.abs(x[:, -1] - x[:, -2])) < 1e-6 * chord
     along = np.roll(points, -1, axis=1)
-    return uneven | (ends < x.min(1) + 0.5 * chord) | upright | (_cross(points, along).sum(1) <= 0)
+    return uneven | (ends < x.min(1) + 0.5 * chord) | upright | (cross(points, along).sum(1) <= 0)
+
+
+def too_high(points: Float[np.ndarray, "*contours points 2"]) -> Bool[np.ndarray, "*contours"]:
+    """Return which contours are higher than long in the axes that they are given in."""
+    length, height = np.moveaxis(np.ptp(points, axis=-2), -1, 0)
+    return np.asarray(height > _HIGHEST * length)
 
 
 def validate(pos: Float[Tensor, "points 2"], name: str = "section") -> None:
@@ -171,7 +192,7 @@ def validate(pos: Float[Tensor, "points 2"], name: str = "section") -> None:
         raise SectionError(
             f"section {name!r} is open: its ends are {slant:.3f} chord apart along the chord and "
             f"{gap:.3f} across it (at most {MAX_TE_SLANT} and {MAX_TE_GAP}). Give the whole "
-            "contour: upper trailing edge, nose, lower trailing edge."
+            "contour: upper trailing edge, nose, lower trailing edge; of a symmetric section, too."
         )
     crossing = first_crossing(points)
     if crossing is not None:
@@ -190,52 +211,9 @@ def validate(pos: Float[Tensor, "points 2"], name: str = "section") -> None:
         )
 
 
-def first_crossing(
-    points: Float[np.ndarray, "points 2"],
-) -> tuple[int, int, Float[np.ndarray, " 2"]] | None:
-    """Return the first two segments of a contour that cross, and where; None if none do."""
-    if sides_apart(points):
-        return None
-    start, step = points[:-1], np.diff(points, axis=0)
-    low, high = _TOUCHING, 1.0 - _TOUCHING
-    for top in range(0, len(start), _ROWS):
-        rows = slice(top, top + _ROWS)
-        offset = start[None] - start[rows, None]
-        denominator = _cross(step[rows, None], step[None])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            along_first = _cross(offset, step[None]) / denominator
-            along_second = _cross(offset, step[rows, None]) / denominator
-        inside = (along_first > low) & (along_first < high)
-        inside &= (along_second > low) & (along_second < high)
-        hits = np.argwhere(np.triu(inside, k=top + 2))
-        if len(hits):
-            first, second = (int(i) for i in hits[0])
-            place = start[top + first] + along_first[first, second] * step[top + first]
-            return top + first, second, place
-    return None
-
-
-def sides_apart(points: np.ndarray) -> bool:
-    """Return whether both sides are functions of x and the upper one lies above everywhere.
-
-    That settles nearly every contour at once; the others are searched segment by segment.
-    """
-    nose = int(points[:, 0].argmin())
-    (x_up, y_up), (x_low, y_low) = points[nose::-1].T, points[nose:].T
-    if len(x_up) < 2 or len(x_low) < 2 or (np.diff(x_up) <= 0).any() or (np.diff(x_low) <= 0).any():
-        return False
-    above = y_up - np.interp(x_up, x_low, y_low)
-    below = np.interp(x_low, x_up, y_up) - y_low
-    return bool((above[1:-1] > 0).all() and (below[1:-1] > 0).all() and above[-1] >= 0)
-
-
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
-
-
 def _area(points: np.ndarray) -> float:
     """Return the signed area; positive if the upper side comes first."""
-    return 0.5 * float(np.sum(_cross(points, np.roll(points, -1, axis=0))))
+    return 0.5 * float(np.sum(cross(points, np.roll(points, -1, axis=0))))
 
 
 def _check_points(points: np.ndarray, name: str) -> None:

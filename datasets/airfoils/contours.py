@@ -19,10 +19,11 @@ from formwright.datasets.airfoils.contour import (
     needs_order,
     points_backward,
     rotation_deg,
-    sides_apart,
+    too_high,
 )
 from formwright.datasets.airfoils.nose import missing_noses
 from formwright.datasets.airfoils.section import section_from_points
+from formwright.datasets.contour_checks import sides_apart
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +65,7 @@ def _plain(stack: Float[np.ndarray, "contours points 2"]) -> Bool[np.ndarray, " 
     if stack.shape[1] < MIN_POINTS:
         return np.zeros(len(stack), dtype=bool)
     rows = np.flatnonzero(np.isfinite(stack).all((1, 2)))
+    rows = rows[~too_high(stack[rows])]
     rows = rows[~needs_order(stack[rows])]
     local = in_own_axes(torch.from_numpy(stack[rows]))[0].numpy()
     slant, gap = np.abs(local[:, 0] - local[:, -1]).T

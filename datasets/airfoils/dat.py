@@ -8,21 +8,24 @@ percent and millimetres, sides swapped or reversed, repeated points, and a third
 
 from __future__ import annotations
 
+import math
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float
 
-from formwright.datasets.airfoils.contour import MIN_POINTS
-from formwright.datasets.airfoils.section import Section, section_from_points
+from formwright.datasets.airfoils.contour import MIN_POINTS, in_file_axes
+from formwright.datasets.airfoils.nose import without_nose
+from formwright.datasets.airfoils.section import Section, section_from_points, tell_odd
+from formwright.datasets.dat_lines import read_lines
 from formwright.datasets.errors import SectionError
 from formwright.datasets.files import write_text
 
-_DECIMAL_COMMA: Final = re.compile(r"^\s*[-+]?\d*,\d+[\s;]+[-+]?\d*,\d+\s*$")
-_SEPARATORS: Final = re.compile(r"[\s,;()\[\]]+")
+_SYMMETRIC: Final = re.compile(r"\s*1\s+sym", re.IGNORECASE)
 _ELEMENT_MARK: Final = 900.0
 
 
@@ -68,90 +71,70 @@ def parse_dat(text: str, name: str, *, source: str = "text") -> Section:
         SectionError: The text describes no section.
     """
     header, points = parse_points(text, name)
-    return section_from_points(points, name, source=source, description=header)
+    section = section_from_points(points, name, source=source, description=header)
+    tell_odd(section, stacklevel=2)
+    return section
 
 
 def parse_points(text: str, name: str) -> tuple[str, Float[np.ndarray, "points 2"]]:
     """Return the header line and the points of a coordinate file, as it lists them.
 
     Raises:
-        SectionError: Too few lines of coordinates, several elements, or too many columns.
+        SectionError: Too few lines of coordinates, a line that is neither coordinates nor a remark,
+            several elements, or too many columns.
     """
-    header, rows = _numeric_rows(text)
-    points = _without_counts(_columns(rows, name))
+    lines = read_lines(text, name, MIN_POINTS)
+    points = _columns(lines.table, name)
     marks = np.flatnonzero((points > _ELEMENT_MARK).all(1))
     if len(marks) and marks[0] < len(points) - 1:
         raise SectionError(
             f"section {name!r} has several elements (separated by {points[marks[0]].tolist()} "
             f"after {marks[0]} points); give one file an element."
         )
-    return header, points[: marks[0]] if len(marks) else points
+    points = points[: marks[0]] if len(marks) else points
+    return lines.title, _mirrored(points) if _half_of_symmetric(lines.header, points) else points
 
 
-def write_dat(path: str | os.PathLike[str], section: Section, *, decimals: int = 7) -> None:
-    """Write a section in Selig's form, atomically.
+def write_dat(path: str | os.PathLike[str], section: Section, *, decimals: int = 10) -> None:
+    """Write a section in Selig's form, atomically, in the axes and the unit of its file.
+
+    What is read again is the same section with the same ``placement``, so that one incidence means
+    the same for both; a nose that reading had to add is left out. A section without a file (of a
+    study, of CST parameters) stands in its own axes: nose at (0, 0), trailing edge at (1, 0).
 
     Args:
         path: The file.
-        section: What to write, in its normalised axes.
-        decimals: Digits behind the point.
+        section: What to write.
+        decimals: Digits behind the point of a number in chords; a longer chord needs fewer.
     """
-    width = decimals + 4
+    points = without_nose(in_file_axes(section.pos.detach(), section.placement).numpy())
+    digits = max(decimals - round(math.log10(section.placement.chord)), 0)
     lines = [" ".join(section.name.split()) or "section"]
-    lines += [
-        f"{x:{width}.{decimals}f} {y:{width}.{decimals}f}" for x, y in section.pos.detach().tolist()
-    ]
+    lines += [f"{x:{digits + 4}.{digits}f} {y:{digits + 4}.{digits}f}" for x, y in points.tolist()]
     write_text(path, "\n".join(lines) + "\n")
 
 
-def _numeric_rows(text: str) -> tuple[str, list[list[float]]]:
-    """Return the first line of text before the numbers, and every line that is only numbers."""
-    header, rows = "", []
-    for line in text.splitlines():
-        row = _numbers(line)
-        if row:
-            rows.append(row)
-        elif not rows and not header:
-            header = " ".join(line.split())
-    return header, rows
-
-
-def _numbers(line: str) -> list[float]:
-    """Return the numbers of a line; nothing if it holds anything else."""
-    if _DECIMAL_COMMA.match(line):
-        line = line.replace(",", ".")
-    tokens = [token for token in _SEPARATORS.split(line) if token]
-    try:
-        return [float(re.sub(r"(?<=\d)[dD](?=[-+\d])|(?<=\.)[dD]", "e", t)) for t in tokens]
-    except ValueError:
-        return []
-
-
-def _columns(rows: list[list[float]], name: str) -> np.ndarray:
-    """Return x and y of the rows that have the usual number of columns."""
-    widths = [len(row) for row in rows if len(row) > 1]
-    if len(widths) < MIN_POINTS:
-        raise SectionError(
-            f"section {name!r} holds {len(widths)} lines of coordinates; at least {MIN_POINTS} are "
-            "needed. Give a file of x y pairs, one a line."
-        )
-    usual = max(set(widths), key=widths.count)
-    table = np.array([row for row in rows if len(row) == usual], dtype=np.float64)
-    if usual == 2:
+def _columns(table: Float[np.ndarray, "rows columns"], name: str) -> np.ndarray:
+    """Return x and y: the two columns that neither count the points nor stay what they are."""
+    if table.shape[1] == 2:
         return table
-    if usual == 3 and np.array_equal(np.diff(table[:, 0]), np.ones(len(table) - 1)):
-        return table[:, 1:]
-    if usual == 3 and np.ptp(table[:, 2]) == 0:
-        return table[:, :2]
+    counts = np.array_equal(np.diff(table[:, 0]), np.ones(len(table) - 1))
+    varies = np.ptp(table, axis=0) > 0.0
+    varies[0] &= not counts
+    if varies.sum() == 2:
+        return np.ascontiguousarray(table[:, varies])
     raise SectionError(
-        f"section {name!r} has {usual} numbers a line, e.g. {table[0].tolist()}; give two, x and y."
+        f"section {name!r} has {table.shape[1]} numbers a line, e.g. {table[0].tolist()}; give "
+        "two, x and y."
     )
 
 
-def _without_counts(points: np.ndarray) -> np.ndarray:
-    """Drop Lednicer's line of point counts, whether or not the counts are right."""
-    first, rest = points[0], points[1:]
-    whole = bool((first == np.round(first)).all() and (first >= 2).all())
-    right = abs(first.sum() - len(rest)) <= 2
-    beyond = bool((first > 1.5 * np.abs(rest).max()).all())
-    return rest if whole and right or (first >= 1.5).all() and beyond else points
+def _half_of_symmetric(header: Sequence[str], points: Float[np.ndarray, "points 2"]) -> bool:
+    """Return whether the header says that the section is symmetric, and one side is given."""
+    x = points[:, 0]
+    flagged = any(_SYMMETRIC.match(line) for line in header)
+    return flagged and bool(abs(x[-1] - x[0]) > 0.5 * np.ptp(x))
+
+
+def _mirrored(points: Float[np.ndarray, "points 2"]) -> np.ndarray:
+    return np.concatenate([points, points * [1.0, -1.0]])

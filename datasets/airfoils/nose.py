@@ -14,12 +14,25 @@ _TOLERANCE: Final = 0.05
 _REACH: Final = 8
 _ROUNDS: Final = 4
 _CANDIDATES: Final = 33
+_SAME: Final = 1e-8
 
 
 def with_nose(points: Float[np.ndarray, "points 2"]) -> np.ndarray:
     """Return the contour with its nose among the points: see ``missing_noses``."""
     missing = missing_nose(points)
     return points if missing is None else np.insert(points, missing[0], missing[1], axis=0)
+
+
+def without_nose(points: Float[np.ndarray, "points 2"]) -> np.ndarray:
+    """Return the contour without the nose if ``with_nose`` would put it back: the way back."""
+    trailing_edge = 0.5 * (points[0] + points[-1])
+    away = np.hypot(*(points - trailing_edge).T)
+    row = int(away.argmax())
+    rest = np.delete(points, row, axis=0)
+    missing = missing_nose(rest) if len(rest) > 2 * _REACH else None
+    if missing is None or missing[0] != row:
+        return points
+    return rest if np.hypot(*(missing[1] - points[row])) < _SAME * away[row] else points
 
 
 def missing_nose(

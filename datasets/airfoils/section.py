@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import torch
@@ -11,14 +13,19 @@ from torch import Tensor
 
 from formwright.datasets.airfoils.contour import (
     Placement,
+    in_file_axes,
     normalise,
     order,
     points_backward,
+    too_high,
     validate,
 )
 from formwright.datasets.airfoils.nose import with_nose
-from formwright.datasets.errors import SectionError
+from formwright.datasets.contour_checks import GOES_BACK_DEG, kinks
+from formwright.datasets.errors import SectionError, SectionWarning
 from formwright.datasets.families import family
+
+_SLANT: Final = 0.005
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -55,6 +62,12 @@ def section_from_points(
         SectionError: They describe no section.
     """
     ordered = order(points, name)
+    if too_high(ordered):
+        length, height = np.ptp(ordered, axis=0).tolist()
+        raise SectionError(
+            f"section {name!r} is higher than long: {length:g} along x, {height:g} along y. Give x "
+            "and y in the same unit, the chord along x."
+        )
     if points_backward(ordered):
         raise SectionError(
             f"section {name!r} has its nose at the larger x: rounded there, thin at the smaller x. "
@@ -70,3 +83,28 @@ def section_from_points(
         description=description,
         placement=placement,
     )
+
+
+def tell_odd(section: Section, stacklevel: int) -> None:
+    """Warn of kinks, of points out of order, and of a trailing edge that is cut off askew.
+
+    Args:
+        section: As read.
+        stacklevel: Of the warning, as if it were given where this is called.
+    """
+    odd, turns = kinks(section.pos.numpy())
+    told = []
+    if len(odd):
+        place = in_file_axes(section.pos[odd[:1]], section.placement)[0].tolist()
+        what = "goes back" if turns[0] > GOES_BACK_DEG else f"has a kink of {turns[0]:.0f} degrees"
+        more = f", and at {len(odd) - 1} more points" if len(odd) > 1 else ""
+        told.append(f"its contour {what} at x = {place[0]:.6g}, y = {place[1]:.6g}{more}")
+    slant = float((section.pos[0, 0] - section.pos[-1, 0]).abs())
+    if slant > _SLANT:
+        told.append(f"its ends are {slant:.3f} chord apart along the chord, so one may be lacking")
+    if told:
+        warnings.warn(
+            f"section {section.name!r} is read as it stands, but {'; '.join(told)}.",
+            SectionWarning,
+            stacklevel=stacklevel + 1,
+        )

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from formwright.datasets.airfoils.contour import MIN_POINTS
-from formwright.datasets.airfoils.section import Section, section_from_points
+from formwright.datasets.airfoils.section import Section, section_from_points, tell_odd
 from formwright.datasets.errors import FlowFileError, SectionError, UnknownNameError, did_you_mean
 from formwright.datasets.rans.plane_flow import upper_corner
 from formwright.datasets.vtk.vtp import PolyData, read_vtp
@@ -64,6 +64,7 @@ def read_section(path: str | os.PathLike[str], name: str | None = None) -> Secti
         flat = _plane_axes(points[np.unique(lines)])
         contour = _ring(lines, points[:, flat], str(path))
     section = section_from_points(_opened(contour), name, source=str(path))
+    tell_odd(section, stacklevel=2)
     return dataclasses.replace(section, description=_size(section.placement.chord))
 
 

@@ -18,6 +18,8 @@ from formwright.surrogate.model import Surrogate
 
 NEAR: Final = 0.003
 """A space that comes as near to the start, in chords, keeps it."""
+TURNED_DEG: Final = 0.25
+"""A start that is turned by more in its file is worth a note."""
 SLOW: Final = (0.0, 0.3)
 """Mach numbers of flow that a surrogate without a range of them may be asked about."""
 _POINTS: Final = 100
@@ -49,6 +51,18 @@ def outside(surrogate: Surrogate, points: OperatingPoints) -> tuple[str, ...]:
             f"{high:g}: its claims there are guesses, and only the verdict counts."
         )
     return tuple(notes)
+
+
+def turned(section: Section) -> tuple[str, ...]:
+    """Return a note where the axes of the start's file are not those of the study."""
+    angle = section.placement.rotation_deg
+    if abs(angle) <= TURNED_DEG:
+        return ()
+    return (
+        f"the start {section.name!r} is turned in its file: the study's incidences are those of "
+        "the section's own axes (nose at (0, 0), trailing edge at (1, 0)), in which start.dat and "
+        f"best.dat stand, too; one of the file plus {angle:.2f} degrees is one of the study.",
+    )
 
 
 def unlike(space: CST | BSpline, section: Section) -> tuple[str, ...]:

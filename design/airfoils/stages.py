@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from formwright.datasets.airfoils.sections import Section, load_section, naca
 from formwright.datasets.cases import section_case
 from formwright.datasets.errors import OutOfRangeWarning, StudyWarning
 from formwright.datasets.solvers.result import Result
-from formwright.design.airfoils.beforehand import outside, unlike
+from formwright.design.airfoils.beforehand import outside, turned, unlike
 from formwright.design.airfoils.correction import Corrected, offsets_from, shifted
 from formwright.design.airfoils.guards import guards
 from formwright.design.airfoils.specs import Study
@@ -38,8 +39,12 @@ from formwright.design.records import (
 from formwright.design.spaces.bspline import BSpline
 from formwright.design.spaces.cst import CST
 from formwright.design.spaces.points import OperatingPoints
-from formwright.surrogate.model import Prediction, Surrogate
+from formwright.surrogate.model import Prediction, Surrogate, need_labels
 
+_NEEDED: Final = (
+    'a study of an airfoil needs: set surrogate = "airfoil-polar", "rans-2d", "panel" or a '
+    "folder that finetune --corpus or --rans wrote"
+)
 Ends = Mapping[str, tuple[np.ndarray, np.ndarray]]
 Offsets = Mapping[str, tuple[float, ...]]
 
@@ -119,14 +124,15 @@ def prepare(study: Study, surrogate: Surrogate, chosen: Chosen) -> Setup:
     """Build space, start and problem of a study.
 
     Raises:
-        ConfigError: Bounds or constraints that cannot be, or a Mach number beyond what the
-            surrogate was trained for.
+        ConfigError: Bounds or constraints that cannot be, a surrogate that is not of sections, or
+            a Mach number beyond what it was trained for.
         UnknownNameError: The start, or a label, is not known.
     """
+    need_labels(surrogate, ("cl", "cd"), study.surrogate, _NEEDED)
     points = OperatingPoints(study.points, study.alpha_bounds_deg)
     section = load_section(study.start)
     space = study.space.build(points, section.pos)
-    notes = (*outside(surrogate, points), *unlike(space, section))
+    notes = (*outside(surrogate, points), *unlike(space, section), *turned(section))
     for note in notes:
         warnings.warn(note, StudyWarning, stacklevel=3)
     start = claim_start(surrogate, space, section)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from formwright.design.report.element_map import element_map
-from formwright.design.report.svg import BEST, INK, SOFT, START, WIDTH, drawing
+from formwright.design.report.svg import BEST, INK, SOFT, START, WIDTH, drawing, literal
 
 MARKS: Final = (START, BEST)
 _LETTERS: Final = 10
@@ -65,7 +65,7 @@ def _misses(axis: Any, rows: Sequence[Mapping[str, Any]], name: str, middle: flo
     for row in worst[:_LETTERS]:
         at = row["verdicts"][name]["energy_ev"], row["claims"][name]["energy_ev"]
         axis.annotate(
-            row["name"], at, xytext=(5, 4), textcoords="offset points", color=SOFT, size=7
+            literal(row["name"]), at, xytext=(5, 4), textcoords="offset points", color=SOFT, size=7
         )
 
 

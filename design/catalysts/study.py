@@ -68,7 +68,8 @@ from formwright.design.catalysts.rounds import Round, Tell, proposed, trained, v
 from formwright.design.catalysts.verify import TABLE, Judge, choose
 from formwright.design.records import plain, read_json
 from formwright.design.study_folder import now, open_folder, started
-from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
+from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionSurrogate
+from formwright.surrogate.model import need_labels
 from formwright.surrogate.zoo import load
 
 FILES: Final = (
@@ -129,7 +130,8 @@ def run(
         progress: Show a bar of the training where standard error is a terminal.
 
     Raises:
-        ConfigError: The folder holds another study, or nothing is left to propose.
+        ConfigError: The folder holds another study, its surrogate is not of adsorption energies,
+            or nothing is left to propose.
         UnknownNameError: There is no such encoder or surrogate.
         MissingSolverError: The oracle asked for is not installed.
         StorageError: The disk is full; run again to go on.
@@ -139,7 +141,7 @@ def run(
     open_folder(path, study, (*FILES, *rounds), resume=resume)
     done = read_json(path / "result.json")
     if done is None:
-        given = surrogate or (None if study.surrogate is None else load(study.surrogate))
+        given = surrogate or (None if study.surrogate is None else _loaded(study.surrogate))
         judge = choose(study.verifier, relax=study.relax, oracle=oracle)
         with _threads(study.threads):
             done = _run(study, path, given, judge, tell, progress)
@@ -148,6 +150,17 @@ def run(
 
         write_report(path)
     return _summary(path, done)
+
+
+def _loaded(name: str) -> AdsorptionSurrogate:
+    """Return a surrogate of adsorption energies."""
+    surrogate = load(name)
+    needed = (
+        'a study of a catalyst needs: set surrogate = "adsorption-mamun" or a folder that '
+        "finetune --structures wrote"
+    )
+    need_labels(surrogate, (LABEL,), name, needed)
+    return surrogate
 
 
 def _run(

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from formwright.design.report.svg import BEST, SOFT, START, WIDTH, drawing
+from formwright.design.report.svg import BEST, SOFT, START, WIDTH, drawing, literal
 
 SIDES: Final = (("start", START), ("best", BEST))
 CL, CD, CM = "lift coefficient $C_L$", "drag coefficient $C_D$", "moment coefficient $C_M$"
@@ -36,7 +36,9 @@ def shapes(polars: Mapping[str, Any]) -> str:
                 pos = contours[side]
                 axis.fill(pos[:, 0], pos[:, 1], color=colour, alpha=0.07, lw=0)
                 dashes = (0, (4, 2)) if side == "start" else "solid"
-                axis.plot(*pos.T, color=colour, ls=dashes, label=polars["sections"][side]["name"])
+                axis.plot(
+                    *pos.T, color=colour, ls=dashes, label=literal(polars["sections"][side]["name"])
+                )
             axis.set(xlim=(-0.02, 1.02), ylim=(low - margin, high + margin), ylabel="$y / c$")
         true, stretched = figure.axes
         true.set_title("true proportions")

@@ -71,6 +71,12 @@ def drawing(
     drawn.append(_inline(buffer.getvalue(), name))
 
 
+def literal(text: str) -> str:
+    """Return a name as matplotlib shows it as it is: without mathematics, and in legends, too."""
+    text = text.replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
 def _inline(svg: str, name: str) -> str:
     """Return the ``<svg>`` element alone: colours from the page, no fixed size, ids of its own."""
     svg = svg[svg.index("<svg") :]

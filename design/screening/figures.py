@@ -11,7 +11,7 @@ from formwright.datasets.atoms.elements import covalent_radii
 from formwright.datasets.atoms.free_energy import Process
 from formwright.datasets.atoms.structures import Structure
 from formwright.design.report.element_map import element_map
-from formwright.design.report.svg import BEST, INK, PAPER, SOFT, START, WIDTH, drawing
+from formwright.design.report.svg import BEST, INK, PAPER, SOFT, START, WIDTH, drawing, literal
 from formwright.design.screening.activity import PATHS, volcano
 
 DESCRIPTORS: Final[Mapping[Process, str]] = {
@@ -82,7 +82,7 @@ def slabs(found: Sequence[tuple[str, Structure]]) -> str:
                 axis.axis("off")
             if column < len(some):
                 name, one = some[column]
-                above.set_title(name, loc="center", size=8)
+                above.set_title(literal(name), loc="center", size=8)
                 _view(above, one, (0, 1, 2))
                 _view(aside, one, (0, 2, 1))
     return drawn[0]
@@ -100,7 +100,7 @@ def _best(axis: Any, best: Sequence[Mapping[str, Any]]) -> None:
     named = sorted(best[:NAMED], key=lambda row: row["descriptor_ev"])
     for place, row in zip(np.linspace(0.08, 0.92, max(len(named), 2)), named, strict=False):
         axis.annotate(
-            row["candidate"],
+            literal(row["candidate"]),
             (row["descriptor_ev"], -row["overpotential_v"]),
             xytext=(place, 0.95),
             textcoords="axes fraction",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
-from typing import Annotated, Final
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Annotated, Any, Final
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
@@ -20,10 +23,11 @@ from formwright.commands import (
     sections,
     validate,
 )
-from formwright.datasets.errors import FormwrightError
+from formwright.datasets.errors import FormwrightError, SectionWarning
 
 USAGE: Final = 2
 INTERRUPTED: Final = 130
+CLOSED: Final = 141
 HELP: Final = """Learn from simulations, predict from few labels, design by gradient, verify.
 
 ```text
@@ -76,7 +80,9 @@ def launch(
     """
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        result = app(tokens, exit_on_error=False, print_error=True, error_console=errors)
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_note, errors, warnings.showwarning)
+            result = app(tokens, exit_on_error=False, print_error=True, error_console=errors)
     except CycloptsError:
         return USAGE
     except FormwrightError as error:
@@ -91,6 +97,20 @@ def launch(
     return result if isinstance(result, int) else 0
 
 
+def _note(
+    console: Console,
+    otherwise: Callable[..., None],
+    message: Warning | str,
+    category: type[Warning],
+    *place: Any,
+) -> None:
+    """Show a warning of ours as a note, without the line of code that gave it."""
+    if not issubclass(category, SectionWarning):
+        return otherwise(message, category, *place)
+    console.print("[yellow]note:[/]", end=" ")
+    console.print(str(message), markup=False)
+
+
 def main(tokens: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
@@ -98,8 +118,14 @@ def main(tokens: Sequence[str] | None = None) -> int:
         tokens: Arguments; those of the process where None.
 
     Returns:
-        0: done; 1: done, but some rows or checks failed; 2: not done; 130: interrupted.
+        0: done; 1: done, but some rows or checks failed; 2: not done; 130: interrupted; 141: what
+        read the output (`head`) had enough of it.
     """
     arguments = sys.argv[1:] if tokens is None else list(tokens)
-    result = app.meta(arguments, result_action="return_value")
+    try:
+        result = app.meta(arguments, result_action="return_value")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
     return result if isinstance(result, int) else 0

@@ -190,10 +190,11 @@ class PolarSurrogate(Surrogate):
         given = zip(_CONDITIONS, (alpha_deg, reynolds, ncrit), strict=True)
         conditions: dict[str, np.ndarray] = {str(name): values for name, values in given}
         check(conditions)
-        warn_outside(conditions, self.training_range, stacklevel=3)
         ring, turned = read_rings(sections, self.config.stations)
         index = torch.as_tensor(section_index)
         turned_alpha = alpha_deg + turned[section_index]
+        conditions["alpha_deg"] = turned_alpha
+        warn_outside(conditions, self.training_range, stacklevel=3)
         arrays = (turned_alpha, reynolds, ncrit)
         points = torch.from_numpy(np.array(arrays, dtype=np.float32))
         with torch.inference_mode():

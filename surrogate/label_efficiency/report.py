@@ -76,14 +76,15 @@ def figure(evaluation: Evaluation) -> Any:
             shift,
             ends[:, 0],
             np.abs(ends[:, 1:] - ends[:, :1]).T,
-            label=method,
+            label=method.replace("$", r"\$"),
             capsize=2.5,
             **_style(method, recipes),
         )
     axes.axhline(1.0, color="#b8bbb6", lw=1.0, ls=":")
     axes.annotate("the mean", (places[0], 1.0), va="bottom", color="#6b7178", fontsize=8)
     axes.set(xscale="log", yscale="log", xlabel="labelled cases")
-    axes.set_ylabel(f"error of {evaluation.label} (mean square / variance)")
+    label = evaluation.label.replace("$", r"\$")
+    axes.set_ylabel(f"error of {label} (mean square / variance)")
     axes.set_xticks(places, [f"{n:,}" for n in evaluation.sizes])
     axes.minorticks_off()
     axes.grid(alpha=0.35, lw=0.6)

@@ -84,7 +84,9 @@ class TrainingLog:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=step, description=f"loss {line['loss']:.4g}")
             if line.get("alarm"):
-                self._bar.console.print(f"[yellow]step {step}: {line['alarm']}[/yellow]")
+                self._bar.console.print(
+                    f"step {step}: {line['alarm']}", style="yellow", markup=False
+                )
 
 
 def board(folder: Path, done: int) -> Any:

@@ -5,6 +5,7 @@ import torch
 
 from formwright.datasets.errors import ConfigError
 from formwright.design import constraints as c
+from formwright.design.airfoils.specs import ConstraintKind, ConstraintSpec
 from formwright.design.objectives import weighted_drag
 from formwright.design.problem import Problem, evaluate, limits, names
 
@@ -28,6 +29,19 @@ def test_a_batch_is_its_designs_one_by_one(space, surrogate, start, every_constr
 
     one_by_one = torch.cat([values(row[None]) for row in x])
     torch.testing.assert_close(values(x), one_by_one, atol=1e-12, rtol=0.0)
+
+
+def test_the_deviation_of_the_drag_is_bounded_as_a_share_and_that_of_others_as_it_is(
+    space, surrogate, start
+):
+    case = space.decode(start[None])
+    said = surrogate(case)
+    share = ConstraintSpec(kind=ConstraintKind.CONFIDENCE, upper=0.05).build(case)
+    found = share.values(said, case)
+    torch.testing.assert_close(found[0], said.std["cd"] / said["cd"])
+    assert share.upper == 0.05 and (found > 0.019).all()
+    lift = ConstraintSpec(kind=ConstraintKind.CONFIDENCE, label="cl", upper=0.05).build(case)
+    torch.testing.assert_close(lift.values(said, case)[0], said.std["cl"])
 
 
 def test_thickness_by_matrix_is_thickness_by_interpolation(space, surrogate, start):

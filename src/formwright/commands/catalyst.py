@@ -85,12 +85,12 @@ def show(result: dict[str, Any]) -> None:
             reach = claim["upper_ev"] - claim["energy_ev"]
             found = verdict["energy_ev"]
             table.add_row(
-                row["name"],
+                escape(row["name"]),
                 row["alloy"]["prototype"],
                 name,
-                claim["site"],
+                escape(claim["site"]),
                 f"{claim['energy_ev']:.2f} ± {reach:.2f}",
-                verdict["reason"] if found is None else f"{found:.2f}",
+                escape(verdict["reason"]) if found is None else f"{found:.2f}",
                 {True: "yes", False: "no", None: "-"}[row["hit"]],
             )
     console.print(table)

@@ -171,7 +171,7 @@ def show(result: dict[str, Any]) -> None:
             counts(point["start"]["verified"]["labels"]),
             counts({"cd": best["claimed"]["labels"]["cd"]["mean"]}),
             counts(verified["labels"]),
-            "yes" if verified["converged"] else verified["reason"],
+            "yes" if verified["converged"] else escape(verified["reason"]),
         )
     console.print(table)
     for entry in result["constraints"]:
@@ -181,7 +181,8 @@ def show(result: dict[str, Any]) -> None:
     if not search["success"]:
         console.print(f"[yellow]the optimiser did not succeed:[/] {escape(search['message'])}")
     solver, seconds = result["solver"], result["seconds"]
-    console.print(f"verified by {solver['name']} {solver['version']}: {solver['why']}")
+    verifier = f"verified by {solver['name']} {solver['version']}: {solver['why']}"
+    console.print(verifier, markup=False)
     console.print(
         f"{seconds['optimise']:.1f} s to optimise, {seconds['verify']:.1f} s to verify, "
         f"{seconds['total']:.1f} s in all\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -264,13 +265,13 @@ def evaluate(
         split: Which split of it.
         out: Also write the scores here, as JSON.
     """
-    from formwright import load
     from formwright.datasets.airfoils.polar_data import read_polars
     from formwright.datasets.config import to_mapping
     from formwright.datasets.files import write_json
     from formwright.surrogate.airfoils.evaluate import evaluate as score
 
-    scores = score(load(surrogate), read_polars(corpus, split=split))
+    loaded = of_polars(surrogate)
+    scores = score(loaded, read_polars(corpus, split=split))
     show(scores, f"{surrogate}, {split} split")
     if out is not None:
         write_json(out, to_mapping(scores))
@@ -280,9 +281,8 @@ def first_surrogate(pretrained: str | None, start: str | None) -> Any:
     """Return what fine-tuning begins with.
 
     Raises:
-        ConfigError: Both a pretrained network and a surrogate are given.
+        ConfigError: Both a pretrained network and a surrogate are given, or it is not of polars.
     """
-    from formwright import load
     from formwright.datasets.errors import ConfigError
     from formwright.surrogate.airfoils.polar import PolarSurrogate
     from formwright.surrogate.zoo import load_network
@@ -290,8 +290,25 @@ def first_surrogate(pretrained: str | None, start: str | None) -> Any:
     if pretrained is not None and start is not None:
         raise ConfigError("give --pretrained or --start, not both: each is where training begins.")
     if start is not None:
-        return load(start).requires_grad_(True).train()
+        return of_polars(start).requires_grad_(True).train()
     return PolarSurrogate(network=load_network(pretrained) if pretrained is not None else None)
+
+
+def of_polars(name: str) -> Any:
+    """Return a surrogate that was trained on polars.
+
+    Raises:
+        ConfigError: It is of something else.
+        UnknownNameError: There is none of that name.
+    """
+    from formwright import load
+    from formwright.surrogate.airfoils.polar import LABELS
+    from formwright.surrogate.model import need_labels
+
+    surrogate = load(name)
+    has = "a corpus of polars has: give 'airfoil-polar', or a folder that finetune --corpus wrote"
+    need_labels(surrogate, LABELS, name, has)
+    return surrogate
 
 
 def settings_of(
@@ -371,7 +388,7 @@ def seed_everything(seed: int) -> None:
 
 def show(scores: Scores, title: str) -> None:
     """Print errors and coverage."""
-    table = Table(title=f"{title}: {scores.points:,} points, {scores.sections:,} sections")
+    table = Table(title=f"{escape(title)}: {scores.points:,} points, {scores.sections:,} sections")
     table.add_column("label")
     table.add_column("mean absolute error", justify="right")
     table.add_column(f"inside the {100 * scores.level:.0f} % interval", justify="right")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from formwright.commands.learn_rans import SPLITS
@@ -134,7 +135,7 @@ def _means(errors: WallErrors) -> dict[str, float]:
 
 def _show(errors: Mapping[str, float], title: str) -> None:
     """Print errors at the wall."""
-    table = Table(title=title)
+    table = Table(title=escape(title))
     table.add_column("at the wall")
     table.add_column("mean error", justify="right")
     for name, error in errors.items():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _show(errors: Mapping[str, float], shares: Sequence[float], title: str) -> N
     from formwright.surrogate.uncertainty.conformal import LEVEL
 
     rows: dict[str, Any] = {"cl": "cl_absolute", "cd, relative": "cd", "cm": "cm", "cp, RMSE": "cp"}
-    table = Table(title=title)
+    table = Table(title=escape(title))
     table.add_column("label")
     table.add_column("mean error", justify="right")
     table.add_column(f"inside the {100 * LEVEL:.0f} % interval", justify="right")

@@ -47,6 +47,11 @@ def predict(
     `--fields`, cells (`.vtu`: U, p, nut), wall (`.vtp`: cp, cf) and a figure of each row as well,
     by the surrogate of fields, whose forces are its own: `fields_cl`, `fields_cd`, `fields_cm`.
 
+    A section is a NACA name, a name of the database, or a file: coordinates in Selig's or
+    Lednicer's order (.dat, .txt, .csv; any separators, remarks behind `#`), or an extruded surface
+    (.stl, .obj, .ply, .vtk, .vtp, .vtu). A line that cannot be read is named in `reason`, what is
+    odd (a kink, a point that goes back) in `flag`.
+
     Incidences are measured in the axes in which the section's file stands (those of NACA digits
     where it is a name). The files of fields stand in the same axes, and say so: field data hold
     `alpha_deg`, `reynolds`, `axes` and the coefficients that the wall integrates to.

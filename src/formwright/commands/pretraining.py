@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -106,13 +107,17 @@ def show(found) -> None:  # noqa: ANN001
     """Print the curve as a table, and what it says."""
     from formwright.surrogate.label_efficiency.curves import interval
 
-    table = Table(title=f"{found.label}: test error, 1 is that of the mean", title_justify="left")
+    table = Table(
+        title=f"{escape(found.label)}: test error, 1 is that of the mean", title_justify="left"
+    )
     table.add_column("method")
     for size in found.sizes:
         table.add_column(f"{size:,} labels", justify="right")
     for method, curve in found.errors.items():
         cells = [interval(list(curve[size])) for size in found.sizes]
-        table.add_row(method, *(f"{mean:.3g} ± {high - mean:.1g}" for mean, _, high in cells))
+        table.add_row(
+            escape(method), *(f"{mean:.3g} ± {high - mean:.1g}" for mean, _, high in cells)
+        )
     Console().print(table)
     for verdict in found.verdicts():
         print(verdict)

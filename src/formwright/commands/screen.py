@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _tell(result: ScreenResult, out: Path) -> int:
         shown.add_column(column, justify="left" if column in ("candidate", "beware") else "right")
     for row in result.best[:10]:
         ends = f"{row['overpotential_v_lower']:.2f} to {row['overpotential_v_upper']:.2f}"
-        cells = (row["candidate"], f"{row['overpotential_v']:.2f} ({ends})")
+        cells = (escape(row["candidate"]), f"{row['overpotential_v']:.2f} ({ends})")
         more = (f"{row['descriptor_ev']:.2f}", str(row["sites"]), "guess" if row["flag"] else "")
         shown.add_row(str(row["rank"]), *cells, *more)
     if result.best:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from formwright.commands.table import Block, Columns, Outcome, Rows
 from formwright.datasets.airfoils.sections import Section, load_section
 from formwright.datasets.cases import DEFAULT_NCRIT
 from formwright.datasets.conditions import refusals
-from formwright.datasets.errors import FormwrightError
+from formwright.datasets.errors import FormwrightError, SectionWarning
 from formwright.surrogate.uncertainty.support import add_remarks
 
 NUMBERS: Final = ("alpha_deg", "reynolds", "ncrit")
@@ -43,7 +44,8 @@ class SectionTable:
             spread: Also write standard deviations.
         """
         self._predictor, self._cases, self._spread = predictor, cases, spread
-        self._read = _files_beside(cases.parent)
+        self._odd: dict[str, str] = {}
+        self._read = _files_beside(cases.parent, self._odd)
         self._seen: set[str] = set()
 
     def begin(self, outcome: Outcome, places: Mapping[str, int]) -> None:
@@ -72,9 +74,10 @@ class SectionTable:
             values[label][good] = column
             for i in good[~np.isfinite(column)].tolist():
                 failures.setdefault(i, f"the surrogate found no finite {label} here")
-        flags: dict[int, str] = {}
+        specs = [row[places["section"]].strip() for row in rows]
+        flags = {i: self._odd[specs[i]] for i in good.tolist() if specs[i] in self._odd}
         add_remarks(flags, predicted, good.tolist())
-        self._seen.update(row[places["section"]].strip() for row in rows)
+        self._seen.update(specs)
         return Block(values=values, failures=failures, flags=flags)
 
     def end(self, outcome: Outcome) -> None:
@@ -128,8 +131,11 @@ def _sections(
     return sections, index
 
 
-def _files_beside(folder: Path) -> SectionReader:
-    """Return a reader of sections that remembers; a path may also be relative to ``folder``."""
+def _files_beside(folder: Path, odd: dict[str, str]) -> SectionReader:
+    """Return a reader of sections that remembers; a path may also be relative to ``folder``.
+
+    What is odd about a section goes to ``odd``.
+    """
 
     @lru_cache(maxsize=SECTIONS_KEPT)
     def read(spec: str) -> Section | str:
@@ -138,7 +144,12 @@ def _files_beside(folder: Path) -> SectionReader:
         beside = folder / spec
         try:
             is_beside = not Path(spec).exists() and beside.is_file()
-            return load_section(beside if is_beside else spec)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", SectionWarning)
+                section = load_section(beside if is_beside else spec)
+            if caught:
+                odd[spec] = "; ".join(str(entry.message) for entry in caught)
+            return section
         except FormwrightError as error:
             return str(error)
         except (OSError, ValueError) as error:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from cyclopts import App
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from formwright.datasets.airfoils.contour import Placement
 
 HELP: Final = """List, describe and export airfoil sections.
 
@@ -53,41 +56,50 @@ def info(section: str) -> None:
     ```
 
     Args:
-        section: A NACA name, a name of the database, or the path of a `.dat` file.
+        section: A NACA name, a name of the database, or the path of a file (`.dat`, `.stl`...).
     """
     from formwright.datasets.airfoils.sections import load_section, split_of
 
     found = load_section(section)
-    table = Table(title=found.name, show_header=False, title_justify="left")
+    table = Table(title=escape(found.name), show_header=False, title_justify="left")
     rows = {
         "source": found.source,
         "description": found.description or "-",
         "family": f"{found.family} ({split_of(found.family)} split)",
         "points": str(len(found.pos)),
+        "in its file": _placed(found.placement),
         **_geometry(found.pos),
     }
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(name, escape(value))
     Console().print(table)
 
 
 @app.command
 def export(section: str, *, out: Path) -> None:
-    """Write a section as a `.dat` file in Selig's order.
+    """Write a section as a `.dat` file in Selig's order, in the axes of the file it came from.
+
+    What `predict` says of the new file at an incidence is what it says of the old one.
 
     ```text
     formwright sections export e387 --out e387.dat
     ```
 
     Args:
-        section: A NACA name, a name of the database, or the path of a `.dat` file.
+        section: A NACA name, a name of the database, or the path of a file (`.dat`, `.stl`...).
         out: The file to write.
     """
     from formwright.datasets.airfoils.sections import load_section, write_dat
 
     found = load_section(section)
     write_dat(out, found)
-    print(f"{len(found.pos)} points of {found.name}: {out}")
+    print(f"{found.name}: {out}")
+
+
+def _placed(placement: Placement) -> str:
+    """Return how a section lies in its file, as text."""
+    turn = round(placement.rotation_deg, 3) + 0.0
+    return f"chord {placement.chord:.6g}; add {turn:+.3f}° to incidences for its own axes"
 
 
 def _geometry(pos: Tensor) -> dict[str, str]:

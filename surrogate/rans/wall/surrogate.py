@@ -211,16 +211,17 @@ class RansSurrogate(Surrogate):
         """
         conditions = {"alpha_deg": alpha_deg, "reynolds": reynolds}
         check(conditions)
-        warn_outside(conditions, self.training_range, stacklevel=2)
         loaded = [load_section(section) for section in sections]
         turned = np.array([section.placement.rotation_deg for section in loaded])
+        own_alpha = alpha_deg + turned[section_index]
+        warn_outside({**conditions, "alpha_deg": own_alpha}, self.training_range, stacklevel=2)
         parts: list[dict[str, np.ndarray]] = []
         rows = np.arange(len(section_index))
         for part in np.split(rows, range(_ROWS_AT_ONCE, len(rows), _ROWS_AT_ONCE)):
             used, case = np.unique(section_index[part], return_inverse=True)
             batch = _joined([loaded[i].pos for i in used])
             batch.condition_batch = torch.from_numpy(case.reshape(-1))
-            batch.alpha_deg = torch.from_numpy(alpha_deg[part] + turned[section_index[part]])
+            batch.alpha_deg = torch.from_numpy(own_alpha[part])
             batch.reynolds = torch.from_numpy(np.asarray(reynolds[part], dtype=np.float64))
             with torch.no_grad():
                 said = self(batch)

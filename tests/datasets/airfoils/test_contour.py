@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from formwright.datasets.airfoils import cst, naca
 from formwright.datasets.airfoils.contour import (
-    first_crossing,
+    in_file_axes,
     normalise,
     order,
     points_backward,
@@ -19,6 +19,7 @@ from formwright.datasets.airfoils.contour import (
 from formwright.datasets.airfoils.database import database
 from formwright.datasets.airfoils.nose import with_nose
 from formwright.datasets.airfoils.section import section_from_points
+from formwright.datasets.contour_checks import first_crossing, kinks
 from formwright.datasets.errors import SectionError
 
 POS = torch.from_numpy(with_nose(naca.coordinates("4412", points_per_side=40).numpy()))
@@ -145,6 +146,46 @@ def test_crossing_is_located():
     first, second, place = found
     assert (first, second) == (0, 2) and np.allclose(place, 0.5)
     assert first_crossing(np.asarray(POS)) is None
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(3, 60), st.floats(0.01, 0.5))
+def test_a_crossing_is_found_where_there_is_one(seed, count, step):
+    points = np.random.default_rng(seed).normal(0.0, [step, 0.2], (count, 2)).cumsum(0)
+    found = first_crossing(points)
+    if found is None:
+        assert not any(
+            meet(points, i, j) for i in range(count - 1) for j in range(i + 2, count - 1)
+        )
+    else:
+        assert found[1] >= found[0] + 2 and meet(points, found[0], found[1], least=0.0)
+
+
+def meet(points: np.ndarray, i: int, j: int, least: float = 1e-9) -> bool:
+    """Return whether each of two segments has the ends of the other on both sides."""
+
+    def side(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> float:
+        return float((b - a)[0] * (c - a)[1] - (b - a)[1] * (c - a)[0])
+
+    a, b, c, d = points[i], points[i + 1], points[j], points[j + 1]
+    return side(a, b, c) * side(a, b, d) < -least and side(c, d, a) * side(c, d, b) < -least
+
+
+@settings(deadline=None)
+@given(
+    st.floats(1e-3, 1e3),
+    st.floats(-60.0, 60.0),
+    st.tuples(st.floats(-5.0, 5.0), st.floats(-5.0, 5.0)),
+)
+def test_a_contour_goes_back_to_the_axes_of_its_file(chord, turn_deg, shift):
+    pos = placed(POS, chord, turn_deg, shift)
+    torch.testing.assert_close(in_file_axes(*normalise(pos)), pos, rtol=1e-12, atol=1e-12)
+
+
+def test_the_database_has_hardly_a_kink():
+    some = list(database())[::20]
+    odd = [name for name in some if len(kinks(database()[name].pos.numpy())[0])]
+    assert len(odd) <= 0.01 * len(some)
 
 
 def test_crossing_is_found_among_many_points():

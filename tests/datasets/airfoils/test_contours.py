@@ -62,6 +62,8 @@ def test_the_bad_one_of_many_is_refused():
     mirrored = database()[NAMES[0]].pos.numpy()[::-1] * [-1.0, 1.0]
     with pytest.raises(SectionError, match="nose at the larger x"):
         list(read_contours([mirrored]))
+    with pytest.raises(SectionError, match="higher than long"):
+        list(read_contours([database()[NAMES[0]].pos.numpy() * [1.0, 100.0]]))
     with pytest.raises(SectionError, match="4 different points"):
         list(read_contours([np.zeros((4, 2)) + [[0.0], [1.0], [0.0], [1.0]]]))
 

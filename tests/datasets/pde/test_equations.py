@@ -30,7 +30,7 @@ def random_state(grid: Grid, runs: int = 2, most: int = 3, seed: int = 0) -> tor
         phase = phase.reshape(-1, *[1] * len(grid.points))
         for x, length in zip(grid.coordinates(), grid.lengths, strict=True):
             m = torch.randint(1, most + 1, (1,), generator=generator)
-            angle = 2.0 * math.pi * m * x / length
+            angle = 2.0 * math.pi * m.double() * x / length
             phase = phase + angle
         state = state + torch.cos(phase)
     return state
@@ -128,6 +128,27 @@ def test_every_equation_converges_to_fourth_order(name: str):
     fine = final(160)
     errors = [float((final(n) - fine).abs().max()) for n in (20, 40)]
     assert order(errors) > 3.5
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_products_of_modes_leave_no_alias(name: str):
+    """What a finer grid resolves and a coarser one cannot hold is dropped, not folded back."""
+    solved, grid, _, parameters = case(name)
+    parameters = {k: v if k != "forcing" else 0.0 * v for k, v in parameters.items()}
+    kept = [(n - 1) // 3 for n in grid.points]
+    finer = Grid(points=tuple(2 * n for n in grid.points), lengths=grid.lengths)
+    found, wanted = (
+        on.to_modes(tendency(solved, on, random_state(on, most=min(kept)), parameters))
+        for on in (grid, finer)
+    )
+    for axis, (n, most) in enumerate(zip(grid.points, kept, strict=True)):
+        last = axis == len(kept) - 1
+        place = torch.arange(n // 2 + 1 if last else n)
+        low = torch.where(place > n // 2, place - n, place)
+        wanted = wanted.index_select(axis + 1, low % finer.points[axis]) / 2.0
+        shape = [-1 if a == axis else 1 for a in range(len(kept))]
+        wanted = wanted * (low.abs() <= most).reshape(shape)
+    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-8 * float(wanted.abs().max()))
 
 
 @pytest.mark.parametrize("name", EQUATIONS)

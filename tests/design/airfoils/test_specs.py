@@ -2,6 +2,7 @@
 
 import pytest
 
+from formwright.datasets.airfoils.sections import load_section
 from formwright.datasets.config import from_mapping, to_mapping
 from formwright.datasets.errors import ConfigError
 from formwright.design.airfoils.specs import (
@@ -89,7 +90,8 @@ def test_a_missing_key_is_named(space, start):
 
 
 def test_a_space_is_built_as_told(points):
-    made = SpaceSpec(kind=SpaceKind.BSPLINE, n=6).build(points)
+    pos = load_section("naca0012").pos
+    made = SpaceSpec(kind=SpaceKind.BSPLINE, n=6).build(points, pos)
     assert isinstance(made, BSpline) and made.n == 6
     with pytest.raises(ConfigError, match="belongs to the CST"):
-        SpaceSpec(kind=SpaceKind.BSPLINE, first_weight=0.1).build(points)
+        SpaceSpec(kind=SpaceKind.BSPLINE, first_weight=0.1).build(points, pos)

@@ -10,8 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from formwright.cli import main
+from formwright.datasets.airfoils.section import section_from_points
+from formwright.datasets.airfoils.sections import load_section, write_dat
 from formwright.datasets.config import from_mapping
-from formwright.datasets.errors import ConfigError, MissingSolverError, UnknownNameError
+from formwright.datasets.errors import (
+    ConfigError,
+    MissingSolverError,
+    StudyWarning,
+    UnknownNameError,
+)
 from formwright.design.airfoils import stages
 from formwright.design.airfoils.specs import Study
 from formwright.design.airfoils.study import read_study, run
@@ -174,6 +182,24 @@ def test_mistakes_are_named(tmp_path, surrogate, chosen, more, error, message):
     given = None if "surrogate" in more else surrogate
     with pytest.raises(error, match=message):
         run(make(**more), tmp_path, surrogate=given, chosen=chosen)
+
+
+def test_a_surrogate_of_adsorption_is_refused_by_name(tmp_path, capsys):
+    points = "[[points]]\ncl = 0.5\nreynolds = 1e6\n"
+    (tmp_path / "air.toml").write_text(f'surrogate = "adsorption-mamun"\n{points}')
+    assert main(["optimize", str(tmp_path / "air.toml"), "--out", str(tmp_path / "run")]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "'adsorption-mamun' predicts e_ads_ev, not cl, cd, which a study of an airfoil" in said
+
+
+def test_a_start_that_is_turned_in_its_file_is_told_of(tmp_path, surrogate, chosen):
+    turn = np.deg2rad(5.0)
+    matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    points = load_section("naca0012").pos.numpy() @ matrix
+    write_dat(tmp_path / "turned.dat", section_from_points(points, "turned"))
+    study = make(start=str(tmp_path / "turned.dat"))
+    with pytest.warns(StudyWarning, match=r"'turned' is turned .* plus -5.00 degrees"):
+        assert "turned" in stages.prepare(study, surrogate, chosen).notes[-1]
 
 
 def test_a_missing_binary_is_named_before_anything_is_searched(tmp_path, surrogate, monkeypatch):

@@ -6,6 +6,7 @@ import torch
 
 from formwright.datasets.airfoils import cst
 from formwright.datasets.airfoils.sections import load_section
+from formwright.datasets.solvers.result import Result
 from formwright.design.airfoils.sweeps import SweepRange, jumps, make_sweep, sweep_cases
 from formwright.design.airfoils.verify import bracket, judge, verify
 from formwright.design.spaces.points import OperatingPoint, OperatingPoints
@@ -44,6 +45,17 @@ def test_a_solver_that_never_converges_is_quoted(make_solver):
     points = OperatingPoints.at_lift([0.5], 1e6)
     verdict = verify(POS, points, make_solver(stall_deg=-90.0), [3.0]).verdicts[0]
     assert "no point of the sweep converged; the solver says: stalled" in verdict.reason
+
+
+def test_a_contour_that_crosses_itself_is_never_handed_to_the_solver(points, make_solver):
+    solver = make_solver()
+    tail = POS[:, 0] > 0.7
+    crossed = torch.where(tail[:, None], POS * torch.tensor([1.0, -1.0]), POS)
+    found = verify(crossed, points, solver, [1.0, 3.0, 5.0])
+    assert solver.calls == 0 and not found.valid and found.missed == 3
+    assert all("no solver was asked: " in verdict.reason for verdict in found.verdicts)
+    sound = verify(POS, points, solver, [1.0, 3.0, 5.0])
+    assert solver.calls == 3 and sound.valid and sound.missed == 0
 
 
 def test_points_at_an_incidence_are_read_there(make_solver, surrogate):
@@ -100,6 +112,16 @@ def test_exact_points_need_no_neighbour(target):
     assert reason == "" and place is not None
     i, share = place
     assert (1 - share) * cl[i] + share * cl[i + 1] == pytest.approx(target)
+
+
+def test_the_drag_between_two_points_is_that_of_a_straight_line_in_its_logarithm():
+    alpha = np.arange(0.0, 6.1, 1.0)
+    labels = {"cl": 0.1 * alpha, "cd": 0.006 * np.exp(0.3 * alpha), "cm": -0.01 * alpha}
+    result = Result(labels=labels, reasons=("",) * len(alpha), solver="formulas")
+    verdict = judge(make_sweep(alpha, result), OperatingPoint(reynolds=1e6, cl=0.35), 3.0)
+    assert verdict.alpha_deg == pytest.approx(3.5, abs=1e-12)
+    assert verdict.labels["cd"] == pytest.approx(0.006 * np.exp(0.3 * 3.5), rel=1e-12)
+    assert verdict.labels["cm"] == pytest.approx(-0.035, rel=1e-12)
 
 
 def test_the_attached_crossing_is_taken(make_solver):

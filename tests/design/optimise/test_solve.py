@@ -217,7 +217,7 @@ def test_a_start_of_another_space_is_refused(airfoil):
 @pytest.mark.parametrize("method", [SQP(), SLSQP()])
 def test_an_infeasible_problem_says_so(method):
     problem = box_problem(bowl, [-1.0, -1.0], [1.0, 1.0], (lambda x: x.sum(1), {"lower": 5.0}))
-    solution = optimise(problem, SLSQP())
+    solution = optimise(problem, method)
     assert (
         not solution.feasible
         and not solution.success

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.cbook import is_math_text
 
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.solvers.result import stations
+from formwright.design.records import AIRFOIL_FORMAT
 from formwright.design.report import figures
 from formwright.design.report import page as report
 from formwright.design.report.page import flatten, number, render, shown, tightest, write_report
@@ -129,7 +132,7 @@ def study() -> tuple[dict[str, Any], dict[str, Any]]:
     reynolds = [5e5 * (target / 1.25) ** -0.5 for target in TARGETS]
     shapes = {"start": (0.0, 0.12), "best": (0.035, 0.128)}
     polars: dict[str, Any] = {
-        "format_version": 1,
+        "format_version": AIRFOIL_FORMAT,
         "stations": stations().tolist(),
         "sections": {k: {"name": k, "pos": contour(*shape)} for k, shape in shapes.items()},
     }
@@ -163,9 +166,11 @@ def study() -> tuple[dict[str, Any], dict[str, Any]]:
     parameters = {f"upper_{i}": 0.1 + 0.01 * i for i in range(8)}
     section = {"parameters": parameters, "geometry": {"max_thickness": 0.128, "area": 0.082}}
     result = {
-        "format_version": 1,
+        "format_version": AIRFOIL_FORMAT,
         "name": "multipoint",
         "verdict": "Weighted mean drag fell from 0.1312 to 0.0791, verified by xfoil.",
+        "reasons": [],
+        "notes": [],
         "surrogate": {"name": "airfoil-polar", "labels": dict.fromkeys(LABELS, "1"), "level": 0.9},
         "solver": {
             "requested": "auto",
@@ -174,8 +179,8 @@ def study() -> tuple[dict[str, Any], dict[str, Any]]:
             "why": "the xfoil binary is installed",
             "settings": {"panels": 160, "iterations": 40},
         },
-        "start": {"section": "NACA 0012", "file": "start.dat", **section},
-        "best": {"section": "multipoint", "file": "best.dat", **section},
+        "start": {"section": "NACA 0012", "file": "start.dat", "round": None, **section},
+        "best": {"section": "multipoint", "file": "best.dat", "round": 1, **section},
         "points": points,
         "objective": {
             "kind": "weighted mean drag",
@@ -283,7 +288,7 @@ def test_report_says_what_was_asked_claimed_and_verified(html: str) -> None:
     assert "0.0791" in text and "from 0.1312, −39.7 %" in text
     assert "0.0776" in text and "the solver says +1.9 %" in text
     assert "xfoil 6.99 (the xfoil binary is installed)" in text
-    assert "it claimed 0.0771 for a design that the solver put at 0.0795" in text
+    assert "1 0.0771 0.0795" in " ".join(text.split())
     assert "12 of 12" in text and "4 of 4 points converged" in text
     assert "≥ −0.133" in text and "≥ 0.128" in text
     for point in result["points"]:
@@ -350,6 +355,21 @@ def test_names_are_escaped(no_figures: None) -> None:
     result["constraints"][0]["name"] = "a < b & c"
     html = render(result, polars)
     assert "<script" not in html and "a &lt; b &amp; c" in html
+
+
+@pytest.mark.parametrize("name", ["x$^y$", "_best", "a$b"])
+def test_names_are_drawn_as_they_are(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+
+    def legend(axis: Axes, **_: object) -> None:
+        drawn.extend(axis.get_legend_handles_labels()[1])
+
+    monkeypatch.setattr(Axes, "legend", legend)
+    _, polars = study()
+    polars["sections"]["best"]["name"] = name
+    figures.shapes(polars)
+    assert len(drawn) == 2
+    assert not is_math_text(drawn[1]) and drawn[1].replace(r"\$", "$").strip() == name
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from formwright.datasets.atoms.free_energy import Process
+from formwright.datasets.atoms.free_energy import CORRECTIONS, Process, free_energy_ev
 from formwright.datasets.errors import ConfigError
-from formwright.design.screening.activity import SCALING, Activity, activity, asked, volcano
+from formwright.design.screening.activity import PATHS, SCALING, Activity, activity, asked, volcano
 
 
 def exact(process: Process, **energies: float) -> Activity:
@@ -31,6 +31,23 @@ def test_oxygen_reduction_on_platinum_as_published() -> None:
     found = exact(Process.ORR, OH=0.80, O=1.60)
     assert found.limiting_v[0] == pytest.approx(0.80)
     assert found.overpotential_v[0][0] == pytest.approx(0.43)
+
+
+def test_published_corrections_and_scaling_give_the_published_overpotentials() -> None:
+    # O, OH, OOH: Norskov et al., J. Phys. Chem. B 108, 17886 (2004); H: J. Electrochem. Soc. 152,
+    # J23 (2005). OOH = OH + 3.2 eV, so at best 3.2 / 2 - 1.23 = .37 V: Man et al. (2011)
+    published = {"H": 0.24, "O": 0.05, "OH": 0.35, "OOH": 0.40}
+    said = {name: free_energy_ev(0.0, one.reaction) for name, one in CORRECTIONS.items()}
+    assert said == published
+    energies = {"OH": 0.75, "O": 2.55}
+    free = {name: free_energy_ev(e, CORRECTIONS[name].reaction) for name, e in energies.items()}
+    near = exact(Process.OER, **free)
+    assert near.descriptor_ev[0][0] == pytest.approx(1.5)
+    assert near.overpotential_v[0][0] == pytest.approx(0.47)
+    for process, optimum in ((Process.ORR, 0.86), (Process.OER, 1.6)):
+        line = volcano(process, np.array([optimum - 0.1, optimum, optimum + 0.1]))
+        assert line == pytest.approx([0.47, 0.37, 0.47])
+        assert PATHS[process].optimum_ev == pytest.approx(optimum)
 
 
 def test_an_ideal_oxygen_catalyst_loses_nothing() -> None:

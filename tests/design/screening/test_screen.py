@@ -15,6 +15,7 @@ from formwright.datasets.atoms.files.structures import read_structures, write_st
 from formwright.datasets.atoms.slabs.cut import cut
 from formwright.datasets.atoms.structures import Structure
 from formwright.datasets.errors import ConfigError, FormwrightError
+from formwright.design.screening import ranking as screen_ranking
 from formwright.design.screening import screen as module
 from formwright.design.screening.config import ScreenConfig
 from formwright.design.screening.entries import alloy_of, entries
@@ -58,6 +59,21 @@ def test_the_most_stable_site_is_ranked(weights: str, tmp_path: Path) -> None:
     assert over == sorted(over) and [row["rank"] for row in table(tmp_path)] == list("12345")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 3 and result.best[0]["candidate"] in page
+
+
+def test_of_two_as_active_the_one_nearer_to_the_optimum_comes_first(tmp_path: Path) -> None:
+    said = [("late", 0.5, 0.3), ("far", 0.4, 0.5), ("near", 0.4, 0.9), ("same", 0.4, 0.9)]
+    blank = {"status": "ranked", "reason": "", "elements": "Pt", "flag": "", "sites": 1}
+    rows = [
+        {"candidate": name, "index": i, "overpotential_v": over, "descriptor_ev": at, **blank}
+        for i, (name, over, at) in enumerate(said)
+    ]
+    (tmp_path / "parts").mkdir()
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "parts" / "00000.jsonl").write_text(lines, encoding="utf-8")
+    result = screen_ranking.rank(tmp_path, ScreenConfig(reaction="ORR"), ["O", "OH"])
+    assert [row["candidate"] for row in result.best] == ["near", "same", "far", "late"]
+    assert [row["candidate"] for row in table(tmp_path)] == ["near", "same", "far", "late"]
 
 
 def test_best_structures_are_those_of_the_ranking(weights: str, tmp_path: Path) -> None:

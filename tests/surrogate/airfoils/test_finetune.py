@@ -10,6 +10,7 @@ import torch
 from formwright.datasets.airfoils.polar_data import Polars
 from formwright.datasets.errors import CheckpointError, UnknownNameError
 from formwright.surrogate import zoo
+from formwright.surrogate.airfoils.evaluate import evaluate
 from formwright.surrogate.airfoils.finetune import (
     FinetuneConfig,
     calibrate,
@@ -183,6 +184,18 @@ def test_intervals_cover_what_they_promise(trained):
     error, expected = residuals(trained, labelled(trained, polars(200, seed=4)))
     inside = (error < expected * trained.calibration).double().mean(0)
     assert ((inside > 0.74) & (inside < 0.86)).all(), inside
+
+
+def test_coverage_is_the_share_inside_the_whole_interval(trained):
+    """Labels at .6 of the half width lie inside, at 1.5 outside; of the drag in its logarithm."""
+    data = polars(5, points=4, seed=3)
+    conditions = [data.conditions[name] for name in ("alpha_deg", "reynolds", "ncrit")]
+    said = trained.predict_rows(list(data.cst), data.section, *conditions)
+    off = 1.6448536 * np.tile([0.6, -0.6, 0.6, 1.5], 5)
+    labels = {name: said[name] + off * said[f"{name}_std"] for name in LABELS}
+    labels["cd"] = said["cd"] * np.exp(off * said["cd_std"] / said["cd"])
+    scores = evaluate(trained, dataclasses.replace(data, labels=labels))
+    assert scores.coverage == dict.fromkeys(LABELS, 0.75)
 
 
 def test_missing_labels_are_left_out():

@@ -89,7 +89,9 @@ def test_a_stopped_run_goes_on_to_the_same_flows(whole, tmp_path):
 
 def test_another_recipe_is_refused(whole):
     other = dataclasses.replace(RECIPE, conditions=4, points_per_side=80)
-    with pytest.raises(CorpusError, match="conditions, points_per_side differ"):
+    with pytest.raises(
+        CorpusError, match="conditions = 3 there, 4 asked; points_per_side = 60 there"
+    ):
         next(generate_flows(other, whole))
 
 

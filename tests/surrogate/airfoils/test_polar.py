@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -8,12 +9,13 @@ import torch
 
 import formwright
 from formwright.datasets.airfoils.cst import coordinates
-from formwright.datasets.airfoils.sections import load_section
+from formwright.datasets.airfoils.sections import database, load_section, write_dat
 from formwright.datasets.cases import sections_batch
 from formwright.datasets.errors import (
     ConditionError,
     OutOfRangeWarning,
     SectionError,
+    SectionWarning,
     UnknownNameError,
 )
 from formwright.surrogate.airfoils.polar import LABELS, PolarConfig, PolarSurrogate
@@ -85,6 +87,18 @@ def test_gradients_agree_with_finite_differences(small):
     assert torch.autograd.gradcheck(answers, (w, alpha), eps=1e-6, atol=1e-7)
 
 
+def test_the_deviation_of_the_drag_is_its_share_times_the_drag(shipped):
+    pos, alpha = load_section("naca2412").pos, [0.0, 4.0, 14.0]
+    batch = {"alpha_deg": torch.tensor([alpha]).double(), "reynolds": torch.full((1, 3), 1e6)}
+    said = shipped(sections_batch(pos[None], batch))
+    share = (said.upper["cd"] / said.lower["cd"]).log() / (2 * 1.6448536)
+    torch.testing.assert_close(said.std["cd"], share * said["cd"], rtol=1e-5, atol=0.0)
+    conditions = np.array(alpha), np.full(3, 1e6), np.full(3, 9.0)
+    rows = shipped.predict_rows([pos.numpy()], np.zeros(3, int), *conditions)
+    for label in LABELS:
+        assert rows[f"{label}_std"] == pytest.approx(said.std[label].numpy(), rel=1e-3)
+
+
 def test_every_entry_agrees(shipped, tmp_path):
     section = load_section("naca2412")
     path = tmp_path / "mine.dat"
@@ -116,6 +130,33 @@ def test_incidence_is_that_of_the_file(shipped):
     straight = shipped.predict([pos], alpha_deg=4.0, reynolds=1e6)
     turned = shipped.predict([nose_up], alpha_deg=2.0, reynolds=1e6)
     assert turned["cl"] == pytest.approx(straight["cl"], abs=8e-3)
+
+
+def test_a_section_written_and_read_again_has_the_same_polar(shipped, tmp_path):
+    names = [*list(database())[::11], "naca2412", "goe451"]
+    for i, name in enumerate(names):
+        write_dat(tmp_path / f"{i}.dat", load_section(name))
+    conditions = {"alpha_deg": [-2.0, 3.0, 8.0], "reynolds": 1e6}
+    before = shipped.predict(names, **conditions)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SectionWarning)
+        after = shipped.predict([tmp_path / f"{i}.dat" for i in range(len(names))], **conditions)
+    for label in LABELS:
+        np.testing.assert_allclose(after[label], before[label], rtol=0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("turn_deg", [-6.0, 6.0])
+def test_the_range_is_that_of_the_sections_own_axes(shipped, turn_deg):
+    turn = np.deg2rad(turn_deg)
+    matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    pos = load_section("naca2412").pos.numpy() @ matrix
+    own = 14.0 - turn_deg
+    words = rf"alpha_deg in the sections' own axes: 1 of 1 .* -11 .. 17 \(seen {own:g}"
+    told = pytest.warns(OutOfRangeWarning, match=words) if own > 17.0 else nullcontext()
+    with told:
+        shipped.predict([pos], alpha_deg=14.0, reynolds=1e6)
+    with nullcontext() if own > 17.0 else pytest.warns(OutOfRangeWarning, match="seen 17.5"):
+        shipped.predict([pos], alpha_deg=9.0 if own > 17.0 else 23.5, reynolds=1e6)
 
 
 def test_shapes_broadcast(shipped):

@@ -233,6 +233,21 @@ def test_seconds_spent_before_a_kill_count(tmp_path, monkeypatch):
     assert (result.resumed_from, result.steps) == (7, 10)
 
 
+def test_matrices_decay_and_biases_and_gains_do_not():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Conv1d(1, 2, 3))
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+
+    def flat(model, step, generator):
+        return Loss(sum(0.0 * value.sum() for value in model.parameters()), {})
+
+    steady = {"steps": 1, "learning_rate": 0.1, "warmup_steps": 0, "weight_decay": 0.5}
+    train(model, flat, config(**steady), progress=False)
+    for name, value in model.named_parameters():
+        share = 0.95 if name in ("0.weight", "2.weight") else 1.0
+        torch.testing.assert_close(value.detach(), share * before[name], msg=name)
+
+
 def test_a_rate_factor_of_zero_freezes():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 1))

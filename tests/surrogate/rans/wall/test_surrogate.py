@@ -186,6 +186,11 @@ def test_conditions_are_refused_or_warned_of(shipped):
     one = np.zeros(1, int)
     with pytest.warns(OutOfRangeWarning, match="reynolds: 1 of 1 points"):
         shipped.predict_rows(["naca0012"], one, np.zeros(1), np.array([1e5]))
+    turn = np.deg2rad(6.0)
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    down = naca("0012").pos.numpy() @ matrix @ matrix
+    with pytest.warns(OutOfRangeWarning, match="own axes: 1 of 1 .* 22 .. 22"):
+        shipped.predict_rows([down], one, np.array([10.0]), np.array([3e6]))
     with pytest.raises(ConditionError, match="reynolds = -1"):
         shipped.predict_rows(["naca0012"], one, np.zeros(1), np.array([-1.0]))
 
