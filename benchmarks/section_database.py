@@ -17,8 +17,8 @@ from jaxtyping import Bool
 
 from formwright.datasets.airfoils import cst
 from formwright.datasets.airfoils.contour import order, validate
-from formwright.datasets.airfoils.dat import decode, parse_points
 from formwright.datasets.airfoils.database import FILE, Entry, write_database
+from formwright.datasets.airfoils.files.dat import decode, parse_points
 from formwright.datasets.airfoils.geometry import stations_y
 from formwright.datasets.airfoils.section import section_from_points
 from formwright.datasets.errors import SectionError

@@ -94,7 +94,7 @@ NEIGHBOURS = {
 }
 
 NEIGHBOURS_OF_ONE = {
-    ("datasets.airfoils.surface_files", "rans"): "finds the upper side as a plane flow does",
+    ("datasets.airfoils.files.surfaces", "rans"): "finds the upper side as a plane flow does",
     ("design.airfoils.verifiers", "rans"): "OpenFOAM verifies a section as the other solvers do",
 }
 

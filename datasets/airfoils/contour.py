@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from formwright.datasets.contour_checks import cross, first_crossing
+from formwright.datasets.airfoils.contour_checks import cross, first_crossing
 from formwright.datasets.errors import SectionError
 
 MIN_POINTS: Final = 9

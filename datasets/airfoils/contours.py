@@ -21,9 +21,9 @@ from formwright.datasets.airfoils.contour import (
     rotation_deg,
     too_high,
 )
+from formwright.datasets.airfoils.contour_checks import sides_apart
 from formwright.datasets.airfoils.nose import missing_noses
 from formwright.datasets.airfoils.section import section_from_points
-from formwright.datasets.contour_checks import sides_apart
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,8 +20,8 @@ from formwright.datasets.airfoils.contour import (
     too_high,
     validate,
 )
+from formwright.datasets.airfoils.contour_checks import GOES_BACK_DEG, kinks
 from formwright.datasets.airfoils.nose import with_nose
-from formwright.datasets.contour_checks import GOES_BACK_DEG, kinks
 from formwright.datasets.errors import SectionError, SectionWarning
 from formwright.datasets.families import family
 

@@ -14,10 +14,10 @@ from torch import Tensor
 from formwright.datasets.airfoils import cst
 from formwright.datasets.airfoils import naca as naca_digits
 from formwright.datasets.airfoils.contour import Placement, normalise, validate
-from formwright.datasets.airfoils.dat import parse_dat, read_dat, write_dat
 from formwright.datasets.airfoils.database import Database, database, plain_name, split_of
+from formwright.datasets.airfoils.files.dat import parse_dat, read_dat, write_dat
+from formwright.datasets.airfoils.files.surfaces import SUFFIXES, read_section
 from formwright.datasets.airfoils.section import Section, section_from_points
-from formwright.datasets.airfoils.surface_files import SUFFIXES, read_section
 from formwright.datasets.errors import SectionError, UnknownNameError, did_you_mean
 from formwright.datasets.families import family
 

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from formwright.datasets.airfoils import cst, naca
 from formwright.datasets.airfoils.blends import DECIMALS, WEIGHTS, database_vector, pool
+from formwright.datasets.airfoils.contour_checks import first_crossing
 from formwright.datasets.airfoils.sections import database
-from formwright.datasets.contour_checks import first_crossing
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.solvers.openfoam.levels import coarsened
 from formwright.datasets.solvers.openfoam.solver import MESH, OpenFOAM

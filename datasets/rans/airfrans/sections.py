@@ -34,7 +34,7 @@ def section_of(name: str, *, points_per_side: int = 200) -> Section:
     if not case.digits:
         raise SectionError(
             f"the name {name!r} spells its section {case.label!r}, which is no NACA digits; read "
-            "its contour with formwright.datasets.airfoils.surface_files.read_section."
+            "its contour with formwright.datasets.airfoils.files.surfaces.read_section."
         )
     x = cosine_spacing(points_per_side)
     camber, slope = camber_line(case.digits[:-1], x)

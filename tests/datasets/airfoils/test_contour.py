@@ -16,10 +16,10 @@ from formwright.datasets.airfoils.contour import (
     points_backward,
     validate,
 )
+from formwright.datasets.airfoils.contour_checks import first_crossing, kinks
 from formwright.datasets.airfoils.database import database
 from formwright.datasets.airfoils.nose import with_nose
 from formwright.datasets.airfoils.section import section_from_points
-from formwright.datasets.contour_checks import first_crossing, kinks
 from formwright.datasets.errors import SectionError
 
 POS = torch.from_numpy(with_nose(naca.coordinates("4412", points_per_side=40).numpy()))

@@ -16,7 +16,7 @@ from formwright.datasets.solvers.result import stations
 from formwright.design.records import AIRFOIL_FORMAT
 from formwright.design.report import figures
 from formwright.design.report import page as report
-from formwright.design.report.page import flatten, number, render, shown, tightest, write_report
+from formwright.design.report.page import render, write_report
 
 TARGETS = (0.8, 1.0, 1.2, 1.4)
 LABELS = ("cl", "cd", "cm", "xtr_top", "xtr_bottom")
@@ -386,34 +386,3 @@ def test_a_folder_that_cannot_be_read_is_a_named_error(
         (folder / "result.json").write_text(content)
     with pytest.raises(ConfigError, match=said):
         write_report(folder)
-
-
-@pytest.mark.parametrize(
-    ("values", "lower", "upper", "expected"),
-    [
-        ([0.1, 0.3, 0.2], 0.0, None, 0.1),
-        ([0.1, 0.3, 0.2], None, 1.0, 0.3),
-        ([0.1, 0.3, 0.2], [0.0, 0.29, 0.0], None, 0.3),
-        ([None, 0.3], 0.0, None, 0.3),
-        ([None], 0.0, None, None),
-    ],
-)
-def test_tightest(values: Any, lower: Any, upper: Any, expected: float | None) -> None:
-    assert tightest(values, lower, upper) == expected
-
-
-def test_of_an_equality_the_range_is_shown() -> None:
-    assert shown([0.5, 0.9, 0.7], [0.5, 0.9, 0.7], [0.5, 0.9, 0.7]) == "0.5…0.9"
-    assert shown([0.1, 0.2], 0.0, None) == "0.1"
-    assert shown([], 0.0, 0.0) == "–"
-
-
-def test_numbers_for_reading() -> None:
-    assert number(-1e-15) == "0" and number(1101.0, 3) == "1\u202f101"
-    assert number(None) == "–"
-    assert number(-0.5, 1, fixed=True) == "−0.5"
-    assert number(2.0, 1, fixed=True, sign=True) == "+2.0"
-    assert flatten({"a": {"b": [1, 2]}, "c": [{"d": None}]}) == [
-        ("a.b", "[1, 2]"),
-        ("c[0].d", "null"),
-    ]

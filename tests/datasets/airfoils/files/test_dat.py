@@ -14,8 +14,14 @@ from hypothesis import strategies as st
 
 from formwright.datasets.airfoils import cst, geometry
 from formwright.datasets.airfoils.contour import normalise
-from formwright.datasets.airfoils.dat import decode, parse_dat, parse_points, read_dat, write_dat
 from formwright.datasets.airfoils.database import database
+from formwright.datasets.airfoils.files.dat import (
+    decode,
+    parse_dat,
+    parse_points,
+    read_dat,
+    write_dat,
+)
 from formwright.datasets.airfoils.nose import with_nose
 from formwright.datasets.airfoils.section import Section, section_from_points
 from formwright.datasets.errors import FormwrightError, SectionError, SectionWarning, StorageError

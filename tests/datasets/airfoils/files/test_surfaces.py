@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from formwright.datasets.airfoils.files.surfaces import read_section
 from formwright.datasets.airfoils.sections import load_section
-from formwright.datasets.airfoils.surface_files import read_section
 from formwright.datasets.errors import FlowFileError, SectionError, UnknownNameError
 from formwright.datasets.rans.mesh.export import surface, write_surface
 from formwright.datasets.vtk.vtp import PolyData, write_vtp

@@ -19,9 +19,9 @@ import numpy as np
 from jaxtyping import Float
 
 from formwright.datasets.airfoils.contour import MIN_POINTS, in_file_axes
+from formwright.datasets.airfoils.files.dat_lines import read_lines
 from formwright.datasets.airfoils.nose import without_nose
 from formwright.datasets.airfoils.section import Section, section_from_points, tell_odd
-from formwright.datasets.dat_lines import read_lines
 from formwright.datasets.errors import SectionError
 from formwright.datasets.files import write_text
 
