@@ -23,7 +23,7 @@ from formwright.commands import (
     sections,
     validate,
 )
-from formwright.datasets.errors import FormwrightError, SectionWarning
+from formwright.datasets.errors import FormwrightError, SectionWarning, StudyWarning
 
 USAGE: Final = 2
 INTERRUPTED: Final = 130
@@ -105,7 +105,7 @@ def _note(
     *place: Any,
 ) -> None:
     """Show a warning of ours as a note, without the line of code that gave it."""
-    if not issubclass(category, SectionWarning):
+    if not issubclass(category, SectionWarning | StudyWarning):
         return otherwise(message, category, *place)
     console.print("[yellow]note:[/]", end=" ")
     console.print(str(message), markup=False)
@@ -121,6 +121,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
         0: done; 1: done, but some rows or checks failed; 2: not done; 130: interrupted; 141: what
         read the output (`head`) had enough of it.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin starve other work
     arguments = sys.argv[1:] if tokens is None else list(tokens)
     try:
         result = app.meta(arguments, result_action="return_value")

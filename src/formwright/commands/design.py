@@ -5,7 +5,6 @@ A study is of an airfoil, or of a catalyst where its TOML says ``kind = "catalys
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -123,26 +122,16 @@ def run_study(path: Path, folder: Path, *, resume: bool) -> int:
 
 def run_airfoil(study: Study, folder: Path, *, resume: bool) -> int:
     """Run a study of an airfoil and print its summary; see ``outcome`` for what is returned."""
-    from formwright.datasets.errors import StudyWarning
     from formwright.design.airfoils.study import run
     from formwright.design.report.page import read
 
-    with warnings.catch_warnings():
-        warnings.showwarning = _note
-        warnings.simplefilter("always", StudyWarning)
-        run(study, folder, resume=resume)
+    run(study, folder, resume=resume)
     result = read(folder, "result")
     show(result)
     console = Console(highlight=False, soft_wrap=True)
     for name in ("report.html", "best.dat", "result.json"):
         console.print(f"{name:12} {(folder / name).resolve()}", markup=False)
     return outcome(result)
-
-
-def _note(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Print a warning before the search begins."""
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    errors.print(f"[yellow]note:[/] {escape(str(message))}")
 
 
 def outcome(result: Mapping[str, Any]) -> int:
