@@ -88,7 +88,7 @@ class Setup:
         space: Its design space.
         problem: What is solved in the first round, but for the caution.
         reference: The start as the space decodes it.
-        guards: How many of the problem's constraints, the last ones, are guards.
+        own: The problem's constraints without the guards.
         section: The start.
         start: What the surrogate says of the start.
         x0: The start in the space.
@@ -101,7 +101,7 @@ class Setup:
     space: CST | BSpline
     problem: Problem
     reference: Data
-    guards: int
+    own: tuple[Constraint, ...]
     section: Section
     start: Claims
     x0: Float[Tensor, " parameters"]
@@ -140,11 +140,12 @@ def prepare(study: Study, surrogate: Surrogate, chosen: Chosen) -> Setup:
     thin.alpha_deg = torch.tensor([p.start_alpha_deg for p in points.points], dtype=torch.float64)
     x0 = space.project(space.encode(thin))[0]
     reference = space.decode(x0[None])
-    own = tuple(spec.build(reference) for spec in study.constraints)
-    guarded = guards(reference, start.prediction, plain(space), study.guards_off, own)
-    constraints = (*own, *guarded)
-    if points.free:
-        constraints = (lift_targets(points), *constraints)
+    targets = (lift_targets(points),) if points.free else ()
+    own = (*targets, *(spec.build(reference) for spec in study.constraints))
+    constraints = (
+        *own,
+        *guards(reference, start.prediction, plain(space), study.guards_off, own),
+    )
     names(constraints)
     problem = Problem(
         space=space,
@@ -158,7 +159,7 @@ def prepare(study: Study, surrogate: Surrogate, chosen: Chosen) -> Setup:
         space=space,
         problem=problem,
         reference=reference,
-        guards=len(guarded),
+        own=own,
         section=section,
         start=start,
         x0=x0,
@@ -288,12 +289,9 @@ def plain(space: CST | BSpline) -> Float[Tensor, "sides weights"]:
 
 def tightened(setup: Setup, slack: float) -> tuple[Constraint, ...]:
     """Return the constraints of a study, its guards with part of their slack."""
-    start, off = setup.start.prediction, setup.study.guards_off
-    found = guards(setup.reference, start, plain(setup.space), off, (), slack=slack)
-    closer = {guard.name: guard for guard in found}
-    own = len(setup.problem.constraints) - setup.guards
-    rows = setup.problem.constraints
-    return (*rows[:own], *(closer[guard.name] for guard in rows[own:]))
+    said, off = setup.start.prediction, setup.study.guards_off
+    held = guards(setup.reference, said, plain(setup.space), off, setup.own, slack=slack)
+    return (*setup.own, *held)
 
 
 def verified(setup: Setup, claims: Claims, path: Path) -> Verification:
