@@ -256,3 +256,30 @@ def _wait_for(condition, process, seconds=240):
         assert process.poll() is None, "the study ended before it could be killed"
         assert time.monotonic() < end, "the study never came so far"
         time.sleep(0.01)
+
+
+def test_after_a_refuted_round_the_search_begins_again_closer_to_the_start(
+    tmp_path, surrogate, make_solver
+):
+    class Refuting(make_solver):
+        def solve(self, cases):
+            self.stall_deg = -90.0 if self.calls < 2 else 14.0
+            return super().solve(cases)
+
+    chosen = Chosen(SolverName.PANEL, Refuting(), "a stand-in.")
+    study = make(rounds=2, constraints=[])
+    found = run(study, tmp_path, surrogate=surrogate, chosen=chosen)
+    first, second = (read(tmp_path, f"state/optimise_{i}.json") for i in (0, 1))
+    assert second["starts"][0] == first["starts"][0] and second["starts"][0] != first["x"]
+    assert found.result["rounds"][0]["verified"] is None and found.result["best"]["round"] == 1
+    setup = stages.prepare(study, surrogate, chosen)
+    start = {
+        c.name: float(max(c.upper or [0]) if c.name.startswith("std") else c.upper or 0)
+        for c in setup.problem.constraints
+        if c.upper and c.name != "cl_target"
+    }
+    closer = {c.name: c for c in stages.tightened(setup, 0.5)}
+    assert start.keys() == {"smoothness", "std_cd", "std_cl"}
+    for name, limit in start.items():
+        upper = closer[name].upper
+        assert (max(upper) if isinstance(upper, tuple) else upper) < limit

@@ -278,6 +278,7 @@ def test_absent_file_is_a_named_error(tmp_path):
         read_dat(tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore::formwright.datasets.errors.SectionWarning")
 @settings(deadline=None, max_examples=60)
 @given(st.text(st.characters(codec="latin-1"), max_size=400) | st.just(rows(POINTS)))
 @example("1 0\n" * 30)
@@ -290,6 +291,7 @@ def test_any_text_is_read_or_refused(text):
         assert "'any'" in str(error)
 
 
+@pytest.mark.filterwarnings("ignore::formwright.datasets.errors.SectionWarning")
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(
