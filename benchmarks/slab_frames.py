@@ -193,9 +193,7 @@ def main() -> None:
             notes="formwright screen, HER, adsorption-mamun, every site; rattled by "
             f"{RATTLE:g} angstrom (standard deviation). The third column leaves out the "
             f"description with a negated third vector; {flagged} of the rows of slabs of which "
-            "nothing is held are flagged because the two ends differ. Of sites with the same "
-            "distances to the atoms around them one is tried, and the surrogate may tell them "
-            "apart.",
+            "nothing is held are flagged because the two ends differ.",
             details=[{"kind": kind, "slab": name, **size} for (kind, name), size in apart.items()],
         )
     )

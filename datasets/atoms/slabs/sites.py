@@ -19,7 +19,7 @@ from formwright.datasets.atoms.structures import SURFACE, Structure
 from formwright.datasets.errors import StructureError, did_you_mean
 
 KINDS: Final = ("top", "bridge", "hollow")
-AROUND: Final = 6.0
+AROUND: Final = 12.0
 """Sites are compared by the atoms within this distance, angstrom."""
 _ABOVE: Final = 1.5
 _SAME: Final = 0.05
