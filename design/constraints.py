@@ -146,24 +146,29 @@ def positive_thickness(minimum: float = 0.0, stations: Sequence[float] = STATION
     return Constraint(name="positive_thickness", function=function, lower=minimum, scale=0.01)
 
 
-def sides_apart(least: float = 0.0) -> Constraint:
+def sides_apart(least: float = 0.0, *, taper: bool = False) -> Constraint:
     """The sides do not touch: ``wedge`` is above ``least`` at every point of the contour.
 
     Args:
         least: Tangent of the least angle between the sides, for the trailing edge.
+        taper: Measure from the height of an open trailing edge, so that sections narrow to it.
     """
 
     def value(prediction: Prediction, case: Data) -> Float[Tensor, "designs points"]:
-        return wedge(case)
+        return wedge(case, taper=taper)
 
     return Constraint(name="sides_apart", function=value, lower=max(least, APART), scale=0.1)
 
 
-def wedge(case: Data) -> Float[Tensor, "designs points"]:
+def wedge(case: Data, *, taper: bool = False) -> Float[Tensor, "designs points"]:
     """Return thickness(x) / (x (1 - x)) at every point of the contour but nose and trailing edge.
 
     Towards a sharp trailing edge it is the tangent of the angle between the sides. Contours whose
     sides do not share their abscissae are read at cosine-spaced x.
+
+    Args:
+        case: The sections.
+        taper: Take the height of the trailing edge, times x, off the thickness.
     """
     pos = contours(case)
     if "abscissae" in case:
@@ -173,6 +178,8 @@ def wedge(case: Data) -> Float[Tensor, "designs points"]:
     else:
         x = cosine_spacing(_POINTS)[1:-1].to(pos)
         height = geometry.thickness(pos, x)
+    if taper:
+        height = height - x * geometry.trailing_edge_thickness(pos)[:, None]
     return height / (x * (1.0 - x))
 
 

@@ -3,8 +3,9 @@
 =============  ====================================================================================
 guard          what it holds, and why
 =============  ====================================================================================
-sides-apart    thickness(x) >= tan(4 deg) x (1 - x) chords at every point of the contour: the sides
-               do not cross, and the trailing edge keeps an angle that can be built and meshed
+sides-apart    thickness(x) - t x >= tan(4 deg) x (1 - x) chords at every point of the contour, t
+               the height of the trailing edge: the sides do not cross, and they keep an angle at
+               the edge that can be built and meshed
 smoothness     the weights wiggle at most twice as much as the start's: where they wiggle more, the
                surrogate has seen nothing like it
 confidence     the surrogate's standard deviation at every operating point: of CD at most 10 % of
@@ -77,9 +78,12 @@ def guards(
 
 
 def _sides_apart(start: Data) -> Constraint:
-    own = float(wedge(start).min())
+    """Return the wedge; from the height of the trailing edge where the start narrows to it."""
+    narrowing = float(wedge(start, taper=True).min())
+    taper = narrowing > constraints.APART
+    own = narrowing if taper else float(wedge(start).min())
     least = min(math.tan(math.radians(LEAST_ANGLE_DEG)), _KEPT * max(own, 0.0))
-    return constraints.sides_apart(max(least, constraints.APART))
+    return constraints.sides_apart(max(least, constraints.APART), taper=taper)
 
 
 def _smoothness(start: Data, plain: Float[Tensor, "sides weights"], slack: float) -> Constraint:

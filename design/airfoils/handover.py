@@ -172,8 +172,21 @@ def sentence(
     )
     return (
         f"{first}{kind}: {after['claimed']:.5g} claimed, {after['verified']:.5g} verified by "
-        f"{solver} at all {total} operating points; {then}."
+        f"{solver} at all {total} operating points; {then}. {_kept(best)}"
     )
+
+
+def _kept(one: Candidate) -> str:
+    """Return how many of the claims lie inside their intervals."""
+    said = one.claims.prediction
+    inside = [
+        float(said.lower[name][i]) <= verdict.labels[name] <= float(said.upper[name][i])
+        for i, verdict in enumerate(one.verification.verdicts)
+        for name in ("cl", "cd", "cm")
+        if name in said.mean and verdict.converged
+    ]
+    level = 100.0 * float(said.level)
+    return f"{sum(inside)} of {len(inside)} claims lie inside their {level:.0f} % intervals."
 
 
 def _told(setup: Setup, one: Candidate) -> str:

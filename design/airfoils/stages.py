@@ -283,8 +283,11 @@ def run_round(setup: Setup, rounds: Sequence[Round], state: Path) -> Round:
 
 
 def plain(space: CST | BSpline) -> Float[Tensor, "sides weights"]:
-    """Return the weights of NACA 0012 in a space."""
-    return space.sides.weights(space.sides.fit(naca("0012").pos)[None])[0]
+    """Return the weights of NACA 0012, opened to the trailing edge of a space, in that space."""
+    pos = naca("0012").pos.clone()
+    side = torch.where(torch.arange(len(pos)) <= int(pos[:, 0].argmin()), 0.5, -0.5)
+    pos[:, 1] += side * (space.sides.trailing_edge or 0.0) * pos[:, 0]
+    return space.sides.weights(space.sides.fit(pos)[None])[0]
 
 
 def tightened(setup: Setup, slack: float) -> tuple[Constraint, ...]:

@@ -11,8 +11,10 @@ from formwright.datasets.airfoils.section import Section
 from formwright.datasets.airfoils.sections import write_dat
 from formwright.datasets.errors import ConfigError, StudyWarning
 from formwright.design import constraints as c
+from formwright.design.airfoils.stages import plain
 from formwright.design.constraints import wedge, wiggliness
 from formwright.design.problem import evaluate, limits
+from formwright.design.spaces.bspline import BSpline
 from formwright.design.spaces.cst import CST
 
 GUARDS = ["sides_apart", "smoothness", "std_cd", "std_cl"]
@@ -169,3 +171,23 @@ def test_a_surrogates_own_range_of_mach_goes_before(prepared, surrogate):
 
     with pytest.raises(ConfigError, match=r"mach = 0\.2.*0 to 0\.1"):
         prepared(said=Slow(), points=[{"cl": 0.4, "reynolds": 1e6, "mach": 0.2}])
+
+
+@pytest.mark.parametrize("space", [CST, BSpline])
+def test_an_open_trailing_edge_loosens_no_limit(space, points):
+    sharp, *opened = (
+        float(wiggliness(plain(space(points=points, trailing_edge=edge))[None])[0])
+        for edge in (0.0, 0.0025, 0.08)
+    )
+    assert opened == pytest.approx([sharp, sharp], rel=1e-4)
+
+
+def test_sections_narrow_to_an_open_trailing_edge(points, prepared, surrogate, tmp_path):
+    space = CST(points=points, trailing_edge=0.01)
+    shape = [-0.2] * 7 + [0.1] + [0.2] * 7 + [-0.1] + [0.0]
+    x = torch.tensor([[*shape, *points.start.tolist()]], dtype=torch.float64)
+    case = space.decode(x)
+    assert float(wedge(case).min()) > 0.0 > float(wedge(case, taper=True).min())
+    start = section(tmp_path / "open.dat", [0.2] * 8, [-0.2] * 8, edge=0.01)
+    held = guard(prepared(start=start), "sides_apart")
+    assert float(held.values(surrogate(case), case).min()) < 0.0 < held.lower
