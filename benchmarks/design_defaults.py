@@ -118,7 +118,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         for path in chosen:
             rows[path.stem] = judged(path, (given.keep or Path(temporary)) / path.stem)
-            tell(path.stem, {k: v for k, v in rows[path.stem].items()})
+            tell(path.stem, rows[path.stem])
     summary = summarised(rows)
     tell("all", summary)
     if not given.names:

@@ -17,7 +17,6 @@ from formwright.design.airfoils.handover import (
     candidate,
     claimed_evaluation,
     doubts,
-    handed_over,
     objectives,
     sentence,
     verified_evaluation,
@@ -36,6 +35,7 @@ GEOMETRY: Final = ("max_thickness", "area", "leading_edge_radius", "trailing_edg
 def result(
     setup: Setup,
     rounds: Sequence[Round],
+    best: Candidate,
     start: Verification,
     times: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -44,11 +44,11 @@ def result(
     Args:
         setup: The study.
         rounds: All rounds.
+        best: What is handed over.
         start: The solver's verdict on the start.
         times: ``started`` and ``finished``.
     """
     before, found = candidate(setup, None, start), best_round(setup, rounds)
-    best = handed_over(setup, rounds, start)
     verification = best.verification
     objective = {
         "kind": setup.study.objective.value,

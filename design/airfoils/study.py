@@ -210,7 +210,7 @@ def _write(
         write_dat(path / f"{name}.dat", section)
     write_json(path / "polars.json", plain(polars(setup, best, start)))
     times = {"started": started(path), "finished": now()}
-    content = plain(results.result(setup, rounds, start, times))
+    content = plain(results.result(setup, rounds, best, start, times))
     write_json(path / "result.json", content)
     return content
 
