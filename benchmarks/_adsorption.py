@@ -24,7 +24,7 @@ from formwright.surrogate.atoms.finetune import (
     mean_absolute_error,
 )
 from formwright.surrogate.training.loop import TrainConfig
-from formwright.surrogate.zoo import load_network
+from formwright.surrogate.zoo import load
 
 FUNCTIONAL: Final = mamun.ERROR_BAR
 TREES: Final[tuple[Mapping[str, Any], ...]] = (
@@ -73,7 +73,7 @@ def untrained(pretrained: str | None, seed: int) -> AdsorptionSurrogate:
         return AdsorptionSurrogate(config)
     place = ROOT / pretrained
     name: str | Path = place if place.exists() else pretrained
-    return AdsorptionSurrogate(config, load_network(name, config))
+    return AdsorptionSurrogate(config, load(name))
 
 
 def tuned(

@@ -19,8 +19,8 @@ from formwright.datasets.pde.runs import FieldRuns, grid_values
 from formwright.surrogate.checkpoints import load_weights
 from formwright.surrogate.pde.encoder import FieldCNN
 from formwright.surrogate.pde.views import Amplitude, Window
-from formwright.surrogate.pretraining.pretexts import ViewMatch
-from formwright.surrogate.pretraining.pretrain import NETWORK, PretrainConfig, pretrain
+from formwright.surrogate.pretraining.matching import ViewMatch
+from formwright.surrogate.pretraining.pretrain import NETWORK, PretrainConfig, pretrain_network
 from formwright.surrogate.training.loop import TrainConfig
 
 SCRATCH: Final = "from scratch"
@@ -156,7 +156,7 @@ class Experiment:
         if (folder / NETWORK).exists():
             load_weights(encoder, folder / NETWORK)
         else:
-            pretrain(encoder, self.runs["train"], config, folder, progress=False)
+            pretrain_network(encoder, self.runs["train"], config, folder, progress=False)
         return encoder
 
     def frozen(

@@ -56,7 +56,7 @@ from formwright.surrogate.objectives.vicreg import VICReg
 from formwright.surrogate.objectives.visreg import VISReg
 from formwright.surrogate.pde.symmetries import Galilean, Parity, Shift
 from formwright.surrogate.pde.views import Amplitude, TimeLag, Window
-from formwright.surrogate.pretraining.pretexts import ViewMatch
+from formwright.surrogate.pretraining.matching import ViewMatch
 
 SIZES: Final = (16, 64, 256)
 BARS: Final = {"16": 0.041, "64": 0.018, "256": 0.009}

@@ -47,7 +47,7 @@ from formwright.surrogate.objectives.barlow import BarlowTwins
 from formwright.surrogate.objectives.vicreg import VICReg
 from formwright.surrogate.pde.symmetries import Parity, Shift, ShiftReflect
 from formwright.surrogate.pde.views import TimeLag, Window
-from formwright.surrogate.pretraining.pretexts import ViewMatch
+from formwright.surrogate.pretraining.matching import ViewMatch
 
 SIZES: Final = (16, 64, 256)
 KIND: Final = "flow2d"

@@ -34,6 +34,7 @@ from formwright.datasets.ledger import Ledger
 from formwright.surrogate.airfoils.conditioned import Conditioned
 from formwright.surrogate.airfoils.finetune import FinetuneConfig, finetune, residuals
 from formwright.surrogate.airfoils.flow_corpus import FlowCorpus, generate_flows, read_flows
+from formwright.surrogate.airfoils.flow_pretexts import FlowMatch, FlowPredict
 from formwright.surrogate.airfoils.flows import Flows
 from formwright.surrogate.airfoils.polar import PolarConfig, PolarSurrogate
 from formwright.surrogate.airfoils.views import Incidence, PartialContour, Repanel
@@ -43,8 +44,8 @@ from formwright.surrogate.objectives.barlow import BarlowTwins
 from formwright.surrogate.objectives.sigreg import LeJEPA
 from formwright.surrogate.objectives.simclr import SimCLR
 from formwright.surrogate.objectives.vicreg import VICReg
-from formwright.surrogate.pretraining.pretexts import FlowMatch, FlowPredict, ViewMatch
-from formwright.surrogate.pretraining.pretrain import NETWORK, PretrainConfig, pretrain
+from formwright.surrogate.pretraining.matching import ViewMatch
+from formwright.surrogate.pretraining.pretrain import NETWORK, PretrainConfig, pretrain_network
 from formwright.surrogate.training.loop import TrainConfig
 
 SIZES: Final = (50, 200, 1000)
@@ -62,20 +63,28 @@ BATCH: Final = 32
 _FLOW: Final = (Incidence(count=4),)
 _CONTOUR: Final = (Repanel(), PartialContour())
 RECIPES: Final = {
-    "VICReg, flow": PretrainConfig(pretext=FlowMatch(objective=VICReg()), views=_FLOW),
+    "VICReg, flow": PretrainConfig(
+        labels=LABELS, pretext=FlowMatch(objective=VICReg()), views=_FLOW
+    ),
     "VICReg, flow + contour views": PretrainConfig(
-        pretext=FlowMatch(objective=VICReg()), views=(*_FLOW, *_CONTOUR)
+        labels=LABELS, pretext=FlowMatch(objective=VICReg()), views=(*_FLOW, *_CONTOUR)
     ),
     "VICReg, contour views only": PretrainConfig(
-        pretext=ViewMatch(objective=VICReg()), views=(Incidence(count=1), *_CONTOUR)
+        labels=LABELS, pretext=ViewMatch(objective=VICReg()), views=(Incidence(count=1), *_CONTOUR)
     ),
-    "Barlow Twins, flow": PretrainConfig(pretext=FlowMatch(objective=BarlowTwins()), views=_FLOW),
-    "SimCLR, flow": PretrainConfig(pretext=FlowMatch(objective=SimCLR()), views=_FLOW),
+    "Barlow Twins, flow": PretrainConfig(
+        labels=LABELS, pretext=FlowMatch(objective=BarlowTwins()), views=_FLOW
+    ),
+    "SimCLR, flow": PretrainConfig(
+        labels=LABELS, pretext=FlowMatch(objective=SimCLR()), views=_FLOW
+    ),
     "LeJEPA, flow": PretrainConfig(
-        pretext=FlowMatch(objective=LeJEPA(slices=64), projector=64), views=_FLOW
+        labels=LABELS, pretext=FlowMatch(objective=LeJEPA(slices=64), projector=64), views=_FLOW
     ),
-    "flow predicted": PretrainConfig(pretext=FlowPredict(answers=0.0), views=_FLOW),
-    "flow and panel labels predicted": PretrainConfig(pretext=FlowPredict(), views=_FLOW),
+    "flow predicted": PretrainConfig(labels=LABELS, pretext=FlowPredict(answers=0.0), views=_FLOW),
+    "flow and panel labels predicted": PretrainConfig(
+        labels=LABELS, pretext=FlowPredict(), views=_FLOW
+    ),
 }
 
 
@@ -131,6 +140,7 @@ class Experiment:
         steps = steps or self.steps
         folder = self.out / f"{recipe.replace(' ', '-').replace(',', '')}-{steps}-{seed}"
         config = PretrainConfig(
+            labels=LABELS,
             pretext=RECIPES[recipe].pretext,
             views=RECIPES[recipe].views,
             batch_cases=96,
@@ -139,7 +149,7 @@ class Experiment:
         if (folder / NETWORK).exists():
             load_weights(network, folder / NETWORK)
         else:
-            pretrain(network, self.flows, config, folder, progress=False)
+            pretrain_network(network, self.flows, config, folder, progress=False)
         return network
 
     def few(self, size: int, seed: int) -> Part:

@@ -29,10 +29,13 @@ from formwright.surrogate.checkpoints import save_weights
 from formwright.surrogate.objectives.barlow import BarlowTwins
 from formwright.surrogate.objectives.masked import Masked
 from formwright.surrogate.objectives.vicreg import VICReg
+from formwright.surrogate.pretraining.denoising import Denoising
 from formwright.surrogate.pretraining.hiding import Nodes
-from formwright.surrogate.pretraining.pretexts import Denoising, MaskedPrediction, ViewMatch
-from formwright.surrogate.pretraining.pretrain import NETWORK, PretrainConfig, pretrain
+from formwright.surrogate.pretraining.masking import MaskedPrediction
+from formwright.surrogate.pretraining.matching import ViewMatch
+from formwright.surrogate.pretraining.pretrain import NETWORK, PretrainConfig, pretrain_network
 from formwright.surrogate.training.loop import TrainConfig
+from formwright.surrogate.zoo import kind_named, network_header
 
 CHEAP = "CHGNet 0.3.0, unrelaxed"
 CLIP_EV = 6.0
@@ -58,7 +61,9 @@ def without_labels(name: str, steps: int, batch_cases: int) -> None:
         labels=("e_ads_ev",), pretext=pretext, views=views, batch_cases=batch_cases, train=loop
     )
     torch.manual_seed(0)
-    pretrain(AdsorptionConfig().network(), cases, config, ROOT / "runs" / f"atoms-{name}")
+    header = network_header(kind_named("adsorption"), AdsorptionConfig(), {"pretext": name})
+    folder = ROOT / "runs" / f"atoms-{name}"
+    pretrain_network(AdsorptionConfig().network(), cases, config, folder, header=header)
 
 
 def from_cheap_energies(steps: int) -> None:

@@ -31,8 +31,9 @@ from rans_fields import CHOSEN_BY, CONFIGS, FACTOR
 from rans_label_efficiency import rows_of
 
 from formwright.datasets.files import write_json
+from formwright.surrogate.checkpoints import load_weights
 from formwright.surrogate.encoder import Encoder
-from formwright.surrogate.pretraining.pretrain import PretrainConfig, pretrain
+from formwright.surrogate.pretraining.pretrain import NETWORK, PretrainConfig, pretrain_network
 from formwright.surrogate.rans.fields.cases import FieldCases, field_cases
 from formwright.surrogate.rans.fields.panel_field_corpus import (
     PanelFieldCorpus,
@@ -44,10 +45,14 @@ from formwright.surrogate.rans.fields.pretraining import (
     TRAINING,
     masked_cells,
     matched_meshes,
-    pretrained_encoder,
 )
 from formwright.surrogate.rans.fields.surrogate import FieldSurrogate
-from formwright.surrogate.rans.fields.training import FieldTraining, fit, wall_errors
+from formwright.surrogate.rans.fields.training import (
+    FieldTraining,
+    begin,
+    train_fields,
+    wall_errors,
+)
 
 CONFIG: Final = CONFIGS["grid CNN"]
 SCRATCH: Final = "the same network from scratch"
@@ -67,8 +72,9 @@ def pretrained(arm: str, seed: int, fields: PanelFields, given: argparse.Namespa
     loop = replace(TRAINING, steps=10**6, seconds=given.pretrain_seconds, seed=seed)
     torch.manual_seed(seed)
     network = FieldSurrogate(CONFIG)
-    pretrain(network, fields, ARMS[arm](CONFIG, loop), folder, progress=False)
-    return pretrained_encoder(folder, CONFIG)
+    pretrain_network(network, fields, ARMS[arm](CONFIG, loop), folder, progress=False)
+    load_weights(network, folder / NETWORK)
+    return network.encoder
 
 
 def trained(
@@ -76,7 +82,8 @@ def trained(
 ) -> FieldSurrogate:
     """Return a network after its budget, from an encoder or from scratch."""
     loop = replace(FieldTraining().train, steps=10**6, seconds=seconds, seed=seed)
-    return fit(samples, CONFIG, FieldTraining(train=loop), encoder=encoder, progress=False)
+    surrogate = begin(samples, CONFIG, seed=seed, encoder=encoder)
+    return train_fields(surrogate, samples, FieldTraining(train=loop), progress=False)
 
 
 def judged(surrogate: FieldSurrogate, cases: Mapping[str, FieldCases]) -> dict[str, Any]:

@@ -22,9 +22,15 @@ from formwright.datasets.airfoils.sections import naca
 from formwright.datasets.rans.mesh.c_grid import section_grid
 from formwright.surrogate.rans.fields.cases import field_cases
 from formwright.surrogate.rans.fields.predict import predict_grid
-from formwright.surrogate.rans.fields.surrogate import FieldConfig, FieldSurrogate, Network, load
-from formwright.surrogate.rans.fields.surrogate import save as keep
-from formwright.surrogate.rans.fields.training import FieldTraining, fit, wall_errors
+from formwright.surrogate.rans.fields.surrogate import FieldConfig, FieldSurrogate, Network
+from formwright.surrogate.rans.fields.training import (
+    FieldTraining,
+    begin,
+    train_fields,
+    wall_errors,
+)
+from formwright.surrogate.zoo import load
+from formwright.surrogate.zoo import save as keep
 
 CHOSEN_BY = "wall cp RMSE"
 FACTOR = 4
@@ -61,7 +67,9 @@ def main() -> None:
             trained[name] = load(given.weights)
             steps[name] = trained[name].provenance["steps"]
         else:
-            trained[name] = fit(cases["train"].samples, config, training)
+            samples = cases["train"].samples
+            untrained = begin(samples, config, seed=loop.seed)
+            trained[name] = train_fields(untrained, samples, training)
             steps[name] = trained[name].provenance["steps"]
         validation[name] = wall_scores(wall_errors(trained[name], cases["validation"].samples))
         tell(f"{name}, validation", {"steps": steps[name], **validation[name]})

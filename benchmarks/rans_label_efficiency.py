@@ -31,7 +31,7 @@ from formwright.datasets.rans.data import RansData, read_rans
 from formwright.surrogate.rans.wall.cases import WallCases, rans_walls
 from formwright.surrogate.rans.wall.surrogate import RansConfig, RansSurrogate
 from formwright.surrogate.rans.wall.training import FINE_TUNING, WallTraining, finetune_rans
-from formwright.surrogate.zoo import load, load_network
+from formwright.surrogate.zoo import load
 
 SIZES: Final = (25, 50, 100, 200, 400)
 SEEDS: Final = (0, 1, 2, 3, 4)
@@ -72,7 +72,7 @@ class Question:
         """Return a surrogate that learned from some training cases."""
         torch.manual_seed(seed)
         surrogate = RansSurrogate(self.config, polar=self.polar)
-        start = load_network(START[arm]) if arm in START else self.config.network()
+        start = load(START[arm]) if arm in START else self.config.network()
         cases = self.walls["train"].take(torch.from_numpy(rows))
         finetune_rans(surrogate, start, cases, recipe(steps, rate), seed=seed)
         return surrogate

@@ -23,7 +23,6 @@ from formwright.datasets.rans.cases import COARSE
 from formwright.datasets.rans.mesh.c_grid import section_grid
 from formwright.datasets.solvers.openfoam.solver import OpenFOAM
 from formwright.surrogate.rans.fields.predict import predict_fields, predict_section
-from formwright.surrogate.rans.fields.surrogate import load as load_fields
 from formwright.surrogate.zoo import load
 
 ALPHA_DEG, REYNOLDS = 4.0, 3e6
@@ -52,7 +51,7 @@ def main() -> None:
     tell("solver", f"{flow.seconds:.1f} s, {int(flow.quality['cells'])} cells")
     coarse = COARSE.solver.flow(pos, ALPHA_DEG, REYNOLDS)
     torch.set_num_threads(THREADS)
-    fields, forces = load_fields(), load("rans-2d")
+    fields, forces = load("rans-fields"), load("rans-2d")
     grid = section_grid(pos, REYNOLDS)
     conditions = {"alpha_deg": torch.tensor([ALPHA_DEG]), "reynolds": torch.tensor([REYNOLDS])}
     case = section_case(pos, {name: value.double() for name, value in conditions.items()})

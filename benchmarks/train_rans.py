@@ -45,7 +45,7 @@ from formwright.surrogate.rans.wall.training import (
     wall_errors,
 )
 from formwright.surrogate.training.loop import TrainConfig
-from formwright.surrogate.zoo import FILE, load, load_network, provenance, save, save_network
+from formwright.surrogate.zoo import FILE, load, provenance, save
 
 TRIP = 0.01
 RATE = 4e-3
@@ -100,10 +100,10 @@ def learn(name: str, network: WallNet, cases: WallCases, how: WallTraining, out:
 def xfoil_stages(polar: PolarSurrogate, options: argparse.Namespace) -> WallNet:
     """Return the network that learned from XFoil's flow: the shipped one, or trained now."""
     if options.free is None:
-        return load_network("turbulent-wall")
+        return load("turbulent-wall")
     config, store = RansConfig(), options.out / "turbulent-wall.safetensors"
     if store.exists():
-        return load_network(store)
+        return load(store)
     torch.manual_seed(0)
     network = config.network()
     polars = read_polars(options.free, split="train", fields=True)
@@ -116,7 +116,7 @@ def xfoil_stages(polar: PolarSurrogate, options: argparse.Namespace) -> WallNet:
     cheap = polar_walls(polar, read_polars(options.tripped, fields=True), NCRIT)
     learn("tripped", network, cheap, recipe(options.tripped_steps, 0.5 * RATE), options.out)
     about = {"free": len(polars.section), "tripped": len(cheap), "solver": "xfoil 6.99"}
-    save_network(network, config, store, about)
+    save(network, store, about, kind="rans", architecture=config)
     return network
 
 
@@ -127,8 +127,8 @@ def coarse_stage(network: WallNet, polar: PolarSurrogate, options: argparse.Name
         cases = rans_walls(polar, read_rans(options.coarse))
         learn("coarse", network, cases, COARSE_RANS, options.out)
         about = {"coarse": len(cases), "solver": "OpenFOAM 1912", "from": "turbulent-wall"}
-        save_network(network, RansConfig(), store, about)
-    return load_network(store)
+        save(network, store, about, kind="rans", architecture=RansConfig())
+    return load(store)
 
 
 def recalibrate(options: argparse.Namespace) -> None:

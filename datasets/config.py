@@ -62,6 +62,38 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str = "confi
     return cls(**arguments)
 
 
+def override(value: T, given: Mapping[str, Any], *, where: str = "configuration") -> T:
+    """Return a dataclass value with the attributes of a mapping, the others as they are.
+
+    A table for an attribute that is a dataclass of the same ``kind`` changes that one; a table of
+    another ``kind`` replaces it.
+
+    Args:
+        value: A dataclass value.
+        given: Attributes, as TOML gives them.
+        where: How to name the mapping in an error.
+
+    Raises:
+        ConfigError: Unknown key, or a value of the wrong kind.
+    """
+    fields = {field.name for field in dataclasses.fields(value) if field.init}  # pyright: ignore
+    hints, changed = typing.get_type_hints(type(value)), {}
+    for key, item in given.items():
+        if key not in fields:
+            raise ConfigError(
+                f"{where} has no key {key!r}.{did_you_mean(key, fields)} "
+                f"Known keys: {', '.join(sorted(fields))}."
+            )
+        now = getattr(value, key)
+        kind = getattr(now, "kind", None)
+        if dataclasses.is_dataclass(now) and isinstance(item, Mapping):
+            if item.get("kind", kind) == kind:
+                changed[key] = override(now, item, where=f"{where}.{key}")
+                continue
+        changed[key] = _convert(hints[key], item, f"{where}.{key}")
+    return dataclasses.replace(value, **changed)  # pyright: ignore
+
+
 def to_mapping(value: Any) -> Any:
     """Return plain dicts, lists and scalars (JSON and TOML know them) of a dataclass."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

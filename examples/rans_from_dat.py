@@ -25,7 +25,7 @@ from formwright.datasets.rans.forces import integrate_flow
 from formwright.datasets.solvers.openfoam.solver import OpenFOAM
 from formwright.surrogate.rans.fields.figures import field_figure
 from formwright.surrogate.rans.fields.predict import predict_in_file
-from formwright.surrogate.rans.fields.surrogate import load as load_fields
+from formwright.surrogate.zoo import load
 
 path = Path("mine.dat")
 write_dat(path, load_section("e387"))
@@ -65,7 +65,7 @@ figure.savefig("polar.svg")
 # of the section's file and hold incidence, Reynolds number and forces as field data.
 
 # %%
-flow = predict_in_file(load_fields(), section, 4.0, 3e6)
+flow = predict_in_file(load("rans-fields"), section, 4.0, 3e6)
 print(f"{len(flow.quads)} cells in {flow.seconds:.2f} s; cl = {flow.forces['cl']:.4f}")
 again = integrate_flow(flow)
 print(f"integrated again: cl = {float(again.cl):.4f}, cd = {float(again.cd):.5f}")

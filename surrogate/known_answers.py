@@ -2,7 +2,7 @@
 
 Names and shapes that fit do not prove that weights mean what they meant: a file may be damaged, and
 code may read them in another way than the code that trained them. The reference cases are written
-out here and must never change; they need not be physical.
+out beside their kind and must never change; they need not be physical.
 """
 
 from __future__ import annotations
@@ -12,56 +12,14 @@ from copy import deepcopy
 from typing import Any, Final
 
 import torch
-from torch.nn.functional import one_hot
 from torch_geometric.data import Data
 
-from formwright.datasets.airfoils.sections import naca
-from formwright.datasets.atoms.elements import COUNT
-from formwright.datasets.atoms.structures import ADSORBATE, BELOW, SURFACE, collate, structure
-from formwright.datasets.cases import section_case
 from formwright.datasets.errors import CheckpointError
 from formwright.surrogate.model import Surrogate
 from formwright.surrogate.uncertainty.support import SUPPORT
 
 TOLERANCE: Final = 1e-4
 """Allowed difference, in the unit of each label."""
-_CELL: Final = ((4.0, 0.0, 0.0), (0.5, 4.1, 0.0), (0.0, 0.0, 20.0))
-_POS: Final = (
-    (0.0, 0.0, 6.0),
-    (2.1, 2.0, 6.1),
-    (0.2, 2.1, 8.0),
-    (2.2, 0.1, 7.9),
-    (1.2, 1.1, 9.4),
-    (1.5, 1.7, 10.3),
-)
-_TAGS: Final = (BELOW, BELOW, SURFACE, SURFACE, ADSORBATE, ADSORBATE)
-_ELEMENTS: Final = (
-    ("Pt", "Ti", "Pt", "Au", "O", "H"),
-    ("Cu", "Al", "Ni", "Zn", "C", "N"),
-    ("Ag", "Fe", "Pd", "Bi", "S", "H"),
-)
-
-
-def slab_question(levels: int) -> Data:
-    """Return three small slabs at each level of theory; one metal of the last is every element."""
-    slabs = [structure(elements, _POS, _CELL, tags=_TAGS) for elements in _ELEMENTS] * levels
-    batch = collate(slabs, level=torch.arange(levels).repeat_interleave(len(_ELEMENTS)))
-    mixture = one_hot(batch.z, COUNT).double()
-    mixture[-len(_POS), 1:] = 1.0 / (COUNT - 1)
-    batch.mixture = mixture
-    return batch
-
-
-def section_question() -> Data:
-    """Return a section at two operating points."""
-    conditions = {
-        "alpha_deg": [-4.0, 7.0],
-        "reynolds": [2e5, 5e6],
-        "ncrit": [9.0, 5.0],
-        "mach": [0.0, 0.0],
-    }
-    values = {name: torch.tensor(pair).double() for name, pair in conditions.items()}
-    return section_case(naca("4412").pos, values)
 
 
 def answers(surrogate: Surrogate, question: Data) -> dict[str, list[float]]:

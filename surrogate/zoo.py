@@ -1,71 +1,127 @@
-"""Shipped surrogates and pretrained networks by name, and those read from a folder.
+"""Surrogates and pretrained networks by name, and those read from a folder.
 
-A surrogate on disk is one safetensors file: weights, and in its header the kind, the architecture,
-the training range, and the answers to reference cases, which ``load`` asks again.
+What is on disk is one safetensors file: weights, and in its header the kind, the architecture, the
+training range, and the answers to reference cases, which ``load`` asks again.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Literal, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from torch import nn
-from torch_geometric.data import Data
 
+from formwright.datasets.begun import digest
 from formwright.datasets.config import from_mapping, to_mapping
 from formwright.datasets.errors import CheckpointError, UnknownNameError, did_you_mean
-from formwright.surrogate.airfoils.conditioned import Conditioned
-from formwright.surrogate.airfoils.polar import PolarConfig, PolarSurrogate
-from formwright.surrogate.atoms.adsorption import AdsorptionConfig, AdsorptionSurrogate
-from formwright.surrogate.atoms.encoder import AtomGNN
 from formwright.surrogate.checkpoints import load_header, load_state, load_tensors, save_weights
-from formwright.surrogate.known_answers import (
-    answers,
-    check_answers,
-    section_question,
-    slab_question,
-)
-from formwright.surrogate.rans.wall.network import WallNet
-from formwright.surrogate.rans.wall.surrogate import RansConfig, RansSurrogate
+from formwright.surrogate.known_answers import answers, check_answers
+
+if TYPE_CHECKING:
+    from formwright.surrogate.airfoils.conditioned import Conditioned
+    from formwright.surrogate.airfoils.polar import PolarSurrogate
+    from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
+    from formwright.surrogate.atoms.encoder import AtomGNN
+    from formwright.surrogate.kinds import Kind
+    from formwright.surrogate.rans.fields.surrogate import FieldSurrogate
+    from formwright.surrogate.rans.wall.network import WallNet
+    from formwright.surrogate.rans.wall.surrogate import RansSurrogate
 
 FOLDER: Final = Path(__file__).parent / "weights"
 FILE: Final = "surrogate.safetensors"
-SHIPPED: Final = ("airfoil-polar", "rans-2d", "adsorption-mamun")
-NETWORK_KIND: Final = "network"
+NETWORK: Final = "network.safetensors"
+KINDS: Final[Mapping[str, str]] = {
+    "polar": "airfoils",
+    "rans": "rans.wall",
+    "rans-fields": "rans.fields",
+    "adsorption": "atoms",
+    "runs": "pde",
+}
+"""The room of each kind; its record is imported when it is asked for."""
+SHIPPED: Final = ("airfoil-polar", "rans-2d", "rans-fields", "adsorption-mamun")
+PRETRAINED: Final = ("airfoil-encoder", "turbulent-wall", "rans-wall", "atoms")
+_OF_NETWORK: Final = "network"
 _LATER: Final = ("support.", "doubt_range")
 """Beginnings of names that older files lack: such a surrogate does not know what it supports."""
-PRETRAINED: Final = ("airfoil-encoder", "turbulent-wall", "rans-wall", "atoms")
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of surrogate: its architecture, how it is built, and its reference cases."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """What is shipped.
 
-    config: type[PolarConfig] | type[RansConfig] | type[AdsorptionConfig]
-    build: Callable[[Any, Mapping[str, tuple[float, float]]], Any]
-    question: Callable[[Any], Data]
+    Attributes:
+        name: For ``load``.
+        kind: Which ``Kind`` it is of.
+        pretrained: Whether it is a network to begin ``fit`` with, not a surrogate.
+        labels: What a surrogate predicts, with units; empty for a network.
+        card: Page that says what it was trained on, how well it does, and where it fails.
+    """
+
+    name: str
+    kind: str
+    pretrained: bool
+    labels: Mapping[str, str]
+    card: Path
 
 
-KINDS: Final[Mapping[str, Kind]] = {
-    "polar": Kind(
-        PolarConfig,
-        lambda config, ranges: PolarSurrogate(config, ranges),
-        lambda _: section_question(),
-    ),
-    "rans": Kind(
-        RansConfig,
-        lambda config, ranges: RansSurrogate(config, ranges),
-        lambda _: section_question(),
-    ),
-    "adsorption": Kind(
-        AdsorptionConfig,
-        lambda config, _: AdsorptionSurrogate(config),
-        lambda config: slab_question(len(config.levels)),
-    ),
-}
+def list_models() -> tuple[Model, ...]:
+    """Return all surrogates and pretrained networks that are shipped."""
+    found = []
+    for name in (*SHIPPED, *PRETRAINED):
+        path = FOLDER / f"{name}.safetensors"
+        header = load_header(path)
+        pretrained = header["kind"] == _OF_NETWORK
+        kind = kind_named(header["of"] if pretrained else header["kind"])
+        known = () if pretrained else getattr(kind.model, "labels", ())
+        labels = {one.name: one.unit for one in known}
+        found.append(
+            Model(
+                name=name,
+                kind=kind.name,
+                pretrained=pretrained,
+                labels=labels,
+                card=path.with_suffix(".md"),
+            )
+        )
+    return tuple(found)
+
+
+def kind_named(kind: Kind | str) -> Kind:
+    """Return a shipped kind by its name, or the kind itself.
+
+    Raises:
+        UnknownNameError: There is none of that name.
+    """
+    if not isinstance(kind, str):
+        return kind
+    if kind not in KINDS:
+        raise UnknownNameError(
+            f"there is no kind of surrogate {kind!r}.{did_you_mean(kind, KINDS)} Known: "
+            f"{', '.join(KINDS)}."
+        )
+    return import_module(f"formwright.surrogate.{KINDS[kind]}.kind").KIND
+
+
+def kind_of(model: nn.Module) -> Kind:
+    """Return the kind of a surrogate.
+
+    Raises:
+        UnknownNameError: It is of a kind of your own: pass ``kind``.
+    """
+    own: Any = getattr(model, "kind", None)
+    if own is not None:
+        return kind_named(own)
+    for name in KINDS:
+        kind = kind_named(name)
+        if type(model) is kind.model:
+            return kind
+    raise UnknownNameError(
+        f"{type(model).__name__} is of no shipped kind ({', '.join(KINDS)}): say which, kind=..."
+    )
 
 
 @overload
@@ -73,144 +129,166 @@ def load(name: Literal["airfoil-polar"]) -> PolarSurrogate: ...
 @overload
 def load(name: Literal["rans-2d"]) -> RansSurrogate: ...
 @overload
+def load(name: Literal["rans-fields"]) -> FieldSurrogate: ...
+@overload
 def load(name: Literal["adsorption-mamun"]) -> AdsorptionSurrogate: ...
 @overload
-def load(name: str | os.PathLike[str]) -> Any: ...
-def load(name: str | os.PathLike[str]) -> Any:
-    """Load a shipped surrogate by its name, or one from a folder or file, ready for use.
+def load(name: Literal["airfoil-encoder"]) -> Conditioned: ...
+@overload
+def load(name: Literal["turbulent-wall", "rans-wall"]) -> WallNet: ...
+@overload
+def load(name: Literal["atoms"]) -> AtomGNN: ...
+@overload
+def load(name: str | os.PathLike[str], *, kind: Literal["rans-fields"]) -> FieldSurrogate: ...
+@overload
+def load(name: str | os.PathLike[str], *, kind: Kind | str | None = None) -> Any: ...
+def load(name: str | os.PathLike[str], *, kind: Kind | str | None = None) -> Any:
+    """Load a shipped model by its name, or one from a folder or file, ready for use.
 
-    Its parameters are frozen: gradients go to shapes, conditions, positions and compositions. To
-    train it further, call ``requires_grad_(True)``.
+    The parameters of a surrogate are frozen: gradients go to shapes, conditions, positions and
+    compositions. A pretrained network is what ``fit(..., pretrained=...)`` begins with.
+
+    Args:
+        name: As ``list_models`` has it, a folder that ``fit`` or ``pretrain`` wrote, or a file.
+        kind: Of a file of your own kind; it must be of this kind if given.
+
+    Returns:
+        The surrogate or network, with attributes ``name``, ``kind``, ``version`` (a digest of its
+        weights), ``card`` (path, where there is one) and ``provenance``.
 
     Raises:
-        UnknownNameError: There is neither a shipped surrogate nor a file of that name.
+        UnknownNameError: There is neither a shipped model nor a file of that name.
         CheckpointError: The file holds something else, is of a newer version, or does not answer
             its reference cases as it did when it was saved.
     """
-    path = _find(name, "surrogate", SHIPPED, FILE)
+    path = _find(name)
     tensors, header = load_tensors(path)
-    kind = KINDS.get(header.get("kind", ""))
-    if kind is None:
-        what = header.get("kind", "other weights")
-        advice = "give a file that fine-tuning wrote"
-        if what == "rans-fields":
-            advice = "give it as --field-surrogate beside rans-2d, or load it with rans_fields.load"
+    is_network = header.get("kind") == _OF_NETWORK
+    found = _kind_of_header(header.get("of" if is_network else "kind", ""), kind, path)
+    config = from_mapping(found.config, _part(header, "config", path))
+    model: Any
+    if is_network:
+        model = found.network(config)
+        load_state(model, tensors, str(path))
+    else:
+        ranges = header.get("training_range", {})
+        model = found.build(config, {key: (low, high) for key, (low, high) in ranges.items()})
+        later = {k: v for k, v in model.state_dict().items() if k.startswith(_LATER)}
+        load_state(model, {**later, **tensors}, str(path))
+        model.requires_grad_(False)
+    model.eval()
+    if "answers" in header and found.question is not None:
+        check_answers(model, found.question(config), header["answers"], str(path))
+    return _described(model, found, os.fspath(name), path, header)
+
+
+def _kind_of_header(called: str, given: Kind | str | None, path: Path) -> Kind:
+    """Return the kind of a file.
+
+    Raises:
+        CheckpointError: It is of none that is known, or of another than the one that is given.
+    """
+    wanted = None if given is None else kind_named(given)
+    if wanted is not None and wanted.name == called:
+        return wanted
+    if wanted is None and called in KINDS:
+        return kind_named(called)
+    asked = f"a model of kind {wanted.name!r}" if wanted else f"one of {', '.join(KINDS)}"
+    raise CheckpointError(
+        f"{str(path)!r} holds {called or 'other weights'!r}, not {asked}: give a folder that `fit` "
+        "or `pretrain` wrote for that kind."
+    )
+
+
+def _part(header: Mapping[str, Any], name: str, path: Path) -> Any:
+    """Return an entry of a header.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    if name not in header:
         raise CheckpointError(
-            f"{str(path)!r} holds {what!r}, not a surrogate ({', '.join(KINDS)}): {advice}."
+            f"{str(path)!r} does not say its {name!r}, so it cannot be built: save it with `save`."
         )
-    ranges = {key: (low, high) for key, (low, high) in header["training_range"].items()}
-    surrogate = kind.build(from_mapping(kind.config, header["config"]), ranges)
-    later = {k: v for k, v in surrogate.state_dict().items() if k.startswith(_LATER)}
-    load_state(surrogate, {**later, **tensors}, str(path))
-    surrogate.eval().requires_grad_(False)
-    if "answers" in header:
-        question = kind.question(surrogate.config)
-        check_answers(surrogate, question, header["answers"], str(path))
-    return surrogate
+    return header[name]
+
+
+def _described(model: Any, kind: Kind, name: str, path: Path, header: Mapping[str, Any]) -> Any:
+    """Tell a model what it is called and where it comes from."""
+    card = path.with_suffix(".md")
+    model.name, model.kind = name, kind.name if kind.name in KINDS else kind
+    model.version = digest(model.state_dict())
+    model.card = card if card.is_file() else None
+    model.provenance = header.get("provenance", {})
+    return model
 
 
 def provenance(name: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return where a surrogate comes from, as ``save`` was told.
+    """Return where a model comes from, as ``save`` was told, without loading it.
 
     Raises:
-        UnknownNameError: There is neither a shipped surrogate nor a file of that name.
+        UnknownNameError: There is neither a shipped model nor a file of that name.
         CheckpointError: The file cannot be read.
     """
-    return load_header(_find(name, "surrogate", SHIPPED, FILE)).get("provenance", {})
-
-
-@overload
-def load_network(name: Literal["airfoil-encoder"]) -> Conditioned: ...
-@overload
-def load_network(name: Literal["turbulent-wall", "rans-wall"]) -> WallNet: ...
-@overload
-def load_network(name: Literal["atoms"]) -> AtomGNN: ...
-@overload
-def load_network(name: str | os.PathLike[str], config: AdsorptionConfig) -> AtomGNN: ...
-@overload
-def load_network(name: str | os.PathLike[str], config: RansConfig) -> WallNet: ...
-@overload
-def load_network(
-    name: str | os.PathLike[str], config: PolarConfig | None = None
-) -> Conditioned: ...
-def load_network(
-    name: str | os.PathLike[str], config: PolarConfig | RansConfig | AdsorptionConfig | None = None
-) -> Any:
-    """Load a shipped pretrained network by its name, or that of a folder that ``pretrain`` wrote.
-
-    It is to be fine-tuned: ``PolarSurrogate(network=load_network("airfoil-encoder"))``,
-    ``AdsorptionSurrogate(encoder=load_network("atoms"))``.
-
-    Args:
-        name: Of the network, a folder or a file.
-        config: Architecture of a file that does not name its own; that of polars by default.
-
-    Raises:
-        UnknownNameError: There is neither.
-        CheckpointError: The file holds something else, or another architecture.
-    """
-    from formwright.surrogate.pretraining.pretrain import NETWORK
-
-    path = _find(name, "pretrained network", PRETRAINED, NETWORK)
-    tensors, header = load_tensors(path)
-    if header.get("kind") == NETWORK_KIND:
-        kind = KINDS[header.get("of", "polar")]
-        config = from_mapping(kind.config, header["config"])
-    network = (config or PolarConfig()).network()
-    load_state(network, tensors, str(path))
-    return network
-
-
-def save_network(
-    network: nn.Module,
-    config: PolarConfig | RansConfig | AdsorptionConfig,
-    path: str | os.PathLike[str],
-    provenance: Mapping[str, Any] | None = None,
-) -> None:
-    """Write a pretrained network with its architecture and provenance as one file, atomically."""
-    header = {"kind": NETWORK_KIND, "of": _kind_of(config), "config": to_mapping(config)}
-    save_weights(network, path, {**header, "provenance": dict(provenance or {})})
+    return load_header(_find(name)).get("provenance", {})
 
 
 def save(
-    surrogate: PolarSurrogate | RansSurrogate | AdsorptionSurrogate,
+    model: nn.Module,
     path: str | os.PathLike[str],
     provenance: Mapping[str, Any] | None = None,
+    *,
+    kind: Kind | str | None = None,
+    architecture: Any = None,
 ) -> None:
-    """Write a surrogate with its architecture, range and provenance as one file, atomically.
+    """Write a surrogate or a pretrained network as one file, atomically.
+
+    Args:
+        model: A surrogate, or a network.
+        path: Of the file.
+        provenance: What it was made from; what it knows itself where None.
+        kind: Of the model; for surrogates of shipped kinds it is known.
+        architecture: Of a network, as the kind's ``config``; surrogates know their own.
 
     Raises:
-        CheckpointError: It does not answer its reference cases with finite numbers.
+        CheckpointError: A surrogate does not answer its reference cases with finite numbers.
+        UnknownNameError: A model of a kind of your own, and ``kind`` is not given.
     """
-    kind = _kind_of(surrogate.config)
-    header = {
-        "kind": kind,
-        "answers": answers(surrogate, KINDS[kind].question(surrogate.config)),
-        "config": to_mapping(surrogate.config),
-        "training_range": {k: list(v) for k, v in surrogate.training_range.items()},
-        "provenance": dict(provenance or {}),
-    }
-    save_weights(surrogate, path, header)
+    found = kind_of(model) if kind is None else kind_named(kind)
+    noted = getattr(model, "provenance", {}) if provenance is None else provenance
+    if architecture is not None:
+        save_weights(model, path, network_header(found, architecture, noted))
+        return
+    surrogate: Any = model
+    header: dict[str, Any] = {"kind": found.name, "config": to_mapping(surrogate.config)}
+    if found.question is not None:
+        header["answers"] = answers(surrogate, found.question(surrogate.config))
+    ranges = getattr(surrogate, "training_range", {})
+    header["training_range"] = {name: list(ends) for name, ends in ranges.items()}
+    save_weights(surrogate, path, {**header, "provenance": dict(noted)})
 
 
-def _kind_of(config: PolarConfig | RansConfig | AdsorptionConfig) -> str:
-    """Return the kind of surrogate that an architecture belongs to."""
-    return next(name for name, kind in KINDS.items() if isinstance(config, kind.config))
+def network_header(kind: Kind, architecture: Any, noted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is written beside the weights of a pretrained network."""
+    config = to_mapping(architecture)
+    return {"kind": _OF_NETWORK, "of": kind.name, "config": config, "provenance": dict(noted)}
 
 
-def _find(name: str | os.PathLike[str], what: str, shipped: tuple[str, ...], file: str) -> Path:
+def _find(name: str | os.PathLike[str]) -> Path:
     """Return the file of a shipped name, of a folder, or the file itself.
 
     Raises:
         UnknownNameError: There is none.
     """
-    if name in shipped:
+    names = (*SHIPPED, *PRETRAINED)
+    if name in names:
         return FOLDER / f"{name}.safetensors"
     path = Path(name)
-    path = path / file if path.is_dir() else path
-    if not path.is_file():
-        raise UnknownNameError(
-            f"no {what} is called {str(name)!r}, and there is no such folder with a {file}."
-            f"{did_you_mean(str(name), shipped)} Shipped: {', '.join(shipped)}."
-        )
-    return path
+    tried = [path] if not path.is_dir() else [path / FILE, path / NETWORK]
+    for file in tried:
+        if file.is_file():
+            return file
+    raise UnknownNameError(
+        f"no model is called {str(name)!r}, and there is no such folder with a {FILE} or "
+        f"{NETWORK}.{did_you_mean(str(name), names)} Shipped: {', '.join(names)}."
+    )

@@ -100,15 +100,7 @@ NEIGHBOURS_OF_ONE = {
 
 KNOW_SUBJECTS = {
     "datasets.solvers.ase": {"atoms"},
-    "surrogate.known_answers": {"airfoils", "atoms"},
-    "surrogate.label_efficiency.tasks": {"airfoils", "atoms", "pde"},
     "surrogate.pretraining.denoising": {"atoms"},
-    "surrogate.pretraining.hiding": {"airfoils", "rans"},
-    "surrogate.pretraining.named": {"airfoils"},
-    "surrogate.pretraining.named_views": {"airfoils", "rans", "atoms", "pde"},
-    "surrogate.pretraining.pretexts": {"airfoils"},
-    "surrogate.pretraining.pretrain": {"airfoils"},
-    "surrogate.pretraining.unlabeled": {"airfoils", "rans", "atoms", "pde"},
     "surrogate.zoo": {"airfoils", "rans", "atoms"},
     "design.constraints": {"airfoils"},
     "design.records": {"airfoils"},

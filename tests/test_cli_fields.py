@@ -12,17 +12,16 @@ import pytest
 import torch
 
 from formwright.cli import main
-from formwright.commands.learn import pretraining_settings, pretraining_values
 from formwright.datasets.airfoils.blends import Drawn
-from formwright.datasets.errors import CheckpointError
+from formwright.datasets.config import read_toml
+from formwright.surrogate.fit import pretraining_settings
 from formwright.surrogate.pretraining.masking import MaskedPrediction
-from formwright.surrogate.pretraining.named import Kind, pretext_of
-from formwright.surrogate.pretraining.unlabeled import what_to_pretrain
 from formwright.surrogate.rans.fields import panel_field_corpus
+from formwright.surrogate.rans.fields.kind import KIND
 from formwright.surrogate.rans.fields.panel_field_corpus import read_panel_fields
-from formwright.surrogate.rans.fields.pretraining import pretrained_encoder
-from formwright.surrogate.rans.fields.surrogate import FieldConfig, Network
+from formwright.surrogate.rans.fields.surrogate import Network
 from formwright.surrogate.training.run import Run
+from formwright.surrogate.zoo import load
 
 RECIPE = """
 [mesh]
@@ -95,8 +94,17 @@ def test_recipes_without_meaning_are_refused(home, tmp_path, capsys):
 
 def pretrain_flags(home: Path, out: Path, *more: str) -> list[str]:
     (home / "train.toml").write_text(TRAINING)
-    paths = ["--fields", str(home / "fields"), "--out", str(out), "--config"]
-    return ["pretrain", *paths, str(home / "train.toml"), "--steps", "3", "--quiet", *more]
+    paths = [str(home / "fields"), "--out", str(out), "--config"]
+    return [
+        "pretrain",
+        "rans-fields",
+        *paths,
+        str(home / "train.toml"),
+        "--steps",
+        "3",
+        "--quiet",
+        *more,
+    ]
 
 
 def settings(folder: Path) -> dict[str, Any]:
@@ -122,30 +130,27 @@ def test_a_stopped_pretraining_goes_on_to_what_it_would_have_been(
         assert main(pretrain_flags(home, tmp_path / "stopped", *flags)) == 130
     assert saves == [1, 2] and not (tmp_path / "stopped" / "encoder.safetensors").exists()
     assert main(pretrain_flags(home, tmp_path / "stopped", *flags)) == 0
-    config = FieldConfig(network=network)
-    pair = [pretrained_encoder(tmp_path / name, config) for name in ("whole", "stopped")]
-    states = [encoder.state_dict() for encoder in pair]
+    pair = [load(tmp_path / name) for name in ("whole", "stopped")]
+    assert all(one.config.network is network for one in pair)
+    states = [one.state_dict() for one in pair]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-    other = next(kind for kind in Network if kind is not network)
-    with pytest.raises(CheckpointError, match=f"encoder of the {network} network, and the {other}"):
-        pretrained_encoder(tmp_path / "whole", FieldConfig(network=other))
 
 
 def test_the_objective_decides_on_views_and_batches(home, tmp_path):
     (tmp_path / "match.toml").write_text('[pretext]\nkind = "view-match"\n')
     fields = read_panel_fields(home / "fields")
-    start = what_to_pretrain(fields=home / "fields", network=Network.MESH)
-    asked = {"masked": None, "matched": pretext_of("visreg", Kind.FIELDS)}
-    found = {k: pretraining_settings(start, {}, 3, 1, pretext) for k, pretext in asked.items()}
-    values = pretraining_values(tmp_path / "match.toml", None)
-    found["file"] = pretraining_settings(start, values, None, None, None)
+    assert KIND.unlabeled is not None
+    start, loop = KIND.unlabeled(home / "fields", None, "mesh"), {"train": {"steps": 3, "seed": 1}}
+    asked = {"masked": None, "matched": "visreg"}
+    found = {k: pretraining_settings(start, loop, name) for k, name in asked.items()}
+    found["file"] = pretraining_settings(start, read_toml(tmp_path / "match.toml"))
     views = {name: [type(view).__name__ for view in s.views] for name, s in found.items()}
     both = ["OtherMesh", "JoinCells", "Graphs"]
     assert views == {"masked": ["OtherMesh", "Graphs"], "matched": both, "file": both}
     assert [found[name].batch_cases for name in found] == [8, 64, 64] and len(fields) == 8
     assert isinstance(found["masked"].pretext, MaskedPrediction)
     assert found["matched"].train == replace(found["masked"].train, steps=3, seed=1)
-    named = pretraining_settings(start, {"views": ["hide-cells"]}, None, None, None)
+    named = pretraining_settings(start, {"views": ["hide-cells"]})
     assert [type(view).__name__ for view in named.views] == ["HideCells", "Graphs"]
 
 
@@ -167,11 +172,11 @@ def test_views_of_fields_go_by_name(home, tmp_path, capsys):
 
 def test_data_that_are_none_and_double_questions_are_refused(home, tmp_path, capsys):
     out = ("--out", str(tmp_path / "x"))
-    both = pretrain_flags(home, tmp_path / "x", "--flows", str(home))
-    refused(both, "one of them", capsys)
-    refused(["pretrain", "--flows", "x", "--network", "mesh", *out], "choice of --fields", capsys)
-    refused(["pretrain", "--fields", str(tmp_path), *out], "formwright corpus panel-fields", capsys)
+    wrong = ["pretrain", "polar", str(home), "--network", "mesh", *out]
+    refused(wrong, "network 'mesh' is no choice of 'polar'", capsys)
+    nothing = ["pretrain", "rans-fields", str(tmp_path), *out]
+    refused(nothing, "formwright corpus panel-fields", capsys)
     flags = pretrain_flags(home, tmp_path / "x", "--objective", "flow-predict")
-    refused(flags, "no objective is called 'flow-predict' for fields", capsys)
-    too_few = ["pretrain", "--fields", str(home / "fields"), *out, "--objective", "vicreg"]
+    refused(flags, "no objective is called 'flow-predict' for these cases", capsys)
+    too_few = ["pretrain", "rans-fields", str(home / "fields"), *out, "--objective", "vicreg"]
     refused(too_few, "lower batch_cases", capsys)

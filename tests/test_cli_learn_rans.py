@@ -22,14 +22,11 @@ from formwright.datasets.rans.flow_field import load_flow, save_flow
 from formwright.datasets.rans.flow_files import read_flow_vtu
 from formwright.datasets.rans.mesh.cmesh import CMesh
 from formwright.surrogate import zoo
-from formwright.surrogate.checkpoints import save_weights
-from formwright.surrogate.pretraining.pretrain import ENCODER
-from formwright.surrogate.rans.fields import surrogate as rans_fields
+from formwright.surrogate.pretraining.pretrain import NETWORK
 from formwright.surrogate.rans.fields.predict import predict_fields
 from formwright.surrogate.rans.fields.surrogate import FieldConfig, FieldSurrogate, Network
 from formwright.surrogate.rans.wall.surrogate import RansConfig, RansSurrogate
 from formwright.surrogate.training.run import Run
-from formwright.surrogate.zoo import save_network
 
 SHIPPED = Path(__file__).parents[1] / "benchmarks" / "data" / "rans-2d"
 SMALL = CMesh(
@@ -67,10 +64,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def finetune(home: Path, out: Path, *more: str, corpus: Path | None = None) -> list[str]:
-    paths = ["--rans", str(corpus or home / "corpus"), "--out", str(out)]
+def fit(
+    home: Path, out: Path, *more: str, corpus: Path | None = None, kind: str = "rans"
+) -> list[str]:
+    paths = [str(corpus or home / "corpus"), "--out", str(out)]
     loop = ["--steps", "3", "--config", str(home / "loop.toml"), "--quiet"]
-    return ["finetune", *paths, *loop, *more]
+    return ["fit", kind, *paths, *loop, *more]
 
 
 def refused(arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,13 +97,13 @@ def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
 
 @pytest.fixture(scope="module")
 def forces(home: Path) -> Path:
-    assert main(finetune(home, home / "forces", "--pretrained", "turbulent-wall")) == 0
+    assert main(fit(home, home / "forces", "--pretrained", "turbulent-wall")) == 0
     return home / "forces"
 
 
 @pytest.fixture(scope="module")
 def fields(home: Path) -> Path:
-    assert main(finetune(home, home / "fields", "--fields")) == 0
+    assert main(fit(home, home / "fields", kind="rans-fields")) == 0
     return home / "fields"
 
 
@@ -121,10 +120,10 @@ def test_forces_are_learned_saved_and_predicted(home, forces, tmp_path, capsys):
         (row,) = csv.DictReader(handle)
     assert float(row["cd"]) == pytest.approx(0.0098, rel=0.2) and float(row["cl_std"]) > 0
     capsys.readouterr()
-    assert main(finetune(home, forces, "--pretrained", "turbulent-wall")) == 0
+    assert main(fit(home, forces, "--pretrained", "turbulent-wall")) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "│" in line]
     assert [line.split("│")[1].strip() for line in lines] == [
-        "cl", "cd, relative", "cm", "cp, RMSE",
+        "cl", "cd_relative", "cm", "cp_rmse",
     ]  # fmt: skip
     assert all("100.0 %" in line for line in lines[:3])
     assert same(zoo.load(forces), surrogate)
@@ -133,7 +132,7 @@ def test_forces_are_learned_saved_and_predicted(home, forces, tmp_path, capsys):
 def test_stopped_forces_go_on_to_what_they_would_have_been(
     home, forces, tmp_path, monkeypatch, capsys
 ):
-    asked = finetune(home, tmp_path / "a", "--pretrained", "turbulent-wall")
+    asked = fit(home, tmp_path / "a", "--pretrained", "turbulent-wall")
     with monkeypatch.context() as patch:
         stop_at(patch, 6)
         assert main(asked) == 130
@@ -142,9 +141,9 @@ def test_stopped_forces_go_on_to_what_they_would_have_been(
     ]  # fmt: skip
     assert main(asked) == 0
     assert same(zoo.load(tmp_path / "a"), zoo.load(forces))
-    assert main(finetune(home, tmp_path / "scratch")) == 0
+    assert main(fit(home, tmp_path / "scratch")) == 0
     assert not same(zoo.load(tmp_path / "scratch"), zoo.load(forces))
-    refused(finetune(home, tmp_path / "a"), "start = weights", capsys)
+    refused(fit(home, tmp_path / "a"), "start = weights", capsys)
 
 
 def test_the_same_cases_with_other_answers_are_another_training(
@@ -155,39 +154,40 @@ def test_the_same_cases_with_other_answers_are_another_training(
     lift = pc.add(table["cl"], 1e-3)  # pyright: ignore
     other.write("all", table.set_column(table.schema.get_field_index("cl"), "cl", lift))
     before = (forces / zoo.FILE).read_bytes()
-    asked = finetune(home, forces, "--pretrained", "turbulent-wall", corpus=other.path)
+    asked = fit(home, forces, "--pretrained", "turbulent-wall", corpus=other.path)
     refused(asked, "data = 4 cases, content", capsys)
     assert (forces / zoo.FILE).read_bytes() == before
     shutil.copytree(home / "corpus" / "flows", other.path / "flows")
     record = flow_file(other.path, read_rans(other.path).of_split("train").case_ids[0])
     flow = load_flow(record)
     save_flow(record, replace(flow, pressure=flow.pressure + np.float32(1e-3)))
-    asked = finetune(home, fields, "--fields", corpus=other.path)
+    asked = fit(home, fields, kind="rans-fields", corpus=other.path)
     refused(asked, "data = 4 cases, content", capsys)
-    assert main(finetune(home, fields, "--fields")) == 0
+    assert main(fit(home, fields, kind="rans-fields")) == 0
 
 
 def test_coarse_cases_are_learned_from_first(home, forces, tmp_path, monkeypatch, capsys):
     coarse = ("--pretrained", "turbulent-wall", "--coarse", str(home / "corpus"))
-    asked = finetune(home, tmp_path / "a", *coarse)
+    asked = fit(home, tmp_path / "a", *coarse)
     with monkeypatch.context() as patch:
         stop_at(patch, 1)
         assert main(asked) == 130
     assert (tmp_path / "a" / "coarse").is_dir() and not (tmp_path / "a" / "member-0").exists()
     assert main(asked) == 0
-    assert main(finetune(home, tmp_path / "b", *coarse)) == 0
+    assert main(fit(home, tmp_path / "b", *coarse)) == 0
     assert same(zoo.load(tmp_path / "a"), zoo.load(tmp_path / "b"))
     assert not same(zoo.load(tmp_path / "a"), zoo.load(forces))
     capsys.readouterr()
-    without = finetune(home, tmp_path / "a", "--pretrained", "turbulent-wall")
+    without = fit(home, tmp_path / "a", "--pretrained", "turbulent-wall")
     refused(without, "coarse = 4 cases, content", capsys)
-    refused(finetune(home, tmp_path / "x", *coarse, "--fields"), "not with --fields", capsys)
+    asked = fit(home, tmp_path / "x", *coarse[2:], kind="rans-fields")
+    refused(asked, "settings has no key 'coarse'", capsys)
 
 
 def test_fields_are_learned_saved_and_predicted(home, fields, forces, tmp_path):
-    surrogate = rans_fields.load(fields)
-    assert surrogate.provenance["cases"] == COUNTS and surrogate.provenance["steps"] == 3
-    assert surrogate.provenance["validation"]["cp, RMSE"] > 0
+    surrogate = zoo.load(fields)
+    assert surrogate.provenance["validation"]["counts"] == {"cases": COUNTS["validation"]}
+    assert surrogate.provenance["validation"]["error"]["cp_rmse"] > 0
     (tmp_path / "cases.csv").write_text("section,alpha_deg,reynolds\nnaca0012,4,3e6\n")
     paths = ["--cases", str(tmp_path / "cases.csv"), "--out", str(tmp_path / "out.csv")]
     paths += ["--fields", str(tmp_path / "vtu"), "--field-surrogate", str(fields)]
@@ -196,14 +196,14 @@ def test_fields_are_learned_saved_and_predicted(home, fields, forces, tmp_path):
     flow = read_flow_vtu(written, alpha_deg=4.0, reynolds=3e6)
     own, shipped = (
         predict_fields(model, load_section("naca0012").pos, 4.0, 3e6)
-        for model in (surrogate, rans_fields.load())
+        for model in (surrogate, zoo.load("rans-fields"))
     )
     assert np.allclose(flow.pressure, own.pressure, atol=1e-5)
     assert not np.allclose(flow.pressure, shipped.pressure, atol=1e-3)
 
 
 def test_stopped_fields_go_on_without_sampling_again(home, fields, tmp_path, monkeypatch):
-    asked = finetune(home, tmp_path / "a", "--fields")
+    asked = fit(home, tmp_path / "a", kind="rans-fields")
     with monkeypatch.context() as patch:
         stop_at(patch, 2)
         assert main(asked) == 130
@@ -211,20 +211,21 @@ def test_stopped_fields_go_on_without_sampling_again(home, fields, tmp_path, mon
     assert len(kept) == sum(COUNTS.values())
     assert main(asked) == 0
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    assert same(rans_fields.load(tmp_path / "a"), rans_fields.load(fields))
+    assert same(zoo.load(tmp_path / "a"), zoo.load(fields))
 
 
 @pytest.mark.parametrize("network", list(Network))
 def test_fields_begin_with_an_encoder_of_their_own_network(network, home, tmp_path, capsys):
-    save_weights(FieldSurrogate(FieldConfig(network=network)).encoder, tmp_path / ENCODER)
-    flags = ("--fields", "--pretrained", str(tmp_path), "--network")
-    assert main(finetune(home, tmp_path / "out", *flags, network.value)) == 0
-    assert rans_fields.load(tmp_path / "out").config.network is network
-    assert rans_fields.load(tmp_path / "out").provenance["from"] == str(tmp_path)
+    config = FieldConfig(network=network)
+    zoo.save(FieldSurrogate(config), tmp_path / NETWORK, architecture=config)
+    flags = ("--pretrained", str(tmp_path), "--network")
+    assert main(fit(home, tmp_path / "out", *flags, network.value, kind="rans-fields")) == 0
+    assert zoo.load(tmp_path / "out").config.network is network
+    assert zoo.load(tmp_path / "out").provenance["from"] == str(tmp_path)
     other = next(kind for kind in Network if kind is not network)
-    why = f"it holds an encoder of the {network} network"
-    refused(finetune(home, tmp_path / "other", *flags, other.value), why, capsys)
-    assert not (tmp_path / "other").exists()
+    why = f"the pretrained network is of the {network} and that of the {other} is asked for"
+    refused(fit(home, tmp_path / "other", *flags, other.value, kind="rans-fields"), why, capsys)
+    assert not (tmp_path / "other" / "surrogate.safetensors").exists()
 
 
 def test_records_that_teach_nothing_are_left_out_and_told(home, tmp_path, capsys):
@@ -236,7 +237,7 @@ def test_records_that_teach_nothing_are_left_out_and_told(home, tmp_path, capsys
     flow = load_flow(third)
     other = replace(flow.wall, cells=flow.wall.cells[::-1].copy())
     save_flow(third, replace(flow, wall=other))
-    asked = finetune(home, tmp_path / "out", "--fields", corpus=tmp_path / "corpus")
+    asked = fit(home, tmp_path / "out", kind="rans-fields", corpus=tmp_path / "corpus")
     assert main(asked) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert f"left out of train: 1 with no record in flows/ ({names[0]})" in told
@@ -251,45 +252,44 @@ def test_records_that_teach_nothing_are_left_out_and_told(home, tmp_path, capsys
 
 
 def test_corpora_that_are_none_are_refused(home, tmp_path, capsys):
-    for more in ((), ("--fields",)):
-        asked = finetune(home, tmp_path / "x", *more, corpus=tmp_path)
+    for kind in ("rans", "rans-fields"):
+        asked = fit(home, tmp_path / "x", kind=kind, corpus=tmp_path)
         refused(asked, "holds no corpus", capsys)
     table = open_corpus(home / "corpus").read()
     learning = start_corpus(tmp_path / "train", manifest(RansCorpus()))
     learning.write("all", table.filter(pc.equal(table["split"], "train")))  # pyright: ignore
-    asked = finetune(home, tmp_path / "x", corpus=learning.path)
+    asked = fit(home, tmp_path / "x", corpus=learning.path)
     refused(asked, "none of 4 converged RANS cases is of split 'validation'", capsys)
     shutil.copytree(home / "corpus" / "flows", learning.path / "flows")
-    asked = finetune(home, tmp_path / "x", "--fields", corpus=learning.path)
+    asked = fit(home, tmp_path / "x", kind="rans-fields", corpus=learning.path)
     refused(asked, "no case of split 'validation'", capsys)
     assert not (tmp_path / "x" / "surrogate.safetensors").exists()
 
 
 def test_networks_of_something_else_are_refused(home, tmp_path, capsys):
-    save_network(RansConfig(channels=8).network(), RansConfig(channels=8), tmp_path / "small")
+    small = RansConfig(channels=8)
+    zoo.save(small.network(), tmp_path / "small", kind="rans", architecture=small)
     refusals = {
-        "airfoil-encoder": "is of another architecture: a Conditioned",
+        "airfoil-encoder": "holds 'polar', not a model of kind 'rans'",
         "turbulent-wal": "Did you mean 'turbulent-wall'",
-        str(tmp_path / "small"): "of another architecture than this WallNet",
+        str(
+            tmp_path / "small"
+        ): "the weights of 'the pretrained network' are of another architecture",
     }
     for name, why in refusals.items():
-        refused(finetune(home, tmp_path / "x", "--pretrained", name), why, capsys)
-    asked = finetune(home, tmp_path / "x", "--fields", "--pretrained", "turbulent-wall")
-    refused(asked, "--pretrained 'turbulent-wall' is no folder", capsys)
-    assert not (tmp_path / "x").exists()
+        refused(fit(home, tmp_path / "x", "--pretrained", name), why, capsys)
+    asked = fit(home, tmp_path / "x", "--pretrained", "turbulent-wall", kind="rans-fields")
+    refused(asked, "holds 'rans', not a model of kind 'rans-fields'", capsys)
+    assert not (tmp_path / "x" / "surrogate.safetensors").exists()
 
 
 def test_flags_that_say_nothing_alone_are_refused(home, fields, tmp_path, capsys):
     out = ("--out", str(tmp_path / "x"))
-    refused(
-        ["finetune", "--fields", "--corpus", "x", *out], "--fields is a choice of --rans", capsys
-    )
-    refused(finetune(home, tmp_path / "x", "--network", "mesh"), "--rans with --fields", capsys)
-    refused(finetune(home, tmp_path / "x", "--start", "rans-2d"), "give --pretrained", capsys)
-    refused(finetune(home, tmp_path / "x", "--corpus", "y"), "one of them", capsys)
-    refused(["finetune", "--fields", *out], "--fields is a choice of --rans", capsys)
+    refused(fit(home, tmp_path / "x", "--network", "mesh"), "has no key 'network'", capsys)
+    refused(fit(home, tmp_path / "x", "--start", "rans-2d"), "give --pretrained", capsys)
+    refused(fit(home, tmp_path / "x", str(tmp_path)), "fitted to one corpus; got 2", capsys)
     (tmp_path / "typo.toml").write_text("batch_point = 3\n")
-    typo = ["finetune", "--rans", str(home / "corpus"), *out, "--config"]
+    typo = ["fit", "rans", str(home / "corpus"), *out, "--config"]
     refused([*typo, str(tmp_path / "typo.toml")], "Did you mean 'batch_points'", capsys)
     cases = ["--cases", "x.csv", "--out", str(tmp_path / "out.csv")]
     flags = [*cases, "--field-surrogate", str(fields)]

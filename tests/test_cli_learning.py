@@ -52,10 +52,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split, sections in SECTIONS.items():
         values = {**tomllib.loads(RECIPE), "split": split, "sections": sections}
         write_corpus(from_mapping(PolarCorpus, values), folder / split)
-    corpora = ["--corpus", str(folder / "train"), "--corpus", str(folder / "validation")]
-    arguments = [*corpora, "--out", str(folder / "mine"), "--steps", "2", "--seed", "3"]
+    arguments = [str(folder / "train"), str(folder / "validation")]
+    arguments += ["--out", str(folder / "mine"), "--steps", "2", "--seed", "3"]
     arguments += ["--config", str(folder / "tuning.toml"), "--quiet"]
-    assert main(["finetune", *arguments]) == 0
+    assert main(["fit", "polar", *arguments]) == 0
     return folder
 
 
@@ -77,7 +77,7 @@ def test_the_same_recipe_goes_on_and_another_is_refused(
 
 
 def test_a_fine_tuned_surrogate_is_evaluated(home: Path) -> None:
-    arguments = [str(home / "mine"), "--corpus", str(home / "validation")]
+    arguments = [str(home / "mine"), str(home / "validation")]
     arguments += ["--split", "validation", "--out", str(home / "scores.json")]
     assert main(["evaluate", *arguments]) == 0
     scores = json.loads((home / "scores.json").read_text())
@@ -87,16 +87,16 @@ def test_a_fine_tuned_surrogate_is_evaluated(home: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["adsorption-mamun", "rans-2d"])
-@pytest.mark.parametrize("command", ["evaluate", "finetune"])
 def test_a_surrogate_of_something_else_is_refused(
-    command: str, name: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = [name] if command == "evaluate" else ["--start", name, "--out", str(tmp_path / "x")]
-    assert main([command, *given, "--corpus", str(home / "validation")]) == 2
-    said = " ".join(capsys.readouterr().err.split())
-    predicts = {"adsorption-mamun": "e_ads_ev", "rans-2d": "cl, cd, cm"}[name]
-    wanted = "cl, cd, cm, xtr_top, xtr_bottom, which a corpus of polars has"
-    assert f"'{name}' predicts {predicts}, not {wanted}: give 'airfoil-polar'" in said
+    corpus = str(home / "validation")
+    assert main(["fit", "polar", corpus, "--start", name, "--out", str(tmp_path / "x")]) == 2
+    kind = {"adsorption-mamun": "adsorption", "rans-2d": "rans"}[name]
+    message = " ".join(capsys.readouterr().err.split())
+    assert f"holds '{kind}', not a model of kind 'polar'" in message
+    assert main(["evaluate", name, corpus]) == 2
+    assert capsys.readouterr().err.startswith("error:")
 
 
 def test_a_fine_tuned_surrogate_predicts(home: Path) -> None:
@@ -120,9 +120,9 @@ def test_a_folder_of_another_training_is_refused(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def finetune(corpus: str, *more: str) -> list[str]:
-        corpora = ["--corpus", str(home / corpus), "--corpus", str(home / "validation")]
-        arguments = [*corpora, "--out", str(home / "mine"), "--steps", "2", "--seed", "3"]
-        return ["finetune", *arguments, "--config", str(home / "tuning.toml"), "--quiet", *more]
+        arguments = [str(home / corpus), str(home / "validation")]
+        arguments += ["--out", str(home / "mine"), "--steps", "2", "--seed", "3"]
+        return ["fit", "polar", *arguments, "--config", str(home / "tuning.toml"), "--quiet", *more]
 
     values = {**tomllib.loads(RECIPE), "split": "train", "sections": 3, "seed": 77}
     write_corpus(from_mapping(PolarCorpus, values), home / "other")
@@ -163,9 +163,9 @@ def test_a_folder_of_other_structures_is_refused(
     structures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def finetune(file: str, *more: str) -> list[str]:
-        given = ["--structures", str(structures / file), "--out", str(tmp_path / "mine")]
+        given = [str(structures / file), "--out", str(tmp_path / "mine")]
         loop = ["--steps", "2", "--config", str(structures / "tuning.toml"), "--quiet"]
-        return ["finetune", *given, *loop, *more]
+        return ["fit", "adsorption", *given, *loop, *more]
 
     assert main(finetune("a.extxyz")) == 0
     surrogate = tmp_path / "mine" / "surrogate.safetensors"
@@ -183,17 +183,17 @@ def test_a_folder_of_other_structures_is_refused(
 
 
 def test_training_can_start_from_a_surrogate(home: Path) -> None:
-    corpora = ["--corpus", str(home / "train"), "--corpus", str(home / "validation")]
+    corpora = [str(home / "train"), str(home / "validation")]
     arguments = [*corpora, "--out", str(home / "more"), "--start", str(home / "mine")]
     arguments += ["--steps", "1", "--config", str(home / "tuning.toml"), "--quiet"]
-    assert main(["finetune", *arguments]) == 0
+    assert main(["fit", "polar", *arguments]) == 0
     assert (home / "more" / "surrogate.safetensors").exists()
 
 
 def test_two_beginnings_are_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--corpus", str(home / "train"), "--out", str(home / "none")]
+    arguments = [str(home / "train"), "--out", str(home / "none")]
     arguments += ["--start", str(home / "mine"), "--pretrained", str(home)]
-    assert main(["finetune", *arguments]) == 2
+    assert main(["fit", "polar", *arguments]) == 2
     assert "not both" in capsys.readouterr().err
 
 
@@ -201,13 +201,13 @@ def test_unlabeled_flows_pretrain_an_encoder(home: Path) -> None:
     arguments = ["--out", str(home / "flows"), "--sections", "8", "--seed", "1"]
     assert main(["corpus", "flows", *arguments]) == 0
     (home / "pretrain.toml").write_text("batch_cases = 4\n")
-    arguments = ["--flows", str(home / "flows"), "--out", str(home / "pre"), "--steps", "2"]
+    arguments = [str(home / "flows"), "--out", str(home / "pre"), "--steps", "2"]
     arguments += ["--config", str(home / "pretrain.toml"), "--quiet"]
-    assert main(["pretrain", *arguments]) == 0
-    corpora = ["--corpus", str(home / "train"), "--corpus", str(home / "validation")]
+    assert main(["pretrain", "polar", *arguments]) == 0
+    corpora = [str(home / "train"), str(home / "validation")]
     arguments = [*corpora, "--out", str(home / "tuned"), "--pretrained", str(home / "pre")]
     arguments += ["--steps", "1", "--config", str(home / "tuning.toml"), "--quiet"]
-    assert main(["finetune", *arguments]) == 0
+    assert main(["fit", "polar", *arguments]) == 0
 
 
 @pytest.mark.parametrize("name", ["visreg", "simsiam", "masked", "denoise", "flow-predict"])
@@ -217,29 +217,26 @@ def test_every_sort_of_objective_is_reached_by_name(name: str, home: Path, tmp_p
     (tmp_path / "few.toml").write_text(
         'batch_cases = 4\nviews = [{kind = "incidence", count = 2}]\n'
     )
-    arguments = ["--flows", str(home / "few"), "--out", str(tmp_path / "pre"), "--steps", "1"]
+    arguments = [str(home / "few"), "--out", str(tmp_path / "pre"), "--steps", "1"]
     arguments += ["--config", str(tmp_path / "few.toml"), "--quiet", "--objective", name]
-    assert main(["pretrain", *arguments]) == 0
+    assert main(["pretrain", "polar", *arguments]) == 0
     saved = json.loads((tmp_path / "pre" / "pretrain.json").read_text())["config"]
     assert saved["views"] == [{"view": "Incidence", "kind": "incidence", "count": 2}]
     assert name in json.dumps(saved["pretext"])
 
 
 def test_the_help_lists_every_objective_and_view(capsys: pytest.CaptureFixture[str]) -> None:
-    from formwright.surrogate.pretraining.named import Kind, names
-    from formwright.surrogate.pretraining.named_views import (
-        Solved,
-        field_views,
-        run_views,
-        section_views,
-        structure_views,
-    )
+    from formwright.surrogate.airfoils.named import PRETEXTS, section_views
+    from formwright.surrogate.atoms.task import structure_views
+    from formwright.surrogate.objectives.objective import OBJECTIVES
+    from formwright.surrogate.pde.named import Solved, run_views
+    from formwright.surrogate.rans.fields.pretraining import field_views
 
     assert main(["pretrain", "--help"]) == 0
     shown = capsys.readouterr().out
     runs = run_views(Solved(equation="flow2d", frames=6, dimensions=2, waves=4))
     views = {*runs, *section_views(), *structure_views(), *field_views()}
-    for name in {*names(Kind.SECTIONS), *names(Kind.RUNS), *views}:
+    for name in {*OBJECTIVES, *PRETEXTS, *views} - {"flow-match"}:
         assert name in shown
 
 
@@ -250,7 +247,7 @@ def test_views_are_chosen_by_flag_or_by_file(
         assert main(["corpus", "flows", "--out", str(home / "few"), "--sections", "8"]) == 0
     (tmp_path / "named.toml").write_text('batch_cases = 4\nviews = ["incidence", "repanel"]\n')
     (tmp_path / "few.toml").write_text("batch_cases = 4\n")
-    given = ["pretrain", "--flows", str(home / "few"), "--steps", "1", "--quiet"]
+    given = ["pretrain", "polar", str(home / "few"), "--steps", "1", "--quiet"]
     flag = ["--views", "incidence,repanel", "--config", str(tmp_path / "few.toml")]
     assert main([*given, "--out", str(tmp_path / "a"), *flag]) == 0
     file = ["--config", str(tmp_path / "named.toml")]
@@ -275,24 +272,25 @@ def test_objectives_that_do_not_exist_and_double_questions_are_refused(
     (tmp_path / "pretext.toml").write_text('[pretext]\nkind = "view-match"\n')
     if not (home / "few").exists():
         assert main(["corpus", "flows", "--out", str(home / "few"), "--sections", "8"]) == 0
-    given = ["pretrain", "--flows", str(home / "few"), "--out", str(tmp_path / "x")]
+    given = ["pretrain", "polar", str(home / "few"), "--out", str(tmp_path / "x")]
     assert main([*given, "--objective", "visrag"]) == 2
     assert "Did you mean 'visreg'" in capsys.readouterr().err
     config = ["--config", str(tmp_path / "pretext.toml")]
     assert main([*given, "--objective", "visreg", *config]) == 2
     assert "not both" in capsys.readouterr().err
-    assert main(["pretrain", "--out", str(tmp_path / "x")]) == 2
-    assert "one of them" in capsys.readouterr().err
-    assert main(["pretrain", "--runs", str(home), "--out", str(tmp_path / "x")]) == 2
+    assert main(["pretrain", "sections", str(home), "--out", str(tmp_path / "x")]) == 2
+    assert main(["pretrain", "runs", str(home), "--out", str(tmp_path / "x")]) == 2
     assert "--label viscosity" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["pretrain", "finetune"])
+@pytest.mark.parametrize("command", ["pretrain", "fit"])
 def test_an_unknown_key_is_refused_with_a_suggestion(
     command: str, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (home / "typo.toml").write_text("[train]\nlerning_rate = 1e-3\n")
-    given = {"pretrain": "--flows", "finetune": "--corpus"}[command]
-    arguments = [given, str(home / "train"), "--out", str(home / "x")]
-    assert main([command, *arguments, "--config", str(home / "typo.toml")]) == 2
+    corpus = {"pretrain": "few", "fit": "train"}[command]
+    if not (home / "few").exists():
+        assert main(["corpus", "flows", "--out", str(home / "few"), "--sections", "8"]) == 0
+    arguments = [str(home / corpus), "--out", str(home / "x")]
+    assert main([command, "polar", *arguments, "--config", str(home / "typo.toml")]) == 2
     assert "learning_rate" in capsys.readouterr().err

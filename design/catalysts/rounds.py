@@ -34,7 +34,7 @@ from formwright.surrogate.atoms.finetune import (
     mean_absolute_error,
 )
 from formwright.surrogate.training.loop import TrainConfig
-from formwright.surrogate.zoo import FILE, load, load_network, save
+from formwright.surrogate.zoo import FILE, load, save
 
 Tell = Callable[[str, float], None]
 
@@ -103,7 +103,7 @@ def _untrained(study: CatalystStudy) -> AdsorptionSurrogate:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(study.seed)
         new = study.encoder == NO_ENCODER
-        network = config.network() if new else load_network(study.encoder, config)
+        network = config.network() if new else load(study.encoder)
         return AdsorptionSurrogate(config, network)  # pyright: ignore[reportArgumentType]
 
 

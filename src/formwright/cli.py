@@ -59,7 +59,7 @@ COMMANDS: Final = {
     "corpus": corpus.app,
     "validate": validate.app,
     "pretrain": learn.pretrain,
-    "finetune": learn.finetune,
+    "fit": learn.fit,
     "evaluate": learn.evaluate,
     "evaluate-pretraining": pretraining.evaluate_pretraining,
 }

@@ -18,15 +18,15 @@ from formwright.datasets.errors import CorpusError, UnknownNameError, did_you_me
 from formwright.surrogate.airfoils.conditioned import condition_features
 from formwright.surrogate.airfoils.encoder import rings
 from formwright.surrogate.airfoils.flow_corpus import read_flows
+from formwright.surrogate.airfoils.flow_pretexts import FlowMatch, FlowPredict
 from formwright.surrogate.airfoils.flows import Flows
+from formwright.surrogate.airfoils.named import matched_flow, section_views
 from formwright.surrogate.airfoils.polar import PolarConfig
 from formwright.surrogate.label_efficiency.protocol import Task
 from formwright.surrogate.objectives.objective import Objective
 from formwright.surrogate.objectives.vicreg import VICReg
-from formwright.surrogate.pretraining.named import matched
-from formwright.surrogate.pretraining.named_views import section_views, views_named
-from formwright.surrogate.pretraining.pretexts import FlowMatch, FlowPredict, Pretext
-from formwright.surrogate.pretraining.pretrain import PretrainConfig
+from formwright.surrogate.pretraining.choices import matched, views_named
+from formwright.surrogate.pretraining.pretrain import Pretext, PretrainConfig
 from formwright.surrogate.training.loop import TrainConfig
 
 POINTS: Final = 8
@@ -125,9 +125,9 @@ def _recipes(
     views: Sequence[Sequence[str]],
 ) -> dict[str, PretrainConfig]:
     """Return what is compared: every objective on views of contours, or on section and flow."""
+    match = matched_flow if with_flows else matched
     pretexts: dict[str, Pretext] = {
-        name: matched(objective, flows=with_flows)
-        for name, objective in (objectives or {"VICReg": VICReg()}).items()
+        name: match(objective) for name, objective in (objectives or {"VICReg": VICReg()}).items()
     }
     pretexts |= {"flow predicted": FlowPredict()} if with_flows else {}
     return {

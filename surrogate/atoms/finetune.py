@@ -48,6 +48,7 @@ class AdsorptionFinetuneConfig:
         huber: Where the loss turns from square to straight, in units of the labels' deviation.
         linear_first: Whether the heads are fitted before the first step.
         ridge: Of that fit, relative to the mean square of the features.
+        label: Column of a file of structures that holds the adsorption energies, eV.
         train: The loop.
     """
 
@@ -55,6 +56,7 @@ class AdsorptionFinetuneConfig:
     huber: float = 0.1
     linear_first: bool = True
     ridge: float = 1e-2
+    label: str = LABEL
     train: TrainConfig = field(
         default_factory=lambda: TrainConfig(
             steps=8000, learning_rate=2e-3, weight_decay=1e-3, ema_decay=0.999, clip_norm=5.0

@@ -17,19 +17,31 @@ from formwright.datasets.atoms.elements import properties
 from formwright.datasets.atoms.files.structures import read_structures
 from formwright.datasets.atoms.labelled_structures import LabelledStructures, read_labelled
 from formwright.datasets.atoms.structures import ADSORBATE, E_ADS, SURFACE, Structure, case_of
+from formwright.datasets.errors import CorpusError
 from formwright.surrogate.atoms.adsorption import AdsorptionConfig, composition
 from formwright.surrogate.atoms.cases import AtomCases
+from formwright.surrogate.atoms.views import HideElements, Jiggle, OtherElement, Strain
 from formwright.surrogate.label_efficiency.protocol import Task
 from formwright.surrogate.objectives.objective import Objective
 from formwright.surrogate.objectives.vicreg import VICReg
-from formwright.surrogate.pretraining.named import matched
-from formwright.surrogate.pretraining.named_views import structure_views, views_named
+from formwright.surrogate.pretraining.choices import matched, views_named
 from formwright.surrogate.pretraining.pretrain import PretrainConfig
 from formwright.surrogate.training.loop import TrainConfig
+from formwright.surrogate.view import View
 
 STEPS: Final = 500
 VIEWS: Final = ("jiggle", "strain", "hide-elements")
 _NEAREST: Final = 3
+
+
+def structure_views() -> dict[str, View]:
+    """Return the views of atoms by name."""
+    return {
+        "jiggle": Jiggle(),
+        "strain": Strain(),
+        "hide-elements": HideElements(),
+        "other-element": OtherElement(),
+    }
 
 
 class LabelledAtoms(AtomCases):
@@ -46,7 +58,7 @@ class LabelledAtoms(AtomCases):
 
 
 def atom_task(
-    path: str | os.PathLike[str],
+    files: Sequence[str | os.PathLike[str]],
     label: str,
     unlabeled: str | os.PathLike[str] | None = None,
     objectives: Mapping[str, Objective] | None = None,
@@ -55,7 +67,7 @@ def atom_task(
     """Ask the question of a label of the structures in a file.
 
     Args:
-        path: Of structures with the label as a column (extxyz: in the comment line).
+        files: One, of structures with the label as a column (extxyz: in the comment line).
         label: ``e_ads_ev``; another name is taken for an energy of the same kind.
         unlabeled: A file of more structures, without labels; else those of the training part.
         objectives: By name; none takes VICReg.
@@ -67,6 +79,9 @@ def atom_task(
         CorpusError: Too few groups for three parts.
         StructureError: A file cannot be read.
     """
+    if len(files) != 1:
+        raise CorpusError(f"give one file of structures; got {len(files)}.")
+    path = files[0]
     labelled = {k: LabelledAtoms(v, label) for k, v in read_labelled(path, label).parts().items()}
     seen: Sequence[Structure] = (
         labelled["train"].structures if unlabeled is None else read_structures(unlabeled)

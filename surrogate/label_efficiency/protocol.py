@@ -38,7 +38,7 @@ from formwright.surrogate.label_efficiency.curves import (
 )
 from formwright.surrogate.label_efficiency.probes import Rows, gaussian_process, pca_ridge, ridge
 from formwright.surrogate.objectives.loss import Loss
-from formwright.surrogate.pretraining.pretrain import NETWORK, PretrainConfig, pretrain
+from formwright.surrogate.pretraining.pretrain import NETWORK, PretrainConfig, pretrain_network
 from formwright.surrogate.training.loop import TrainConfig, train
 from formwright.surrogate.training.run import MAY_CHANGE
 
@@ -361,5 +361,7 @@ class _Bench:
         if (path / NETWORK).exists():
             load_weights(network, path / NETWORK)
         else:
-            pretrain(network, self.task.unlabeled, replace(given, train=loop), path, progress=False)
+            pretrain_network(
+                network, self.task.unlabeled, replace(given, train=loop), path, progress=False
+            )
         return network

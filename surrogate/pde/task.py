@@ -21,8 +21,8 @@ from formwright.surrogate.label_efficiency.protocol import Task
 from formwright.surrogate.objectives.objective import Objective
 from formwright.surrogate.objectives.vicreg import VICReg
 from formwright.surrogate.pde.encoder import FieldCNN
-from formwright.surrogate.pretraining.named import matched
-from formwright.surrogate.pretraining.named_views import Solved, run_views, views_named
+from formwright.surrogate.pde.named import Solved, run_views
+from formwright.surrogate.pretraining.choices import matched, views_named
 from formwright.surrogate.pretraining.pretrain import PretrainConfig
 from formwright.surrogate.training.loop import TrainConfig
 
@@ -37,8 +37,9 @@ _SMALL: Final = 1e-12
 
 
 def field_task(
-    folder: str | os.PathLike[str],
+    corpora: Sequence[str | os.PathLike[str]],
     label: str,
+    unlabeled: str | os.PathLike[str] | None = None,
     objectives: Mapping[str, Objective] | None = None,
     views: Sequence[Sequence[str]] = (),
 ) -> Task:
@@ -49,8 +50,9 @@ def field_task(
     logarithm.
 
     Args:
-        folder: Of HDF5 files.
+        corpora: One folder of HDF5 files.
         label: A parameter, e.g. ``viscosity``.
+        unlabeled: A folder of more runs of the same form; else those of the training split.
         objectives: By name; none takes VICReg.
         views: Names of views, one or more sets to compare; none takes the same run at two times,
             turned where the label allows it.
@@ -60,21 +62,13 @@ def field_task(
         ViewError: A view is forbidden for the label.
         CorpusError: No runs, or a label that is the same in all of them.
     """
-    parts = _parts(Path(folder))
-    known = parts["train"].labels
-    if label not in known:
-        raise UnknownNameError(
-            f"the runs have no label {label!r}.{did_you_mean(label, known)} Known: "
-            f"{', '.join(known)}."
-        )
-    values = known[label]
-    if float(values.std()) <= 1e-9 * float(values.abs().max()):
-        raise CorpusError(
-            f"label {label!r} is {float(values[0]):.4g} in every run: there is nothing to predict. "
-            "Draw it from a range: `formwright corpus waves --config`."
-        )
-    logarithm = bool(values.min() > 0) and float(values.max() / values.min()) > _WIDE
-    solved = solved_in(Path(folder), parts["train"])
+    if len(corpora) != 1:
+        raise CorpusError(f"give one folder of runs; got {len(corpora)}.")
+    folder = Path(corpora[0])
+    parts = parts_of(folder, label)
+    logarithm = needs_logarithm(parts["train"], label)
+    seen = parts["train"] if unlabeled is None else parts_of(Path(unlabeled))["train"]
+    solved = solved_in(folder, parts["train"])
     dimensions, frames = solved.dimensions, solved.frames
 
     def network() -> nn.Module:
@@ -89,21 +83,61 @@ def field_task(
         return built
 
     return Task(
-        corpus=Path(folder).name,
+        corpus=folder.name,
         label=f"ln {label}" if logarithm else label,
-        unlabeled=parts["train"],
+        unlabeled=seen,
         parts=parts,
         target=lambda batch: batch[label].log() if logarithm else batch[label],
         network=network,
         vectors=lambda built, batch: built(batch).per_case,
         raw=_raw,
-        hand=_hand,
+        hand=hand_features,
         recipes=_recipes(solved, label, objectives, views),
     )
 
 
+def parts_of(folder: Path, label: str | None = None) -> dict[str, FieldRuns]:
+    """Return the runs of each split, in memory.
+
+    Args:
+        folder: Of HDF5 files.
+        label: A parameter that the runs must have, not the same in all of them.
+
+    Raises:
+        CorpusError: There are no runs, or the label does not vary.
+        UnknownNameError: The runs have no such label.
+    """
+    parts = _parts(folder)
+    known = parts["train"].labels
+    if label is None:
+        return parts
+    if label not in known:
+        raise UnknownNameError(
+            f"the runs have no label {label!r}.{did_you_mean(label, known)} Known: "
+            f"{', '.join(known)}."
+        )
+    values = known[label]
+    if float(values.std()) <= 1e-9 * float(values.abs().max()):
+        raise CorpusError(
+            f"label {label!r} is {float(values[0]):.4g} in every run: there is nothing to predict. "
+            "Draw it from a range: `formwright corpus waves --config`."
+        )
+    return parts
+
+
+def needs_logarithm(runs: FieldRuns, label: str) -> bool:
+    """Return whether a label is positive and spans more than a factor of five."""
+    values = runs.labels[label]
+    return bool(values.min() > 0) and float(values.max() / values.min()) > _WIDE
+
+
+def frames_of(runs: FieldRuns) -> int:
+    """Return the frames of a window that suits some runs."""
+    return min(FRAMES, max(1, runs.values.shape[1] // 2))
+
+
 def _parts(folder: Path) -> dict[str, FieldRuns]:
-    """Return the runs of each split, in memory."""
+    """Return the runs of each split."""
     files = {s: sorted(folder.glob(f"waves-{s}-*.hdf5")) for s in ("train", "validation", "test")}
     if all(files.values()):
         return {split: open_runs(paths).read() for split, paths in files.items()}
@@ -128,7 +162,7 @@ def solved_in(folder: Path, runs: FieldRuns) -> Solved:
         forced = float(recipe["parameters"].get("forcing", (0.0, 0.0))[1]) > 0.0
         return Solved(
             equation=str(equation["kind"]),
-            frames=min(FRAMES, max(1, runs.values.shape[1] // 2)),
+            frames=frames_of(runs),
             dimensions=runs.values.dim() - 3,
             waves=int(equation.get("waves", 0)) if forced else 0,
         )
@@ -174,7 +208,12 @@ def _raw(batch: Data) -> Float[Tensor, "cases values"]:
     return flat[:, ::every]
 
 
-def _hand(batch: Data) -> Float[Tensor, "cases features"]:
+def hand_width(channels: int) -> int:
+    """Return how many features ``hand_features`` gives."""
+    return 3 * channels * (2 + BANDS)
+
+
+def hand_features(batch: Data) -> Float[Tensor, "cases features"]:
     """Return logarithms of energy, its decay, its gradients and its spectrum, first and last."""
     values = grid_values(batch).double()
     ends = values[:, [0, -1]]

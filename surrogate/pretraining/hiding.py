@@ -1,4 +1,4 @@
-"""What masked prediction hides: patches of a grid, an arc of a contour, cells or nodes, atoms.
+"""What masked prediction hides: patches of a grid, nodes of a mesh, atoms.
 
 A value with ``hide(batch, generator) -> Hidden``. Hidden points carry ``visible`` False, and what
 is put in their place (the mean of the visible points, a straight line, class 0, no flow) says
@@ -8,7 +8,7 @@ nothing of them to an encoder that does not look at ``visible``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Shaped
@@ -16,8 +16,6 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from formwright.datasets.errors import ViewError
-from formwright.surrogate.airfoils.views import PartialContour
-from formwright.surrogate.rans.fields.views import FLOW_FEATURES, HideCells
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,15 @@ class Hidden:
     where: Bool[Tensor, " points"]
     values: Shaped[Tensor, " points *channels"]
     place: Float[Tensor, "points coordinates"] | None = None
+
+
+@runtime_checkable
+class Hiding(Protocol):
+    """What is hidden of each case; a frozen dataclass with a ``kind`` of its own."""
+
+    def hide(self, batch: Data, generator: torch.Generator) -> Hidden:
+        """Return the batch with something hidden."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,34 +84,6 @@ class Patches:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Arcs:
-    """One arc on one side of each contour, replaced by a straight line.
-
-    The values to predict are the distances of the true points from the line.
-
-    Attributes:
-        kind: Its name in a configuration file.
-        least: Least hidden fraction of the arc length of the side.
-        most: Largest one.
-    """
-
-    kind: Literal["arcs"] = "arcs"
-    least: float = 0.2
-    most: float = 0.6
-
-    def hide(self, batch: Data, generator: torch.Generator) -> Hidden:
-        """Hide arcs."""
-        seen = PartialContour(least=self.least, most=self.most)(batch, generator)
-        assert batch.pos is not None and seen.pos is not None
-        cases = len(batch.ptr) - 1
-        order = torch.linspace(-1.0, 1.0, len(seen.pos) // cases).to(seen.pos)
-        waves = torch.pi * torch.arange(1, 5).to(seen.pos) * order[:, None]
-        ring = torch.cat([waves.sin(), waves.cos()], 1).repeat(cases, 1)
-        place = torch.cat([seen.pos, ring], 1)
-        return Hidden(seen, ~seen["visible"], batch.pos - seen.pos, place)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Nodes:
     """Nodes of a mesh or atoms of a structure: one of their attributes.
 
@@ -137,31 +116,6 @@ class Nodes:
         hidden = place - batch.ptr[case] < self.share * batch.ptr.diff()[case]
         filled = _filled(batch, self.attribute, hidden)
         return Hidden(filled, hidden, value.flatten(1) if value.is_floating_point() else value)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cells:
-    """Blocks of cells of a flow around a section: the potential flow there (``fields.inputs``).
-
-    Where a cell is, and the conditions, stay.
-
-    Attributes:
-        kind: Its name in a configuration file.
-        side: Cells of a block along both edges.
-        share: Of the blocks, hidden in each case.
-    """
-
-    kind: Literal["cells"] = "cells"
-    side: int = 4
-    share: float = 0.5
-
-    def hide(self, batch: Data, generator: torch.Generator) -> Hidden:
-        """Hide cells."""
-        seen = HideCells(side=self.side, share=self.share)(batch, generator)
-        return Hidden(seen, ~seen["visible"], batch["features"][:, list(FLOW_FEATURES)])
-
-
-Hiding = Patches | Arcs | Nodes | Cells
 
 
 def _choose(

@@ -27,13 +27,12 @@ from formwright.datasets.begun import content
 from formwright.datasets.config import to_mapping
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_json
-from formwright.surrogate.airfoils.views import Incidence, PartialContour, Repanel
 from formwright.surrogate.checkpoints import save_weights
 from formwright.surrogate.encoder import encoder_of
 from formwright.surrogate.keeps import check_keeps
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.pretraining.collapse import CollapseReport, inspect
-from formwright.surrogate.pretraining.pretexts import FlowMatch, Pretext
+from formwright.surrogate.pretraining.matching import ViewMatch
 from formwright.surrogate.training import distributed
 from formwright.surrogate.training.loop import TrainConfig, TrainResult, train
 from formwright.surrogate.view import View, apply
@@ -41,11 +40,6 @@ from formwright.surrogate.view import View, apply
 ENCODER: Final = "encoder.safetensors"
 NETWORK: Final = "network.safetensors"
 WATCHED_CASES: Final = 256
-
-
-def _default_views() -> tuple[View, ...]:
-    """Return views that keep every label of a polar."""
-    return Incidence(count=4), Repanel(), PartialContour()
 
 
 @runtime_checkable
@@ -58,6 +52,25 @@ class Cases(Protocol):
 
     def batch(self, rows: Int[Tensor, " cases"]) -> Data:
         """Return some of the cases as one batch."""
+        ...
+
+
+@runtime_checkable
+class Pretext(Protocol):
+    """What pretraining asks of a network; a frozen dataclass with a ``kind`` of its own."""
+
+    def build(self, network: Any, data: Any, sample: Data | None = None) -> Any:
+        """Add the networks that are needed only while pretraining.
+
+        What is returned is called with two views of a batch and a generator (where its
+        ``two_views`` is False, with one view and the batch without the views that differ between
+        branches) and gives a ``Loss``; ``embedding(batch)`` is watched for collapse.
+
+        Args:
+            network: What is pretrained.
+            data: The cases.
+            sample: A batch as the encoder will see it.
+        """
         ...
 
 
@@ -74,23 +87,24 @@ class PretrainConfig:
         train: The loop.
     """
 
-    labels: tuple[str, ...] = ("cl", "cd", "cm", "xtr_top", "xtr_bottom")
-    pretext: Pretext = field(default_factory=FlowMatch)
-    views: tuple[View, ...] = field(default_factory=_default_views)
+    labels: tuple[str, ...]
+    pretext: Pretext = field(default_factory=ViewMatch)
+    views: tuple[View, ...]
     batch_cases: int = 128
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
-def pretrain(
+def pretrain_network(
     network: nn.Module,
     data: Cases,
     config: PretrainConfig,
     folder: str | os.PathLike[str] | None = None,
     *,
+    header: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
     progress: bool = True,
 ) -> TrainResult:
-    """Train ``network`` in place on unlabeled cases.
+    """Train ``network`` in place on unlabeled cases; ``learn.pretrain`` begins with a corpus.
 
     Args:
         network: An encoder, or an encoder with more behind it (its attribute ``encoder``); pretexts
@@ -98,6 +112,7 @@ def pretrain(
         data: The unlabeled cases.
         config: How.
         folder: Where weights, log, checkpoint and configuration go.
+        header: What to write beside the weights of the network, so that they can be loaded by name.
         provenance: What else to write into ``pretrain.json``, e.g. the corpus.
         progress: Show a bar where standard error is a terminal.
 
@@ -112,8 +127,8 @@ def pretrain(
     distributed.join(device)
     step, path = _Step(data, config, device), Path(folder) if folder is not None else None
     sample = step.sample()
-    noted = path is not None and distributed.rank() == 0
-    made_from = {"data": content(data), "config": config} if noted else None
+    writes = path is not None and distributed.rank() == 0
+    made_from = {"data": content(data), "config": config} if writes else None
     torch.manual_seed(config.train.seed)
     model = config.pretext.build(network.to(device), data, sample)
     _check_batch(config, len(data), model.copies)
@@ -130,7 +145,10 @@ def pretrain(
     )
     network.eval()
     if path is not None and distributed.rank() == 0:
-        _save(network, config, path, {"provenance": dict(provenance or {})}, result)
+        save_weights(encoder_of(network), path / ENCODER)
+        save_weights(network, path / NETWORK, header)
+        noted = {"provenance": dict(provenance or {}), "last": result.history[-1]}
+        write_json(path / "pretrain.json", {"config": plain(config), **noted})
     distributed.wait()
     return result
 
@@ -152,20 +170,6 @@ def _check_batch(config: PretrainConfig, cases: int, copies: int) -> None:
             f"batch_cases = {size} is not a multiple of {parts} ({distributed.world()} processes, "
             f"{copies} times of each run): choose one that is."
         )
-
-
-def _save(
-    network: nn.Module,
-    config: PretrainConfig,
-    path: Path,
-    more: Mapping[str, Any],
-    result: TrainResult,
-) -> None:
-    """Write weights and configuration."""
-    save_weights(encoder_of(network), path / ENCODER)
-    save_weights(network, path / NETWORK)
-    settings = {"config": plain(config), **more, "last": result.history[-1]}
-    write_json(path / "pretrain.json", settings)
 
 
 def plain(config: PretrainConfig) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from formwright.datasets.solvers.panel import elimination, equations, interaction
+from formwright.datasets.solvers.panel import elimination, equations, interaction, lu
 from formwright.datasets.solvers.panel.boundary_layer import (
     FIRST_SHEAR,
     Layer,
@@ -163,7 +163,7 @@ def _linearise(flow: Flow, conditions: Conditions, state: State, share: Tensor) 
     system = -jacobian.flux @ _flux_matrix(flow, state, log_flux, speed, first)
     system[:, :-1] += speed
     system[..., -1] -= jacobian.stop
-    factors = torch.linalg.lu_factor_ex(system)[:2]
+    factors = lu.factors(system)
     return _Linear(factors, jacobian.flux, blocks, tail, side, behind, joined, log_flux, all_k)
 
 

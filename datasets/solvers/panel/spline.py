@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from formwright.datasets.solvers.panel import lu
+
 
 @dataclass(frozen=True, slots=True)
 class CubicSpline:
@@ -33,7 +35,7 @@ class CubicSpline:
             + torch.diag_embed(step[:, 1:-1], 1)
             + torch.diag_embed(step[:, 1:-1], -1)
         )
-        inner = torch.linalg.solve(matrix, 6.0 * (slope[:, 1:] - slope[:, :-1]))
+        inner = lu.solve(matrix, 6.0 * (slope[:, 1:] - slope[:, :-1]))
         second = torch.nn.functional.pad(inner, (0, 0, 1, 1))
         return cls(knots, values, second)
 

@@ -24,6 +24,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from formwright.datasets.solvers.panel import lu
 from formwright.datasets.solvers.panel.spline import CubicSpline
 
 NOSE_CLUSTERING: Final = 0.85 * math.pi
@@ -110,7 +111,7 @@ def flow(nodes: Float[Tensor, "sections nodes 2"]) -> Flow:
     right = torch.cat([-nodes[..., 1:], nodes[..., :1], -sources], -1)
     right = torch.cat([right, torch.zeros_like(right[:, :1])], 1)
     matrix, right = _sharpen(matrix, right, ends.gap)
-    solution = torch.linalg.solve(matrix, right)[:, :-1]
+    solution = lu.solve(matrix, right)[:, :-1]
     basis, response = solution[..., :2], solution[..., 2:]
     from_vortices, from_sources = _wake_influence(nodes, wake, ends)
     stream = torch.eye(2, dtype=nodes.dtype, device=nodes.device)
@@ -159,7 +160,7 @@ def sheet(nodes: Float[Tensor, "sections nodes 2"]) -> Sheet:
     right = torch.cat([-nodes[..., 1:], nodes[..., :1]], -1)
     right = torch.cat([right, torch.zeros_like(right[:, :1])], 1)
     matrix, right = _sharpen(_streamfunction_matrix(nodes, ends), right, ends.gap)
-    solution = torch.linalg.solve(matrix, right)
+    solution = lu.solve(matrix, right)
     vortex = solution[:, :-1]
     jump = 0.5 * (vortex[:, 0] - vortex[:, -1]) * (ends.gap > SHARP_GAP)[:, None]
     return Sheet(

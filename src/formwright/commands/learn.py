@@ -1,30 +1,28 @@
-"""``formwright pretrain``, ``finetune`` and ``evaluate``: from corpora to a surrogate."""
+"""``formwright pretrain``, ``fit`` and ``evaluate``: from corpora to a surrogate."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-if TYPE_CHECKING:
-    from formwright.surrogate.airfoils.evaluate import Scores
-    from formwright.surrogate.pretraining.pretexts import Pretext
-    from formwright.surrogate.pretraining.pretrain import PretrainConfig
-    from formwright.surrogate.pretraining.unlabeled import Start
+from formwright.commands.output import tell
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from formwright.surrogate.kinds import Scores
+
+Fitted = Literal["polar", "rans", "rans-fields", "adsorption", "runs"]
+Pretrained = Literal["polar", "rans-fields", "adsorption", "runs"]
 
 
 def pretrain(
+    kind: Pretrained,
+    corpus: Path,
     *,
     out: Path,
-    flows: Path | None = None,
-    runs: Path | None = None,
-    structures: Path | None = None,
-    fields: Path | None = None,
     label: str | None = None,
     network: Literal["grid", "mesh"] | None = None,
     objective: str | None = None,
@@ -33,21 +31,29 @@ def pretrain(
     seed: int | None = None,
     config: Path | None = None,
     quiet: bool = False,
+    json: bool = False,
 ) -> None:
-    """Pretrain an encoder without labels: on sections, unsteady runs, structures, or flow fields.
+    """Pretrain the network of a kind of surrogate without labels.
 
     ```text
     formwright corpus flows --out corpora/flows --sections 4096
-    formwright pretrain --flows corpora/flows --out runs/pretrained
-    formwright finetune --corpus corpora/polars --pretrained runs/pretrained --out runs/mine
+    formwright pretrain polar corpora/flows --out runs/pretrained
+    formwright fit polar corpora/polars --pretrained runs/pretrained --out runs/mine
 
     formwright corpus waves --equation burgers --runs 3000 --out corpora/burgers
-    formwright pretrain --runs corpora/burgers --label viscosity --objective visreg --out runs/b
-    formwright pretrain --structures slabs.extxyz --objective denoise --out runs/atoms
-    formwright pretrain --fields corpora/panel-fields --out runs/masked-cells
-    formwright pretrain --fields corpora/panel-fields --objective vicreg --out runs/matched
-    torchrun --nproc-per-node 2 -m formwright pretrain --flows corpora/flows --out runs/two
+    formwright pretrain runs corpora/burgers --label viscosity --objective visreg --out runs/b
+    formwright pretrain adsorption slabs.extxyz --objective denoise --out runs/atoms
+    formwright pretrain rans-fields corpora/panel-fields --out runs/masked-cells
+    formwright pretrain rans-fields corpora/panel-fields --objective vicreg --out runs/matched
+    torchrun --nproc-per-node 2 -m formwright pretrain polar corpora/flows --out runs/two
     ```
+
+    | kind | corpus |
+    | --- | --- |
+    | `polar` | sections with flows (`formwright corpus flows`) |
+    | `rans-fields` | flow fields (`formwright corpus panel-fields`) |
+    | `adsorption` | a file of slabs or crystals: extxyz, CIF, `.db`, `.aselmdb`, pymatgen's JSON |
+    | `runs` | unsteady runs (`formwright corpus waves`), with `--label` |
 
     Objectives. The view decides more than the objective does: try `vicreg` first, then views, then
     the others.
@@ -70,329 +76,208 @@ def pretrain(
     Views, `--views time-lag,shift,parity`, are applied in the order given. Each says what it does
     to the label: it keeps it, changes it by a known map, or destroys it and is refused.
 
-    | data | names | the label is |
+    | kind | names | the label is |
     | --- | --- | --- |
     | runs | `time-lag` `window` `shift` `coarsen` `mask` `noise` | kept |
     | runs | `parity` `galilean` `rescale` | kept if the equation has the symmetry |
     | runs in 2-D | `quarter-turn` `reflect` `shift-reflect` | kept if the force allows it |
-    | sections | `incidence` `repanel` `partial-contour` `mirror` | kept |
-    | sections | `manufacturing-noise` | kept nearly; transition is lost |
-    | structures | `jiggle` `strain` `hide-elements` | kept nearly |
-    | fields | `other-mesh` `join-cells` `hide-cells` | kept |
-    | fields | `other-incidence` | lost: lift and drag change |
-    | runs, structures | `amplitude`, `other-element` | lost: false, there to be refused |
+    | polar | `incidence` `repanel` `partial-contour` `mirror` | kept |
+    | polar | `manufacturing-noise` | kept nearly; transition is lost |
+    | adsorption | `jiggle` `strain` `hide-elements` | kept nearly |
+    | rans-fields | `other-mesh` `join-cells` `hide-cells` | kept |
+    | rans-fields | `other-incidence` | lost: lift and drag change |
+    | runs, adsorption | `amplitude`, `other-element` | lost: false, there to be refused |
 
-    Fields are pretrained by `masked` where no objective is given. Their encoders serve lift, drag
-    and the wall; those of the two networks are not interchangeable.
+    Flow fields are pretrained by `masked` where no objective is given. Their encoders serve lift,
+    drag and the wall; those of the two networks are not interchangeable.
 
     Run the same command again to go on after a stop; a folder that was begun with other data or
     settings is refused. An alarm in the log says if the embedding collapses.
     `formwright evaluate-pretraining` measures whether any of it pays.
 
     Args:
+        kind: What the network will serve.
+        corpus: Folder or file of cases; labels are not looked at.
         out: Folder for the weights, the log and the checkpoint.
-        flows: Folder of sections with flows (`formwright corpus flows`).
-        runs: Folder of unsteady runs (`formwright corpus waves`).
-        structures: File of slabs or crystals: extxyz, CIF, `.db`, `.aselmdb`, pymatgen's JSON.
-        fields: Folder of flow fields (`formwright corpus panel-fields`).
-        label: With `--runs`: what the encoder will serve; views that destroy it are refused.
-        network: With `--fields`: on a body-fitted `grid` (the default) or on any `mesh`.
+        label: What the network will serve; views that destroy it are refused. All labels of the
+            kind where not given; `runs` need one.
+        network: With `rans-fields`: on a body-fitted `grid` (the default) or on any `mesh`.
         objective: A name of the table, with the settings that suit the data; others in `--config`.
-        views: Names of the second table with commas; the usual ones for the data if not given.
+        views: Names of the table with commas; the usual ones for the data if not given.
         steps: Steps of training.
         seed: Of everything random.
         config: TOML with any attribute of `PretrainConfig`; flags go before it.
         quiet: Show no progress bar.
+        json: Print what was done as one line of JSON.
     """
-    from formwright.commands.pretraining import split_names
-    from formwright.surrogate.pretraining.named import pretext_of
-    from formwright.surrogate.pretraining.pretrain import pretrain as train
-    from formwright.surrogate.pretraining.unlabeled import what_to_pretrain
-    from formwright.surrogate.rans.fields.surrogate import Network
+    from formwright.commands.output import split_names
+    from formwright.surrogate.fit import pretrain as pretrain_kind
 
-    values = pretraining_values(config, objective, views)
-    if views is not None:
-        values["views"] = split_names([views])
-    start = what_to_pretrain(
-        flows=flows,
-        runs=runs,
-        structures=structures,
-        fields=fields,
-        label=label,
-        network=None if network is None else Network(network),
-    )
-    pretext = None if objective is None else pretext_of(objective, start.kind)
-    settings = pretraining_settings(start, values, steps, seed, pretext)
-    seed_everything(settings.train.seed)
-    result = train(
-        start.network(),
-        start.data,
-        settings,
+    names = None if views is None else split_names([views])
+    result = pretrain_kind(
+        kind,
+        corpus,
         out,
-        provenance={start.kind.value: str(flows or runs or structures or fields)},
+        settings_given(config, steps=steps, seed=seed),
+        objective=objective,
+        views=names,
+        label=label,
+        network=network,
         progress=not quiet,
     )
-    print(f"{result.steps} steps in {result.seconds:.0f} s: {out}")
+    figures = {"steps": result.steps, "seconds": round(result.seconds, 1), "out": str(out)}
+    tell(f"{result.steps} steps in {result.seconds:.0f} s: {out}", figures, json=json)
 
 
-def finetune(
+def fit(
+    kind: Fitted,
+    corpus: list[Path],
     *,
     out: Path,
-    corpus: list[Path] | None = None,
-    structures: Path | None = None,
-    rans: Path | None = None,
+    label: str | None = None,
     coarse: Path | None = None,
-    fields: bool = False,
     network: Literal["grid", "mesh"] | None = None,
-    label: str = "e_ads_ev",
     pretrained: str | None = None,
     start: str | None = None,
     steps: int | None = None,
     seed: int | None = None,
     config: Path | None = None,
     quiet: bool = False,
+    json: bool = False,
 ) -> None:
-    """Train a surrogate on labelled polars, structures or RANS, and calibrate its intervals.
+    """Fit a surrogate to a labelled corpus, and calibrate its intervals.
 
     ```text
-    formwright finetune --corpus corpora/polars --out runs/mine
-    formwright finetune --corpus corpora/mine --start airfoil-polar --out runs/mine --steps 500
+    formwright fit polar corpora/polars --out runs/mine
+    formwright fit polar corpora/mine --start airfoil-polar --out runs/mine --steps 500
     formwright predict runs/mine --cases cases.csv --out out.csv
 
-    formwright finetune --structures slabs.extxyz --pretrained atoms --out runs/slabs
+    formwright fit adsorption slabs.extxyz --pretrained atoms --out runs/slabs
     formwright predict runs/slabs --structures more.extxyz --out out.csv
 
-    formwright finetune --rans corpora/rans --pretrained rans-wall --out runs/rans
+    formwright fit rans corpora/rans --pretrained rans-wall --out runs/rans
     formwright predict runs/rans --cases cases.csv --out out.csv
     formwright corpus rans --coarse --out coarse
-    formwright finetune --rans fine --coarse coarse --pretrained turbulent-wall --out runs/own
+    formwright fit rans fine --coarse coarse --pretrained turbulent-wall --out runs/own
 
-    formwright finetune --rans corpora/rans --fields --out runs/fields
-    formwright finetune --rans corpora/rans --fields --pretrained runs/masked-cells --out runs/more
+    formwright fit rans-fields corpora/rans --out runs/fields
+    formwright fit rans-fields corpora/rans --pretrained runs/masked-cells --out runs/more
+    formwright fit runs corpora/burgers --label viscosity --out runs/viscosity
     ```
 
-    Training uses the sections of the corpora's training split, calibration those of the validation
-    split. A file of structures is split by its column `group` or `surface`, else by the elements of
-    the slab, 8 : 1 : 1; errors are told of the test part. RANS teaches forces and wall pressure or,
-    with `--fields`, the flow at the cells and the wall, from the whole records in the corpus'
-    `flows/`; samples of these are kept in `samples/` of the folder. Run the same command again to
-    go on after a stop; a folder that was begun with other data, settings or weights is refused.
+    | kind | corpus | pretrained networks that are shipped |
+    | --- | --- | --- |
+    | `polar` | polars (`formwright corpus polars`), one folder or several | `airfoil-encoder` |
+    | `rans` | RANS cases (`formwright corpus rans`): forces, wall | `rans-wall`, `turbulent-wall` |
+    | `rans-fields` | the same with the records in `flows/`: cells and wall, no intervals | |
+    | `adsorption` | a file of slabs with adsorbates, energies in the column `--label` | `atoms` |
+    | `runs` | unsteady runs; `--label` is a constant of each | |
+
+    Training uses the training split, calibration the validation split, whose errors are shown; the
+    test split is left for `formwright evaluate`. Splits are apart by family of sections; a file of
+    structures is split by its column `group` or `surface`, else by the elements of the slab, 8 : 1
+    : 1. Run the same command again to go on after a stop; a folder that was begun with other data,
+    settings or weights is refused.
 
     Args:
+        kind: Of the surrogate.
+        corpus: Folder or file with labels; for polars several are joined.
         out: Folder for the surrogate, the log and the checkpoint.
-        corpus: Folder of a corpus of polars; may be given several times.
-        structures: File of slabs with adsorbates and their adsorption energies as a column.
-        rans: Folder of a corpus of RANS cases (`formwright corpus rans`).
-        coarse: With `--rans`: a corpus of the same on a coarse mesh, to be learned from first.
-        fields: With `--rans`: learn fields instead of forces; they have no intervals.
-        network: With `--fields`: on a body-fitted `grid` (the default) or on any `mesh`.
-        label: Name of that column, eV.
-        pretrained: `airfoil-encoder`, `atoms` or (`--rans`) `rans-wall` or `turbulent-wall`, which
-            are shipped, or a folder that `pretrain` wrote.
-        start: A surrogate to go on from: a shipped one, or a folder.
+        label: With `adsorption`: the column of energies, eV (`e_ads_ev` if not given). With `runs`:
+            the constant that is predicted.
+        coarse: With `rans`: a corpus of the same on a coarse mesh, to be learned from first.
+        network: With `rans-fields`: on a body-fitted `grid` (the default) or on any `mesh`.
+        pretrained: A network to begin with: one of the table, or a folder that `pretrain` wrote.
+        start: A surrogate to go on from: a shipped one, or a folder that `fit` wrote.
         steps: Steps of training.
         seed: Of everything random.
-        config: TOML with any attribute of `FinetuneConfig` (of `AdsorptionFinetuneConfig` with
-            `--structures`, `WallTraining` with `--rans`, `FieldTraining` with `--fields`); flags go
-            before it.
+        config: TOML with any setting of the kind; flags go before it.
         quiet: Show no progress bar.
+        json: Print the scores as one line of JSON.
     """
-    from formwright.commands.learn_fields import finetune_fields
-    from formwright.commands.learn_rans import check_flags, finetune_forces
-    from formwright.datasets.airfoils.polar_data import read_polars
     from formwright.datasets.config import to_mapping
-    from formwright.datasets.errors import ConfigError
-    from formwright.surrogate import zoo
-    from formwright.surrogate.airfoils import finetune as tuning
-    from formwright.surrogate.airfoils.evaluate import evaluate as score
+    from formwright.surrogate.fit import fit as fit_kind
 
-    check_flags(rans, start, network, coarse, fields=fields)
-    if sum(given is not None for given in (corpus, structures, rans)) != 1:
-        raise ConfigError(
-            "give --corpus (polars), --structures (atoms) or --rans (RANS cases), one of them."
-        )
-    if rans is not None:
-        if fields:
-            finetune_fields(rans, out, pretrained, network, config, steps, seed, quiet=quiet)
-        else:
-            finetune_forces(rans, out, pretrained, config, steps, seed, coarse, quiet=quiet)
+    choices = {"label": label, "coarse": coarse, "network": network}
+    given = settings_given(config, steps=steps, seed=seed, **choices)
+    done = fit_kind(
+        kind, corpus, out, given, pretrained=pretrained, start=start, progress=not quiet
+    )
+    if json:
+        figures = {"surrogate": str(done.path), "validation": to_mapping(done.scores)}
+        tell("", {**figures, "seconds": round(done.seconds, 1)}, json=True)
         return
-    if structures is not None:
-        from formwright.commands.learn_atoms import finetune_structures
-
-        finetune_structures(
-            structures, label, out, pretrained, start, config, steps, seed, quiet=quiet
-        )
-        return
-    assert corpus is not None
-    settings = settings_of(tuning.FinetuneConfig, config, steps, seed)
-    seed_everything(settings.train.seed)
-    surrogate = first_surrogate(pretrained, start)
-    training = read_polars(corpus, split="train", fields=True)
-    validation = read_polars(corpus, split="validation")
-    points = tuning.labelled(surrogate, training)
-    tuning.finetune(surrogate, points, settings, out, progress=not quiet)
-    tuning.fit_pressure(surrogate, points)
-    tuning.calibrate(surrogate, tuning.labelled(surrogate, validation))
-    provenance = {
-        "corpora": [str(folder) for folder in corpus],
-        "points": len(training.section),
-        "sections": len(training.cst),
-        "from": str(start or pretrained or "scratch"),
-        "config": to_mapping(settings),
-    }
-    zoo.save(surrogate, out / zoo.FILE, provenance)
-    show(score(surrogate, validation), f"{out}, validation split")
+    show(done.scores, f"{done.path.parent}, validation split")
 
 
 def evaluate(
     surrogate: str,
-    *,
     corpus: list[Path],
-    split: str = "test",
+    *,
+    split: Literal["train", "validation", "test"] = "test",
+    label: str | None = None,
     out: Path | None = None,
+    json: bool = False,
 ) -> None:
     """Compare a surrogate with the labels of a corpus: errors and coverage of the intervals.
 
     ```text
-    formwright evaluate airfoil-polar --corpus corpora/polars
-    formwright evaluate runs/mine --corpus corpora/mine --split validation --out scores.json
+    formwright evaluate airfoil-polar corpora/polars
+    formwright evaluate runs/mine corpora/mine --split validation --out scores.json
+    formwright evaluate adsorption-mamun slabs.extxyz --split test
     ```
 
     Args:
-        surrogate: Name of a shipped surrogate, or a folder that `finetune` wrote.
-        corpus: Folder of a corpus of polars; may be given several times.
-        split: Which split of it.
+        surrogate: Name of a shipped surrogate, or a folder that `fit` wrote.
+        corpus: Folder or file with labels, of the kind that the surrogate was fitted to.
+        split: Which split of it; look at the test split once.
+        label: Column of the labels, where it is not that of the surrogate.
         out: Also write the scores here, as JSON.
+        json: Print the scores as one line of JSON.
     """
-    from formwright.datasets.airfoils.polar_data import read_polars
     from formwright.datasets.config import to_mapping
     from formwright.datasets.files import write_json
-    from formwright.surrogate.airfoils.evaluate import evaluate as score
+    from formwright.surrogate.evaluate import evaluate as evaluate_kind
+    from formwright.surrogate.zoo import load
 
-    loaded = of_polars(surrogate)
-    scores = score(loaded, read_polars(corpus, split=split))
-    show(scores, f"{surrogate}, {split} split")
+    loaded = load(surrogate)
+    more = {} if label is None else {"label": label}
+    scores = evaluate_kind(loaded, corpus, split=split, **more)
     if out is not None:
         write_json(out, to_mapping(scores))
+    if json:
+        tell("", to_mapping(scores), json=True)
+    else:
+        show(scores, f"{surrogate}, {split} split")
 
 
-def first_surrogate(pretrained: str | None, start: str | None) -> Any:
-    """Return what fine-tuning begins with.
-
-    Raises:
-        ConfigError: Both a pretrained network and a surrogate are given, or it is not of polars.
-    """
-    from formwright.datasets.errors import ConfigError
-    from formwright.surrogate.airfoils.polar import PolarSurrogate
-    from formwright.surrogate.zoo import load_network
-
-    if pretrained is not None and start is not None:
-        raise ConfigError("give --pretrained or --start, not both: each is where training begins.")
-    if start is not None:
-        return of_polars(start).requires_grad_(True).train()
-    return PolarSurrogate(network=load_network(pretrained) if pretrained is not None else None)
-
-
-def of_polars(name: str) -> Any:
-    """Return a surrogate that was trained on polars.
-
-    Raises:
-        ConfigError: It is of something else.
-        UnknownNameError: There is none of that name.
-    """
-    from formwright import load
-    from formwright.surrogate.airfoils.polar import LABELS
-    from formwright.surrogate.model import need_labels
-
-    surrogate = load(name)
-    has = "a corpus of polars has: give 'airfoil-polar', or a folder that finetune --corpus wrote"
-    need_labels(surrogate, LABELS, name, has)
-    return surrogate
-
-
-def settings_of(
-    kind: type[T],
-    config: Path | None,
-    steps: int | None,
-    seed: int | None,
-    usual: T | None = None,
-) -> T:
-    """Return a configuration: usual values, over them the file, over it the flags of the loop."""
-    from formwright.datasets.config import from_mapping, read_toml, to_mapping
-
-    base = to_mapping(usual or kind())
-    values = {**base, **({} if config is None else read_toml(config))}
-    flags = {"steps": steps, "seed": seed}
-    given = {name: value for name, value in flags.items() if value is not None}
-    loop = {**base.get("train", {}), **values.get("train", {}), **given}
-    return from_mapping(kind, {**values, "train": loop}, where=str(config or "the flags"))
-
-
-def pretraining_values(
-    config: Path | None, objective: str | None, views: str | None = None
-) -> dict[str, Any]:
-    """Return what a file says of a pretraining.
-
-    Raises:
-        ConfigError: An unknown key, or the question is asked in the file and in a flag.
-    """
-    from formwright.datasets.config import from_mapping, read_toml
-    from formwright.datasets.errors import ConfigError
-    from formwright.surrogate.pretraining.pretrain import PretrainConfig
+def settings_given(config: Path | None, **flags: Any) -> dict[str, Any]:
+    """Return what a file says, over it the flags; those of the loop go to its table ``train``."""
+    from formwright.datasets.config import read_toml
 
     values = {} if config is None else read_toml(config)
-    known = {name: value for name, value in values.items() if name != "views"}
-    from_mapping(PretrainConfig, known, where=str(config))
-    if objective is not None and "pretext" in values:
-        raise ConfigError("give --objective, or [pretext] in the file of --config, not both.")
-    if views is not None and "views" in values:
-        raise ConfigError("give --views, or views in the file of --config, not both.")
-    return values
-
-
-def pretraining_settings(
-    start: Start,
-    values: dict[str, Any],
-    steps: int | None,
-    seed: int | None,
-    pretext: Pretext | None,
-) -> PretrainConfig:
-    """Return settings: those of the data, over them the file, over it the flags."""
-    from dataclasses import replace
-
-    from formwright.datasets.config import from_mapping, to_mapping
-    from formwright.surrogate.pretraining.pretrain import PretrainConfig
-    from formwright.surrogate.pretraining.unlabeled import views_of
-
-    own = {name: value for name, value in values.items() if name != "views"}
-    if pretext is None and "pretext" in own:
-        asked = {"pretext": own["pretext"]}
-        pretext = from_mapping(PretrainConfig, asked, where="the configuration").pretext
-    start = start.asked(pretext)
-    flags = {"steps": steps, "seed": seed}
-    loop = {**to_mapping(start.config.train), **own.get("train", {})}
-    loop |= {name: value for name, value in flags.items() if value is not None}
-    read = from_mapping(PretrainConfig, {**own, "train": loop}, where="the configuration")
-    given = {name: getattr(read, name) for name in (*own, "train")}
-    given |= {"pretext": pretext} if pretext is not None else {}
-    return replace(start.config, views=views_of(start, values.get("views")), **given)
-
-
-def seed_everything(seed: int) -> None:
-    """Seed the initial weights."""
-    import torch
-
-    torch.manual_seed(seed)
+    loop = {name: flags.pop(name) for name in ("steps", "seed")}
+    loop = {name: value for name, value in loop.items() if value is not None}
+    own = {n: str(v) if isinstance(v, Path) else v for n, v in flags.items() if v is not None}
+    train = {**values.get("train", {}), **loop}
+    return {**values, **own, **({"train": train} if train else {})}
 
 
 def show(scores: Scores, title: str) -> None:
     """Print errors and coverage."""
-    table = Table(title=f"{escape(title)}: {scores.points:,} points, {scores.sections:,} sections")
+    counts = ", ".join(f"{count:,} {what}" for what, count in scores.counts.items())
+    table = Table(title=f"{escape(title)}: {counts}")
     table.add_column("label")
-    table.add_column("mean absolute error", justify="right")
-    table.add_column(f"inside the {100 * scores.level:.0f} % interval", justify="right")
-    pairs = zip(scores.error.items(), scores.coverage.values(), strict=True)
-    for (label, error), share in pairs:
-        table.add_row(label, f"{error:.4f}", f"{100 * share:.1f} %")
+    table.add_column("mean error", justify="right")
+    if scores.coverage:
+        table.add_column(f"inside the {100 * scores.level:.0f} % interval", justify="right")
+    for name, error in scores.error.items():
+        shares = [share for label, share in scores.coverage.items() if _of(name, label)]
+        inside = [f"{100 * share:.1f} %" for share in shares] or [""]
+        table.add_row(name, f"{error:.4f}", *(inside if scores.coverage else ()))
     Console(highlight=False).print(table)
+
+
+def _of(name: str, label: str) -> bool:
+    """Return whether an error is of a label: ``cd_relative`` and ``ln_cd`` are of ``cd``."""
+    return name in (label, f"{label}_relative", f"ln_{label}")

@@ -85,10 +85,9 @@ def predict(
         std: Also write the standard deviation of each value, e.g. `cl_std`.
         prefix: Put this before the names of the new columns.
     """
-    from formwright import load
     from formwright.datasets.errors import ConfigError, OutOfRangeWarning
-    from formwright.surrogate.rans.fields.surrogate import load as load_fields
     from formwright.surrogate.rans.wall.surrogate import RansSurrogate
+    from formwright.surrogate.zoo import load
 
     if (cases is None) == (structures is None):
         raise ConfigError("give either --cases TABLE.csv or --structures FILE, and not both.")
@@ -99,11 +98,18 @@ def predict(
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("always", OutOfRangeWarning)
         loaded = load(surrogate)
+        if getattr(loaded, "kind", "") == "rans-fields":
+            raise ConfigError(
+                f"{surrogate!r} predicts fields, and their forces by them: give it as "
+                "--field-surrogate beside rans-2d and --fields."
+            )
         if fields is not None and not isinstance(loaded, RansSurrogate):
             raise ConfigError(
                 f"{surrogate!r} predicts no fields: leave out --fields, or use rans-2d."
             )
-        of_fields = None if field_surrogate is None else load_fields(field_surrogate)
+        of_fields = None
+        if field_surrogate is not None:
+            of_fields = load(field_surrogate, kind="rans-fields")
         outcome = _predict(
             loaded, surrogate, cases, structures, fields, of_fields, out, std, prefix
         )

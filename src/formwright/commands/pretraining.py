@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from formwright.commands.output import split_names
+
 
 def evaluate_pretraining(
+    kind: Literal["polar", "adsorption", "runs"],
     corpus: list[Path],
     *,
     label: str,
@@ -25,9 +29,10 @@ def evaluate_pretraining(
     """Measure whether pretraining pays for one label, and which objective: curve and report.
 
     ```text
-    formwright evaluate-pretraining corpora/polars --label cd --unlabeled corpora/flows
-    formwright evaluate-pretraining corpora/burgers --label viscosity --objectives vicreg,simclr
-    formwright evaluate-pretraining kdv --label dispersion --views window,shift --views time-lag
+    formwright evaluate-pretraining polar corpora/polars --label cd --unlabeled corpora/flows
+    formwright evaluate-pretraining runs corpora/burgers --label viscosity \
+        --objectives vicreg,simclr
+    formwright evaluate-pretraining runs kdv --label dispersion --views window --views time-lag
     ```
 
     For each number of labelled cases it compares pretrained encoders, frozen and fine-tuned, with
@@ -36,10 +41,12 @@ def evaluate_pretraining(
     judges. Stopped, the same command goes on; a folder of other data or settings is refused.
 
     Args:
-        corpus: Labelled corpus: polars (several folders may share the splits) or runs of an
-            unsteady equation.
+        kind: What the encoder is to serve.
+        corpus: Labelled corpus: polars (several folders may share the splits), a file of slabs with
+            adsorbates, or runs of an unsteady equation.
         label: What is to be predicted: a label of the corpus.
-        unlabeled: Sections with flows (`formwright corpus flows`), for polars.
+        unlabeled: More cases without labels; for polars sections with flows (`formwright corpus
+            flows`).
         objectives: Names, with commas or one by one; `formwright pretrain --help` lists them.
         views: Names with commas, in the order applied; given again, another set to compare. Each
             set is tried with each objective. `formwright pretrain --help` lists them; one that
@@ -57,10 +64,14 @@ def evaluate_pretraining(
     from formwright.surrogate.label_efficiency.protocol import EvaluationConfig
     from formwright.surrogate.label_efficiency.protocol import evaluate_pretraining as evaluate
     from formwright.surrogate.label_efficiency.report import write_report
-    from formwright.surrogate.label_efficiency.tasks import task_of
+    from formwright.surrogate.pretraining.choices import objective_named
+    from formwright.surrogate.zoo import kind_named
 
     sets = [split_names([names]) for names in views or ()]
-    task = task_of(corpus, label, unlabeled, split_names(objectives), sets)
+    chosen = {name: objective_named(name) for name in split_names(objectives) or ("vicreg",)}
+    ask = kind_named(kind).task
+    assert ask is not None
+    task = ask(corpus, label, unlabeled, chosen, sets)
     given = read_toml(config) if config else {}
     if "sizes" not in given or sizes:
         most = len(task.parts["train"])
@@ -81,11 +92,6 @@ def evaluate_pretraining(
     write_report(found, out / "report.html")
     show(found)
     print(f"\nreport.html  {out / 'report.html'}")
-
-
-def split_names(names: list[str] | None) -> list[str]:
-    """Return the names, those joined by commas apart."""
-    return [part.strip() for name in names or () for part in name.split(",") if part.strip()]
 
 
 def numbers(texts: list[str] | None) -> list[int]:

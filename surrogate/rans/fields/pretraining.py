@@ -1,37 +1,41 @@
-"""Pretraining of networks of RANS fields on unlabeled potential flow: recipes for ``pretrain``.
-
-    fields = read_panel_fields("corpora/panel-fields")
-    config = FieldConfig()
-    network = FieldSurrogate(config)
-    pretrain(network, fields, masked_cells(config), "runs/masked-cells")
-    encoder = pretrained_encoder("runs/masked-cells", config)
-    surrogate = fit(samples, config, encoder=encoder)
+"""Recipes to pretrain networks of RANS fields on unlabeled potential flow.
 
 The recipes serve lift, drag and the wall, so views that change these are refused.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Final
 
-from formwright.datasets.errors import CheckpointError
-from formwright.surrogate.checkpoints import load_state, load_tensors
-from formwright.surrogate.encoder import Encoder
 from formwright.surrogate.objectives.objective import Objective
 from formwright.surrogate.objectives.vicreg import VICReg
-from formwright.surrogate.pretraining.hiding import Cells
+from formwright.surrogate.pretraining.choices import matched
 from formwright.surrogate.pretraining.masking import MaskedPrediction
-from formwright.surrogate.pretraining.named import matched
-from formwright.surrogate.pretraining.pretrain import ENCODER, PretrainConfig
-from formwright.surrogate.rans.fields.inputs import FEATURES
-from formwright.surrogate.rans.fields.surrogate import NETWORKS, FieldConfig, Network
-from formwright.surrogate.rans.fields.views import FLOW_LABELS, Graphs, JoinCells, OtherMesh
+from formwright.surrogate.pretraining.pretrain import PretrainConfig
+from formwright.surrogate.rans.fields.hiding import Cells
+from formwright.surrogate.rans.fields.surrogate import FieldConfig, Network
+from formwright.surrogate.rans.fields.views import (
+    FLOW_LABELS,
+    Graphs,
+    HideCells,
+    JoinCells,
+    OtherIncidence,
+    OtherMesh,
+)
 from formwright.surrogate.training.loop import TrainConfig
 from formwright.surrogate.view import View
 
 TRAINING: Final = TrainConfig(steps=500, learning_rate=2e-3, warmup_steps=20, log_every_steps=100)
+
+
+def field_views(factors: tuple[int, ...] = (1, 2, 4)) -> dict[str, View]:
+    """Return the views of flows by name, of whose cells ``factors`` a direction are joined."""
+    return {
+        "other-mesh": OtherMesh(),
+        "other-incidence": OtherIncidence(),
+        "join-cells": JoinCells(factors=factors),
+        "hide-cells": HideCells(),
+    }
 
 
 def masked_cells(
@@ -84,31 +88,6 @@ def matched_meshes(
         batch_cases=batch_cases,
         train=train,
     )
-
-
-def pretrained_encoder(folder: str | os.PathLike[str], config: FieldConfig) -> Encoder:
-    """Return the encoder that ``pretrain`` left in a folder.
-
-    Args:
-        folder: Of the pretraining.
-        config: Of the network that was pretrained.
-
-    Raises:
-        CheckpointError: There is none, or it is of another architecture.
-    """
-    path = Path(folder) / ENCODER
-    tensors, _ = load_tensors(path)
-    for network, kind in NETWORKS.items():
-        names = kind(len(FEATURES), config.stages).state_dict().keys()
-        if network is not config.network and names == tensors.keys():
-            raise CheckpointError(
-                f"{str(path)!r} is of another architecture: it holds an encoder of the {network} "
-                f"network, and the {config.network} network is asked for. Ask for the {network} "
-                f"network, or pretrain that of the {config.network}."
-            )
-    encoder: Encoder = NETWORKS[config.network](len(FEATURES), config.stages)
-    load_state(encoder, tensors, str(path))
-    return encoder
 
 
 def graphs_of(config: FieldConfig) -> tuple[View, ...]:

@@ -7,11 +7,9 @@ that a mirrored section has the mirrored flow, exactly.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -20,9 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import Data
 
-from formwright.datasets.config import from_mapping, to_mapping
 from formwright.datasets.errors import CheckpointError
-from formwright.surrogate.checkpoints import load_state, load_tensors, save_weights
 from formwright.surrogate.encoder import Embedding
 from formwright.surrogate.rans.fields.grid import GridCNN
 from formwright.surrogate.rans.fields.inputs import (
@@ -34,10 +30,6 @@ from formwright.surrogate.rans.fields.inputs import (
     apply_at_wall,
 )
 from formwright.surrogate.rans.fields.mesh import MeshGNN
-
-KIND: Final = "rans-fields"
-FILE: Final = "surrogate.safetensors"
-SHIPPED: Final = Path(__file__).parents[2] / "weights" / "rans-fields.safetensors"
 
 
 class Network(StrEnum):
@@ -59,12 +51,27 @@ class FieldConfig:
         stages: Channels, from the finest grid or graph to the coarsest.
         factor: Cells of the mesh joined in both directions before the network sees them.
         hidden: Width of the layer that reads out the wall.
+        features: What the network is told of a cell; weights told of others do not fit.
     """
 
     network: Network = Network.GRID
     stages: tuple[int, ...] = (24, 40, 64, 80)
     factor: int = 4
     hidden: int = 64
+    features: tuple[str, ...] = FEATURES
+
+    def __post_init__(self) -> None:
+        """Refuse features of another version.
+
+        Raises:
+            CheckpointError: They are not those of this one.
+        """
+        if self.features != FEATURES:
+            raise CheckpointError(
+                f"these networks of fields are of another formwright: they are told "
+                f"{len(self.features)} features of a cell, other than the {len(FEATURES)} of this "
+                "one. Train them again."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,50 +202,3 @@ def _with(batch: Data, features: Tensor) -> Data:
     other = batch.clone() if "edges_0" in batch else Data(grid=batch.grid)
     other.features = features
     return other
-
-
-def save(
-    surrogate: FieldSurrogate,
-    path: str | os.PathLike[str],
-    provenance: Mapping[str, Any] | None = None,
-) -> None:
-    """Write architecture, weights and provenance as one file, atomically.
-
-    Raises:
-        StorageError: It cannot be written.
-    """
-    header = {
-        "kind": KIND,
-        "config": to_mapping(surrogate.config),
-        "features": list(FEATURES),
-        "provenance": dict(provenance or surrogate.provenance),
-    }
-    save_weights(surrogate, path, header)
-
-
-def load(path: str | os.PathLike[str] = SHIPPED) -> FieldSurrogate:
-    """Read what ``save`` wrote, by default the shipped weights; parameters are frozen.
-
-    Args:
-        path: A file, or a folder of ``formwright finetune --fields``.
-
-    Raises:
-        CheckpointError: The file is absent, damaged, or holds something else.
-    """
-    path = Path(path) / FILE if Path(path).is_dir() else path
-    tensors, header = load_tensors(path)
-    if header.get("kind") != KIND:
-        raise CheckpointError(
-            f"{str(path)!r} holds {header.get('kind', 'other weights')!r}, not a surrogate of RANS "
-            f"fields ({KIND!r}): give a folder of `formwright finetune --rans --fields`."
-        )
-    if header.get("features") != list(FEATURES):
-        raise CheckpointError(
-            f"{str(path)!r} is of another formwright: its networks are told "
-            f"{len(header.get('features', []))} features of a cell, other than the {len(FEATURES)} "
-            "of this one. Train it again."
-        )
-    surrogate = FieldSurrogate(from_mapping(FieldConfig, header["config"]))
-    load_state(surrogate, tensors, str(path))
-    surrogate.provenance = header["provenance"]
-    return surrogate.eval().requires_grad_(False)

@@ -47,6 +47,7 @@ class FieldTraining:
         batch: Cases a step.
         wall: Weight of pressure and friction at the wall.
         forces: Weight of lift and drag.
+        network: On a body-fitted grid or on any mesh, where the network is not given.
         train: The loop; its seed is that of weights and order, too.
 
     Good values: 4 cases a step and a rate of 2e-3, for 30 to 60 passes.
@@ -55,6 +56,7 @@ class FieldTraining:
     batch: int = 4
     wall: float = 4.0
     forces: float = 0.5
+    network: Network = Network.GRID
     train: TrainConfig = field(
         default_factory=lambda: TrainConfig(
             steps=3000,
@@ -67,24 +69,48 @@ class FieldTraining:
     )
 
 
-def fit(
+def begin(
     samples: Sequence[Data],
     config: FieldConfig | None = None,
+    *,
+    seed: int = 0,
+    encoder: Encoder | None = None,
+) -> FieldSurrogate:
+    """Return an untrained surrogate for samples of one size.
+
+    Args:
+        samples: From ``fields.samples.sample``, to learn the scales from.
+        config: Architecture.
+        seed: Of the weights.
+        encoder: A pretrained one of that architecture (``fields.pretraining``), whose weights
+            the training begins with; it stays as it is. From random weights where None.
+
+    Raises:
+        CheckpointError: ``encoder`` is of another architecture.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        surrogate = FieldSurrogate(config or FieldConfig(), scales(samples))
+    if encoder is not None:
+        load_state(surrogate.encoder, encoder.state_dict(), "the pretrained encoder")
+    return surrogate
+
+
+def train_fields(
+    surrogate: FieldSurrogate,
+    samples: Sequence[Data],
     training: FieldTraining | None = None,
     folder: str | os.PathLike[str] | None = None,
     *,
-    encoder: Encoder | None = None,
     progress: bool = True,
 ) -> FieldSurrogate:
-    """Train a surrogate on samples of one size.
+    """Train a surrogate in place on samples of one size.
 
     Args:
+        surrogate: What ``begin`` made, or one that is trained already.
         samples: From ``fields.samples.sample``.
-        config: Architecture.
         training: How.
         folder: Where log and checkpoint go; a checkpoint found there is gone on from.
-        encoder: A pretrained one of that architecture (``fields.pretraining``), whose weights
-            the training begins with; it stays as it is. From random weights where None.
         progress: Show a bar where standard error is a terminal.
 
     Returns:
@@ -92,19 +118,13 @@ def fit(
         noted in its provenance.
 
     Raises:
-        CheckpointError: ``encoder`` is of another architecture, or the folder holds a training on
-            other samples, with another configuration or from other weights.
+        CheckpointError: The folder holds a training on other samples, with another configuration
+            or from other weights.
         TrainingError: The loss is not finite.
     """
-    config, training = config or FieldConfig(), training or FieldTraining()
-    with torch.random.fork_rng():
-        torch.manual_seed(training.train.seed)
-        surrogate = FieldSurrogate(config, scales(samples))
-    if encoder is not None:
-        load_state(surrogate.encoder, encoder.state_dict(), "the pretrained encoder")
-    made_from = None
+    training, made_from = training or FieldTraining(), None
     if folder is not None:
-        made_from = origin(surrogate, samples, training) | {"network": config}
+        made_from = origin(surrogate, samples, training) | {"network": surrogate.config}
     step = _Step(prepared(samples, graphs_for(surrogate, samples[0])), training)
     result = train_for_use(surrogate, step, training.train, folder, progress, made_from)
     surrogate.provenance = {"steps": result.steps}

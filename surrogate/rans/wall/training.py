@@ -35,12 +35,14 @@ class WallTraining:
         batch_points: Operating points a step.
         huber: Where the loss turns from square to straight, in units of the network.
         pressure: Weight of the pressure.
+        coarse: Corpus of the same on a coarse mesh, to be learned from first by ``fit``.
         train: The loop.
     """
 
     batch_points: int = 96
     huber: float = 0.2
     pressure: float = 1.0
+    coarse: Path | None = None
     train: TrainConfig = field(
         default_factory=lambda: TrainConfig(
             steps=6000, learning_rate=3e-3, weight_decay=1e-2, warmup_steps=200, ema_decay=0.995

@@ -10,7 +10,6 @@ import torch
 from formwright.datasets.airfoils.polar_data import Polars
 from formwright.datasets.errors import CheckpointError, UnknownNameError
 from formwright.surrogate import zoo
-from formwright.surrogate.airfoils.evaluate import evaluate
 from formwright.surrogate.airfoils.finetune import (
     FinetuneConfig,
     calibrate,
@@ -21,7 +20,8 @@ from formwright.surrogate.airfoils.finetune import (
     residuals,
 )
 from formwright.surrogate.airfoils.polar import LABELS, PolarConfig, PolarSurrogate
-from formwright.surrogate.checkpoints import load_tensors, save_tensors, save_weights
+from formwright.surrogate.airfoils.score import score
+from formwright.surrogate.checkpoints import load_tensors, save_tensors
 from formwright.surrogate.pretraining.pretrain import NETWORK
 from formwright.surrogate.training.loop import TrainConfig
 
@@ -194,7 +194,7 @@ def test_coverage_is_the_share_inside_the_whole_interval(trained):
     off = 1.6448536 * np.tile([0.6, -0.6, 0.6, 1.5], 5)
     labels = {name: said[name] + off * said[f"{name}_std"] for name in LABELS}
     labels["cd"] = said["cd"] * np.exp(off * said["cd_std"] / said["cd"])
-    scores = evaluate(trained, dataclasses.replace(data, labels=labels))
+    scores = score(trained, dataclasses.replace(data, labels=labels))
     assert scores.coverage == dict.fromkeys(LABELS, 0.75)
 
 
@@ -225,24 +225,26 @@ def test_names_and_files_that_do_not_fit_are_refused(tmp_path):
 
 
 def test_the_shipped_network_begins_a_fine_tuning_and_folders_do_too(tmp_path):
-    network = zoo.load_network("airfoil-encoder")
+    network = zoo.load("airfoil-encoder")
     surrogate = PolarSurrogate(network=network)
     points = labelled(surrogate, polars(30))
     settings = dataclasses.replace(config(3), linear_first=True)
     result = finetune(surrogate, points, settings, progress=False)
     assert np.isfinite(result.history[-1]["loss"])
-    save_weights(zoo.load_network("airfoil-encoder"), tmp_path / NETWORK)
-    again, shipped = zoo.load_network(tmp_path), zoo.load_network("airfoil-encoder")
+    zoo.save(
+        zoo.load("airfoil-encoder"), tmp_path / NETWORK, kind="polar", architecture=PolarConfig()
+    )
+    again, shipped = zoo.load(tmp_path), zoo.load("airfoil-encoder")
     batch, _ = points.batch(torch.arange(4))
     assert torch.equal(again(batch), shipped(batch))
     with pytest.raises(UnknownNameError, match="Did you mean 'airfoil-encoder'"):
-        zoo.load_network("airfoil-encodr")
+        zoo.load("airfoil-encodr")
 
 
 def test_a_network_survives_the_disk(tmp_path):
     torch.manual_seed(3)
     network = CONFIG.network()
-    zoo.save_network(network, CONFIG, tmp_path / "network.safetensors", {"flows": 3})
-    tensors, header = load_tensors(tmp_path / "network.safetensors")
-    assert header["provenance"] == {"flows": 3} and header["kind"] == zoo.NETWORK_KIND
+    zoo.save(network, tmp_path / NETWORK, {"flows": 3}, kind="polar", architecture=CONFIG)
+    tensors, header = load_tensors(tmp_path / NETWORK)
+    assert header["provenance"] == {"flows": 3} and header["kind"] == "network"
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in tensors.items())

@@ -135,8 +135,8 @@ def test_it_comes_back_from_a_file(surrogate, structures, tmp_path):
 
 def test_a_network_comes_back_from_a_file(surrogate, structures, tmp_path):
     encoder = surrogate.float().encoder
-    zoo.save_network(encoder, CONFIG, tmp_path / "atoms.safetensors")
-    again = zoo.load_network(tmp_path / "atoms.safetensors")
+    zoo.save(encoder, tmp_path / "atoms.safetensors", kind="adsorption", architecture=CONFIG)
+    again = zoo.load(tmp_path / "atoms.safetensors")
     batch = collate(structures)
     assert torch.equal(again(batch).per_case, encoder(batch).per_case)
 

@@ -10,8 +10,8 @@ from formwright.surrogate.atoms.cases import AtomCases
 from formwright.surrogate.atoms.encoder import AtomGNN
 from formwright.surrogate.atoms.views import HideElements, Jiggle, OtherElement, Strain
 from formwright.surrogate.keeps import check_keeps
-from formwright.surrogate.pretraining.pretexts import ViewMatch
-from formwright.surrogate.pretraining.pretrain import PretrainConfig, pretrain
+from formwright.surrogate.pretraining.matching import ViewMatch
+from formwright.surrogate.pretraining.pretrain import PretrainConfig, pretrain_network
 
 ROWS = mamun.labelled("validation")[0][:6]
 
@@ -65,7 +65,7 @@ def test_a_false_view_is_refused_by_name_before_anything_is_trained():
     encoder = AtomGNN(channels=4, layers=1, cutoff=3.0, radial=3, embedding=4)
     asked = PretrainConfig(labels=("e_ads_ev",), pretext=ViewMatch(), views=(OtherElement(),))
     with pytest.raises(ViewError, match="OtherElement is forbidden for 'e_ads_ev'"):
-        pretrain(encoder, AtomCases(mamun.build(ROWS)), asked, progress=False)
+        pretrain_network(encoder, AtomCases(mamun.build(ROWS)), asked, progress=False)
 
 
 def test_the_false_view_exchanges_one_metal_of_each_slab():

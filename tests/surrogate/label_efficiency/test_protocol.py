@@ -25,7 +25,7 @@ from formwright.surrogate.label_efficiency.protocol import (
 )
 from formwright.surrogate.label_efficiency.report import svg, write_report
 from formwright.surrogate.objectives.vicreg import VICReg
-from formwright.surrogate.pretraining.pretexts import ViewMatch
+from formwright.surrogate.pretraining.matching import ViewMatch
 from formwright.surrogate.pretraining.pretrain import PretrainConfig
 from formwright.surrogate.training.loop import TrainConfig
 
@@ -140,7 +140,7 @@ def test_a_view_that_keeps_the_label_pays(found):
 def test_the_same_call_again_computes_nothing(found, monkeypatch):
     evaluation, folder = found
     monkeypatch.setattr("formwright.surrogate.label_efficiency.protocol.train", None)
-    monkeypatch.setattr("formwright.surrogate.label_efficiency.protocol.pretrain", None)
+    monkeypatch.setattr("formwright.surrogate.label_efficiency.protocol.pretrain_network", None)
     assert evaluate_pretraining(task(), CONFIG, folder).errors == evaluation.errors
 
 

@@ -9,23 +9,23 @@ import torch
 from formwright.datasets.airfoils.polar_data import Polars
 from formwright.datasets.errors import ConfigError, CorpusError, UnknownNameError, ViewError
 from formwright.datasets.pde.corpus import RECIPES, generate_waves
-from formwright.surrogate.airfoils.task import labelled_flows
+from formwright.surrogate.airfoils.flow_pretexts import FlowMatch
+from formwright.surrogate.airfoils.named import matched_flow, section_views
+from formwright.surrogate.airfoils.task import labelled_flows, polar_task
+from formwright.surrogate.atoms.task import structure_views
 from formwright.surrogate.label_efficiency.protocol import EvaluationConfig, evaluate_pretraining
-from formwright.surrogate.label_efficiency.tasks import objective, task_of
+from formwright.surrogate.objectives.byol import BYOL
+from formwright.surrogate.objectives.jepa import JEPA
 from formwright.surrogate.objectives.objective import OBJECTIVES
 from formwright.surrogate.objectives.simclr import SimCLR
+from formwright.surrogate.objectives.vicreg import VICReg
+from formwright.surrogate.objectives.visreg import VISReg
+from formwright.surrogate.pde.named import Solved, run_views
 from formwright.surrogate.pde.symmetries import Galilean, Parity, QuarterTurn, Shift
 from formwright.surrogate.pde.task import default_views, field_task
 from formwright.surrogate.pde.views import TimeLag
-from formwright.surrogate.pretraining.named import Kind, matched, pretext_of
-from formwright.surrogate.pretraining.named_views import (
-    Solved,
-    run_views,
-    section_views,
-    structure_views,
-    views_named,
-)
-from formwright.surrogate.pretraining.pretexts import FlowMatch, ViewMatch
+from formwright.surrogate.pretraining.choices import matched, objective_named, views_named
+from formwright.surrogate.pretraining.matching import ViewMatch
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_labels_stay_with_their_section_and_condition():
 
 
 def test_runs_are_split_and_asked(waves, tmp_path):
-    task = task_of([waves], "viscosity", None, ["simclr"])
+    task = field_task([waves], "viscosity", None, {"simclr": SimCLR()})
     sizes = {name: len(part) for name, part in task.parts.items()}
     total = sum(sizes.values())
     assert total > 50 and sizes["train"] == int(0.7 * total)
@@ -93,7 +93,7 @@ def test_runs_are_split_and_asked(waves, tmp_path):
 
 def test_labels_that_are_not_there_or_do_not_vary_are_refused(waves):
     with pytest.raises(UnknownNameError, match="Did you mean 'viscosity'"):
-        field_task(waves, "viscocity")
+        field_task([waves], "viscocity")
 
 
 def test_a_constant_label_is_refused(tmp_path):
@@ -102,23 +102,26 @@ def test_a_constant_label_is_refused(tmp_path):
     recipe = replace(recipe, keep_every=1, tail=1.0)
     list(generate_waves(recipe, tmp_path))
     with pytest.raises(CorpusError, match="0.1 in every run"):
-        field_task(tmp_path, "viscosity")
+        field_task([tmp_path], "viscosity")
 
 
 def test_objectives_by_name():
-    assert objective("simclr") == SimCLR()
+    assert objective_named("simclr") == SimCLR()
     with pytest.raises(UnknownNameError, match="Did you mean 'vicreg'"):
-        objective("vicregg")
+        objective_named("vicregg")
 
 
 def test_other_folders_are_refused(tmp_path):
-    with pytest.raises(CorpusError, match="neither a corpus of polars"):
-        task_of([tmp_path], "cl")
+    with pytest.raises(CorpusError, match="holds no corpus"):
+        polar_task([tmp_path], "cl")
+    with pytest.raises(CorpusError, match="one folder of runs; got 2"):
+        field_task([tmp_path, tmp_path], "viscosity")
 
 
 def test_named_views_make_a_recipe_a_set(waves):
     sets = [["window", "shift"], ["time-lag", "parity", "galilean"]]
-    task = task_of([waves], "viscosity", None, ["vicreg", "jepa"], sets)
+    chosen = {"vicreg": VICReg(), "jepa": JEPA()}
+    task = field_task([waves], "viscosity", None, chosen, sets)
     assert list(task.recipes) == [
         "vicreg, window + shift",
         "vicreg, time-lag + parity + galilean",
@@ -131,14 +134,14 @@ def test_named_views_make_a_recipe_a_set(waves):
 
 def test_views_that_destroy_the_label_are_refused_before_anything_is_trained(waves):
     with pytest.raises(ViewError, match="Amplitude is forbidden for 'viscosity'"):
-        task_of([waves], "viscosity", None, (), [["time-lag", "amplitude"]])
+        field_task([waves], "viscosity", None, None, [["time-lag", "amplitude"]])
 
 
 def test_views_that_do_not_exist_are_refused_with_the_list(waves):
     with pytest.raises(UnknownNameError, match=r"Did you mean 'time-lag'\? Known: time-lag, win"):
-        task_of([waves], "viscosity", None, (), [["timelag"]])
+        field_task([waves], "viscosity", None, None, [["timelag"]])
     with pytest.raises(ConfigError, match="no view is named"):
-        task_of([waves], "viscosity", None, (), [[]])
+        field_task([waves], "viscosity", None, None, [[]])
 
 
 def test_a_recipe_without_named_views_takes_those_of_the_equation():
@@ -181,7 +184,6 @@ def test_projectors_suit_the_objective():
     widths = {name: matched(OBJECTIVES[name]()).projector for name in OBJECTIVES}
     assert widths.pop("jepa") == 0 and widths.pop("lejepa") == widths.pop("visreg") == 64
     assert set(widths.values()) == {256}
-    assert isinstance(matched(SimCLR(), flows=True), FlowMatch)
-    assert isinstance(matched(OBJECTIVES["byol"](), flows=True), ViewMatch)
-    for kind in Kind:
-        assert getattr(pretext_of("visreg", kind), "projector") == 64  # noqa: B009
+    assert isinstance(matched_flow(SimCLR()), FlowMatch)
+    assert isinstance(matched_flow(BYOL()), ViewMatch)
+    assert getattr(matched_flow(VISReg()), "projector") == 64  # noqa: B009

@@ -33,8 +33,8 @@ from formwright.surrogate.pde.views import (
     TimeLag,
     Window,
 )
-from formwright.surrogate.pretraining.pretexts import ViewMatch
-from formwright.surrogate.pretraining.pretrain import PretrainConfig, pretrain
+from formwright.surrogate.pretraining.matching import ViewMatch
+from formwright.surrogate.pretraining.pretrain import PretrainConfig, pretrain_network
 from formwright.surrogate.training.loop import TrainConfig
 
 INTERVAL = 2e-3
@@ -266,7 +266,7 @@ def test_pretraining_on_runs_refuses_what_is_false_and_learns_from_what_is_true(
         batch_cases=8,
         train=TrainConfig(steps=3, log_every_steps=1),
     )
-    result = pretrain(encoder, runs, config, progress=False)
+    result = pretrain_network(encoder, runs, config, progress=False)
     assert result.steps == 3 and all(math.isfinite(line["loss"]) for line in result.history)
     with pytest.raises(ViewError, match="Amplitude is forbidden for 'viscosity'"):
-        pretrain(encoder, runs, replace(config, views=(TimeLag(frames=4), Amplitude())))
+        pretrain_network(encoder, runs, replace(config, views=(TimeLag(frames=4), Amplitude())))

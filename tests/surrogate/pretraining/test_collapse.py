@@ -11,7 +11,7 @@ from formwright.datasets.cases import sections_batch
 from formwright.surrogate.atoms.cases import AtomCases
 from formwright.surrogate.encoder import each_image
 from formwright.surrogate.pretraining.collapse import inspect
-from formwright.surrogate.zoo import load_network
+from formwright.surrogate.zoo import load
 
 
 def gaussian(cases: int, dimensions: int) -> torch.Tensor:
@@ -83,7 +83,7 @@ def test_the_shipped_encoder_of_sections_raises_no_alarm():
     alpha = torch.linspace(-4.0, 12.0, 5, dtype=torch.float64).expand(len(pos), 5)
     reynolds = torch.logspace(5, 7, 5, dtype=torch.float64).expand(len(pos), 5)
     batch = sections_batch(pos, {"alpha_deg": alpha, "reynolds": reynolds.flip(1)})
-    network = load_network("airfoil-encoder").eval()
+    network = load("airfoil-encoder").eval()
     with torch.no_grad():
         vectors = [network(batch), network.encoder(batch).per_case]
     reports = [inspect(each_image(z, network.images)) for z in vectors]
@@ -95,7 +95,7 @@ def test_the_shipped_encoder_of_atoms_raises_no_alarm():
     rows, _ = mamun.labelled("validation")
     cases = AtomCases(mamun.build(rows[:: len(rows) // 96]))
     with torch.no_grad():
-        z = load_network("atoms").eval()(cases.batch(torch.arange(len(cases)))).per_case
+        z = load("atoms").eval()(cases.batch(torch.arange(len(cases)))).per_case
     report = inspect(z)
     assert report.participation < 2 and report.axes >= 3 and report.alarm == ""
 

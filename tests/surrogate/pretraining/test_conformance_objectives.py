@@ -20,7 +20,9 @@ from formwright.datasets.errors import (
 from formwright.datasets.pde.runs import FieldRuns
 from formwright.surrogate.airfoils.conditioned import Conditioned
 from formwright.surrogate.airfoils.encoder import ContourMLP
+from formwright.surrogate.airfoils.flow_pretexts import FlowMatch, FlowPredict
 from formwright.surrogate.airfoils.flows import Flows
+from formwright.surrogate.airfoils.hiding import Arcs
 from formwright.surrogate.airfoils.views import Incidence, ManufacturingNoise, PartialContour
 from formwright.surrogate.atoms.cases import AtomCases
 from formwright.surrogate.atoms.encoder import AtomGNN
@@ -44,15 +46,12 @@ from formwright.surrogate.pde.symmetries import Parity
 from formwright.surrogate.pde.views import Amplitude, TimeLag
 from formwright.surrogate.pretraining import pretrain as module
 from formwright.surrogate.pretraining.denoising import Denoising
-from formwright.surrogate.pretraining.hiding import Arcs, Cells, Nodes, Patches
-from formwright.surrogate.pretraining.pretexts import (
-    FlowMatch,
-    FlowPredict,
-    MaskedPrediction,
-    ViewMatch,
-)
-from formwright.surrogate.pretraining.pretrain import ENCODER, PretrainConfig, pretrain
+from formwright.surrogate.pretraining.hiding import Nodes, Patches
+from formwright.surrogate.pretraining.masking import MaskedPrediction
+from formwright.surrogate.pretraining.matching import ViewMatch
+from formwright.surrogate.pretraining.pretrain import ENCODER, PretrainConfig, pretrain_network
 from formwright.surrogate.rans.fields.grid import GridCNN
+from formwright.surrogate.rans.fields.hiding import Cells
 from formwright.surrogate.rans.fields.inputs import FEATURES
 from formwright.surrogate.rans.fields.mesh import MeshGNN
 from formwright.surrogate.rans.fields.panel_fields import PanelFields
@@ -246,7 +245,7 @@ def test_it_trains_reaches_the_encoder_and_resumes(kind, pretext, tmp_path, monk
     data = KINDS[kind][1]()
     whole, cut = network(kind), network(kind)
     before = {k: v.clone() for k, v in encoder_of(whole).state_dict().items()}
-    result = pretrain(whole, data, settings(kind, pretext), progress=False)
+    result = pretrain_network(whole, data, settings(kind, pretext), progress=False)
     assert all(math.isfinite(line["loss"]) for line in result.history)
     after = encoder_of(whole).state_dict()
     assert sum(not torch.equal(before[k], after[k]) for k in before) > len(before) // 2
@@ -261,9 +260,11 @@ def test_it_trains_reaches_the_encoder_and_resumes(kind, pretext, tmp_path, monk
     with monkeypatch.context() as patch:
         patch.setattr(module._Step, "__call__", until)
         with pytest.raises(Stop):
-            pretrain(cut, data, settings(kind, pretext), tmp_path, progress=False)
+            pretrain_network(cut, data, settings(kind, pretext), tmp_path, progress=False)
     again = network(kind)
-    assert pretrain(again, data, settings(kind, pretext), tmp_path, progress=False).steps == 2
+    assert (
+        pretrain_network(again, data, settings(kind, pretext), tmp_path, progress=False).steps == 2
+    )
     for name, value in whole.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
     load_weights(encoder_of(network(kind)), tmp_path / ENCODER)
@@ -275,7 +276,9 @@ def test_it_trains_with_products_in_bfloat16(kind):
     loop = TrainConfig(steps=1, log_every_steps=1, threads=1, precision=Precision.BFLOAT16)
     for pretext in pretexts(kind):
         trained = network(kind)
-        result = pretrain(trained, data, settings(kind, pretext, train=loop), progress=False)
+        result = pretrain_network(
+            trained, data, settings(kind, pretext, train=loop), progress=False
+        )
         assert math.isfinite(result.history[-1]["loss"]), pretext
         assert all(p.dtype is torch.float32 for p in trained.parameters())
 
@@ -286,30 +289,30 @@ def test_bad_input_is_a_named_error(kind, tmp_path):
     if kind != "contours":
         few = settings(kind, ViewMatch(projector=8), batch_cases=1)
         with pytest.raises(ObjectiveError, match="batch holds 1 case"):
-            pretrain(network(kind), data(), few, progress=False)
+            pretrain_network(network(kind), data(), few, progress=False)
     with pytest.raises(ViewError, match="does not say what it does to 'price'"):
-        pretrain(network(kind), data(), settings(kind, ViewMatch(), labels=("price",)))
+        pretrain_network(network(kind), data(), settings(kind, ViewMatch(), labels=("price",)))
     good = settings(kind, ViewMatch(projector=8))
-    pretrain(network(kind), data(), good, tmp_path, progress=False)
+    pretrain_network(network(kind), data(), good, tmp_path, progress=False)
     with pytest.raises(CheckpointError, match="projector = 8 there, 4 asked"):
-        pretrain(network(kind), data(), settings(kind, ViewMatch(projector=4)), tmp_path)
+        pretrain_network(network(kind), data(), settings(kind, ViewMatch(projector=4)), tmp_path)
 
 
 def test_a_forbidden_view_names_itself_and_the_label():
     views = (Incidence(count=2), ManufacturingNoise())
     asked = settings("contours", ViewMatch(), labels=("xtr_top",), views=views)
     with pytest.raises(ViewError, match="ManufacturingNoise is forbidden for 'xtr_top'"):
-        pretrain(network("contours"), flows(), asked, progress=False)
+        pretrain_network(network("contours"), flows(), asked, progress=False)
 
 
 def test_runs_without_pairs_in_time_and_false_symmetries_are_refused():
     kind = "fields in 1-D"
     asked = settings(kind, ViewMatch(), views=(TimeLag(frames=6),))
     with pytest.raises(ViewError, match="no pairs in time"):
-        pretrain(network(kind), runs(16), asked, progress=False)
+        pretrain_network(network(kind), runs(16), asked, progress=False)
     asked = settings(kind, ViewMatch(), views=(TimeLag(frames=2), Amplitude()))
     with pytest.raises(ViewError, match="Amplitude is forbidden for 'viscosity'"):
-        pretrain(network(kind), runs(16), asked, progress=False)
+        pretrain_network(network(kind), runs(16), asked, progress=False)
 
 
 def test_nan_in_a_field_is_refused_where_it_enters_and_where_it_is_compared():
@@ -328,25 +331,25 @@ def test_nan_in_a_field_is_refused_where_it_enters_and_where_it_is_compared():
 
     asked = settings("fields in 1-D", ViewMatch(projector=0), views=(Poison(),))
     with pytest.raises(ObjectiveError, match=r"not finite in row\(s\) \[0"):
-        pretrain(network("fields in 1-D"), runs(16), asked, progress=False)
+        pretrain_network(network("fields in 1-D"), runs(16), asked, progress=False)
 
 
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ConfigError, match="ContourMLP has none"):
         asked = settings("contours", MaskedPrediction(objective=JEPA(), hiding=Arcs()))
-        pretrain(network("contours"), flows(), asked, progress=False)
+        pretrain_network(network("contours"), flows(), asked, progress=False)
     with pytest.raises(ConfigError, match="set gradient = true"):
         asked = settings("contours", Denoising())
-        pretrain(network("contours"), flows(), asked, progress=False)
+        pretrain_network(network("contours"), flows(), asked, progress=False)
     with pytest.raises(ViewError, match="Patches needs cases on one grid"):
-        pretrain(network("atoms"), slabs(), settings("atoms", MaskedPrediction()))
+        pretrain_network(network("atoms"), slabs(), settings("atoms", MaskedPrediction()))
     with pytest.raises(ViewError, match=r"does not divide a grid of \(16,\)"):
         asked = settings("fields in 1-D", MaskedPrediction(hiding=Patches(side=5)))
-        pretrain(network("fields in 1-D"), runs(16), asked, progress=False)
+        pretrain_network(network("fields in 1-D"), runs(16), asked, progress=False)
     with pytest.raises(ViewError, match="the cases have"):
         asked = settings("atoms", Denoising(attribute="velocity"))
-        pretrain(network("atoms"), slabs(), asked, progress=False)
+        pretrain_network(network("atoms"), slabs(), asked, progress=False)
     with pytest.raises(ConfigError, match="not a multiple of 3"):
         within = ViewMatch(variance=Variance.WITHIN, times=3)
         asked = settings("fields in 1-D", within)
-        pretrain(network("fields in 1-D"), runs(16), asked, progress=False)
+        pretrain_network(network("fields in 1-D"), runs(16), asked, progress=False)

@@ -13,6 +13,7 @@ from formwright.datasets.airfoils.cst import coordinates
 from formwright.datasets.cases import sections_batch
 from formwright.datasets.errors import ConfigError, ObjectiveError
 from formwright.datasets.pde.runs import FieldRuns
+from formwright.surrogate.airfoils.hiding import Arcs
 from formwright.surrogate.encoder import Embedding, Encoder, each_image
 from formwright.surrogate.keeps import Keeps
 from formwright.surrogate.objectives.byol import BYOL
@@ -23,9 +24,9 @@ from formwright.surrogate.objectives.simclr import SimCLR
 from formwright.surrogate.objectives.vicreg import VICReg
 from formwright.surrogate.pretraining.denoising import Denoising
 from formwright.surrogate.pretraining.heads import Teacher
-from formwright.surrogate.pretraining.hiding import Arcs, Nodes, Patches
+from formwright.surrogate.pretraining.hiding import Nodes, Patches
 from formwright.surrogate.pretraining.matching import ViewMatch
-from formwright.surrogate.pretraining.pretrain import PretrainConfig, pretrain
+from formwright.surrogate.pretraining.pretrain import PretrainConfig, pretrain_network
 from formwright.surrogate.training.loop import TrainConfig
 
 
@@ -109,7 +110,7 @@ def test_variance_across_runs_learns_constants_and_within_a_run_the_state(object
                 steps=150, learning_rate=0.05, log_every_steps=150, threads=1, weight_decay=0.0
             ),
         )
-        pretrain(encoder, Runs(), config, progress=False)
+        pretrain_network(encoder, Runs(), config, progress=False)
         constant, state = encoder.map.weight[0].abs().tolist()
         weights[variance] = state / constant
     assert weights[Variance.WITHIN] > 3.0 > 1.0 > weights[Variance.ACROSS], weights

@@ -11,6 +11,7 @@ from formwright.datasets.airfoils.cst import coordinates
 from formwright.datasets.errors import CheckpointError, ConfigError, CorpusError, ViewError
 from formwright.surrogate.airfoils.conditioned import Conditioned
 from formwright.surrogate.airfoils.flow_encoder import AnswerStandard
+from formwright.surrogate.airfoils.flow_pretexts import FlowMatch, FlowPredict
 from formwright.surrogate.airfoils.flows import Flows, join, load_flows
 from formwright.surrogate.airfoils.views import (
     Incidence,
@@ -26,8 +27,13 @@ from formwright.surrogate.objectives.sigreg import LeJEPA
 from formwright.surrogate.objectives.simclr import SimCLR
 from formwright.surrogate.objectives.vicreg import VICReg
 from formwright.surrogate.pretraining.collapse import inspect
-from formwright.surrogate.pretraining.pretexts import FlowMatch, FlowPredict, ViewMatch
-from formwright.surrogate.pretraining.pretrain import ENCODER, NETWORK, PretrainConfig, pretrain
+from formwright.surrogate.pretraining.matching import ViewMatch
+from formwright.surrogate.pretraining.pretrain import (
+    ENCODER,
+    NETWORK,
+    PretrainConfig,
+    pretrain_network,
+)
 from formwright.surrogate.training.loop import TrainConfig
 
 PRETEXTS = [
@@ -89,7 +95,13 @@ def flows(sections: int = 96, conditions: int = 6) -> Flows:
 def config(pretext=PRETEXTS[0], steps: int = 30, **changes) -> PretrainConfig:
     settings = TrainConfig(steps=steps, warmup_steps=5, log_every_steps=10, threads=1)
     views = (Incidence(count=2), Repanel(fewest=20, most=30), PartialContour())
-    given = {"pretext": pretext, "views": views, "batch_cases": 24, "train": settings}
+    given = {
+        "labels": ("cl", "cd", "cm", "xtr_top", "xtr_bottom"),
+        "pretext": pretext,
+        "views": views,
+        "batch_cases": 24,
+        "train": settings,
+    }
     return PretrainConfig(**{**given, **changes})
 
 
@@ -101,7 +113,7 @@ def network(half: int = 8) -> Conditioned:
 @pytest.mark.parametrize("pretext", PRETEXTS, ids=repr)
 def test_every_pretext_goes_down_and_leaves_a_living_embedding(pretext, tmp_path):
     trained, data = network(), flows()
-    result = pretrain(trained, data, config(pretext, steps=40), tmp_path, progress=False)
+    result = pretrain_network(trained, data, config(pretext, steps=40), tmp_path, progress=False)
     assert result.history[-1]["loss"] < result.history[0]["loss"]
     with torch.no_grad():
         report = inspect(trained.encoder(data.batch(torch.arange(96))).per_case)
@@ -122,7 +134,7 @@ def test_a_pretrained_embedding_predicts_better_than_a_random_one():
         trained = network()
         settings = TrainConfig(steps=steps, learning_rate=5e-3, warmup_steps=5, threads=1)
         settings = config(train=settings, views=(Incidence(count=3),))
-        pretrain(trained, data.select(torch.arange(300)), settings, progress=False)
+        pretrain_network(trained, data.select(torch.arange(300)), settings, progress=False)
         with torch.no_grad():
             z = trained(data.batch(torch.arange(400))).double()
         z = torch.cat([z - z[:1800].mean(0), torch.ones(len(z), 1)], 1)
@@ -136,28 +148,28 @@ def test_a_pretrained_embedding_predicts_better_than_a_random_one():
 def test_a_forbidden_view_is_refused_before_anything_is_done(tmp_path):
     views = (Mirror(), Incidence(count=2), ManufacturingNoise())
     with pytest.raises(ViewError, match="ManufacturingNoise is forbidden for 'xtr_top'"):
-        pretrain(network(), flows(), config(views=views), tmp_path / "run", progress=False)
+        pretrain_network(network(), flows(), config(views=views), tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
     fine = config(views=views, labels=("cl", "cd", "cm"), steps=2)
-    pretrain(network(), flows(), fine, progress=False)
+    pretrain_network(network(), flows(), fine, progress=False)
 
 
 def test_a_batch_larger_than_the_corpus_is_refused():
     with pytest.raises(ConfigError, match="24 different cases and there are 20"):
-        pretrain(network(), flows(20), config(), progress=False)
+        pretrain_network(network(), flows(20), config(), progress=False)
 
 
 def test_a_collapse_is_an_alarm_in_the_log():
     pretext = ViewMatch(objective=VICReg(variance=0.0, covariance=0.0), projector=8)
     views = (Repanel(), ManufacturingNoise(waviness=0.05))
     settings = config(pretext, steps=100, views=views, labels=("cl",))
-    result = pretrain(network(2), flows(), settings, progress=False)
+    result = pretrain_network(network(2), flows(), settings, progress=False)
     assert "raise the variance weight" in result.history[-1]["alarm"]
 
 
 def test_it_resumes_to_the_same_weights(tmp_path):
     whole, stopped = network(), network()
-    pretrain(whole, flows(), config(), tmp_path / "whole", progress=False)
+    pretrain_network(whole, flows(), config(), tmp_path / "whole", progress=False)
 
     class Stop(Exception):
         pass
@@ -179,9 +191,13 @@ def test_it_resumes_to_the_same_weights(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module._Step, "__call__", until)
         with pytest.raises(Stop):
-            pretrain(stopped, flows(), config(train=settings), tmp_path / "cut", progress=False)
+            pretrain_network(
+                stopped, flows(), config(train=settings), tmp_path / "cut", progress=False
+            )
     again = network()
-    result = pretrain(again, flows(), config(train=settings), tmp_path / "cut", progress=False)
+    result = pretrain_network(
+        again, flows(), config(train=settings), tmp_path / "cut", progress=False
+    )
     assert result.resumed_from == 17
     for name, value in whole.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
@@ -189,9 +205,9 @@ def test_it_resumes_to_the_same_weights(tmp_path):
 
 def test_a_folder_of_other_data_or_another_question_is_refused(tmp_path):
     asked, weights = config(steps=3), tmp_path / ENCODER
-    pretrain(network(), flows(), asked, tmp_path, progress=False)
+    pretrain_network(network(), flows(), asked, tmp_path, progress=False)
     before = weights.read_bytes()
-    again = pretrain(network(), flows(), asked, tmp_path, progress=False)
+    again = pretrain_network(network(), flows(), asked, tmp_path, progress=False)
     assert again.resumed_from == 3 and weights.read_bytes() == before
     nudged = flows()
     nudged.fields["cp_top"][95, 5, 31] += 1e-6
@@ -206,11 +222,11 @@ def test_a_folder_of_other_data_or_another_question_is_refused(tmp_path):
     }  # fmt: skip
     for why, (data, settings) in refusals.items():
         with pytest.raises(CheckpointError, match=why):
-            pretrain(network(), data, settings, tmp_path, progress=False)
+            pretrain_network(network(), data, settings, tmp_path, progress=False)
         assert weights.read_bytes() == before
     (tmp_path / "begun.json").unlink()
     with pytest.raises(CheckpointError, match="an earlier version wrote it"):
-        pretrain(network(), flows(), asked, tmp_path, progress=False)
+        pretrain_network(network(), flows(), asked, tmp_path, progress=False)
 
 
 def test_flows_come_back_from_a_file(tmp_path):
@@ -249,7 +265,7 @@ def test_answers_are_learned_with_the_flow_or_left_alone():
     data = flows(96)
     losses = {}
     for weight in (0.0, 1.0):
-        result = pretrain(
+        result = pretrain_network(
             network(), data, config(FlowPredict(answers=weight), steps=40), progress=False
         )
         losses[weight] = [line.get("answers") for line in result.history]

@@ -29,8 +29,8 @@ from formwright.surrogate.training import distributed
 from formwright.surrogate.encoder import Embedding, Encoder
 from formwright.surrogate.objectives.byol import BYOL
 from formwright.surrogate.objectives.vicreg import VICReg
-from formwright.surrogate.pretraining.pretexts import ViewMatch
-from formwright.surrogate.pretraining.pretrain import PretrainConfig, pretrain
+from formwright.surrogate.pretraining.matching import ViewMatch
+from formwright.surrogate.pretraining.pretrain import PretrainConfig, pretrain_network
 from formwright.surrogate.training.loop import TrainConfig
 
 class Rows(Encoder):
@@ -65,8 +65,8 @@ for name, objective in (("vicreg", VICReg()), ("byol", BYOL())):
             pretext=ViewMatch(objective=objective, projector=8, predictor=8),
             train=TrainConfig(steps=6, warmup_steps=2, log_every_steps=1, threads=1),
         )
-    pretrain(network, Table(), config(), folder / name, progress=False)
-    resumed = pretrain(network, Table(), config(), folder / name, progress=False)
+    pretrain_network(network, Table(), config(), folder / name, progress=False)
+    resumed = pretrain_network(network, Table(), config(), folder / name, progress=False)
     assert resumed.resumed_from == 6
 """
 
@@ -128,4 +128,4 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(monkeypatch):
 
     monkeypatch.setattr(distributed, "world", lambda: 2)
     with pytest.raises(ConfigError, match=r"batch_cases = 9 is not a multiple of 2 \(2 processes"):
-        _check_batch(PretrainConfig(batch_cases=9), 100, 1)
+        _check_batch(PretrainConfig(labels=(), views=(), batch_cases=9), 100, 1)

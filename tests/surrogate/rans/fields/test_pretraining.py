@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,20 +13,19 @@ from formwright.datasets.airfoils.sections import naca
 from formwright.datasets.errors import CheckpointError, ViewError
 from formwright.datasets.rans.mesh.c_grid import section_grid
 from formwright.surrogate.objectives.jepa import JEPA
-from formwright.surrogate.pretraining.hiding import Cells
 from formwright.surrogate.pretraining.matching import ViewMatch
-from formwright.surrogate.pretraining.pretrain import pretrain
+from formwright.surrogate.pretraining.pretrain import pretrain_network
 from formwright.surrogate.rans.fields import training as rans_field_training
+from formwright.surrogate.rans.fields.hiding import Cells
 from formwright.surrogate.rans.fields.inputs import case_inputs
 from formwright.surrogate.rans.fields.pretraining import (
     TRAINING,
     masked_cells,
     matched_meshes,
-    pretrained_encoder,
 )
 from formwright.surrogate.rans.fields.samples import question
 from formwright.surrogate.rans.fields.surrogate import FieldConfig, FieldSurrogate, Network
-from formwright.surrogate.rans.fields.training import FieldTraining, fit
+from formwright.surrogate.rans.fields.training import FieldTraining, begin, train_fields
 from formwright.surrogate.rans.fields.views import OtherIncidence, OtherMesh
 
 CONFIGS = {network: FieldConfig(network=network, stages=(6, 8), hidden=8) for network in Network}
@@ -68,7 +68,7 @@ def sample(panel_recipe, alpha: float) -> Data:
 def test_pretraining_lowers_its_loss(name: str, kind: Network, panel_fields):
     config = CONFIGS[kind]
     trained = network(config)
-    history = pretrain(trained, panel_fields, recipe(name, config), progress=False).history
+    history = pretrain_network(trained, panel_fields, recipe(name, config), progress=False).history
     losses = [line["loss"] for line in history]
     assert sum(losses[-5:]) < 0.92 * sum(losses[:5])
 
@@ -78,7 +78,7 @@ def test_the_same_seed_pretrains_the_same_encoder(panel_fields):
     first, again, other = network(config), network(config), network(config)
     for built, seed in ((first, 5), (again, 5), (other, 6)):
         settings = recipe("masked", config, steps=3, seed=seed)
-        pretrain(built, panel_fields, settings, progress=False)
+        pretrain_network(built, panel_fields, settings, progress=False)
     assert states_equal(first.encoder, again.encoder)
     assert not states_equal(first.encoder, other.encoder)
 
@@ -88,9 +88,10 @@ def test_training_begins_with_the_pretrained_encoder(
 ):
     config = CONFIGS[Network.GRID]
     trained = network(config, seed=1)
-    pretrain(trained, panel_fields, recipe("masked", config, steps=3), tmp_path, progress=False)
-    encoder = pretrained_encoder(tmp_path, config)
-    assert states_equal(encoder, trained.encoder)
+    pretrain_network(
+        trained, panel_fields, recipe("masked", config, steps=3), tmp_path, progress=False
+    )
+    encoder = deepcopy(trained.encoder)
     begun, loops = [], []
     original = rans_field_training.train_for_use
 
@@ -102,8 +103,9 @@ def test_training_begins_with_the_pretrained_encoder(
     monkeypatch.setattr(rans_field_training, "train_for_use", spy)
     samples = [sample(panel_recipe, alpha) for alpha in (0.0, 4.0)]
     training = FieldTraining(batch=2, train=replace(FieldTraining().train, steps=3, threads=1))
-    found = fit(samples, config, training, encoder=encoder, progress=False)
-    fit(samples, config, training, progress=False)
+    pretrained = begin(samples, config, encoder=encoder)
+    found = train_fields(pretrained, samples, training, progress=False)
+    train_fields(begin(samples, config), samples, training, progress=False)
     assert loops[0] == loops[1] and found.provenance["steps"] == 3
     for name, value in begun[0].items():
         part, _, rest = name.partition(".")
@@ -124,16 +126,11 @@ def test_a_training_takes_every_case_once_a_pass(panel_recipe, tmp_path: Path):
     assert sorted(few._rows(5)) == [0, 1, 2]
 
 
-def test_an_encoder_of_another_architecture_is_refused(panel_recipe, panel_fields, tmp_path: Path):
+def test_an_encoder_of_another_architecture_is_refused(panel_recipe):
     config = CONFIGS[Network.GRID]
-    pretrain(
-        network(config), panel_fields, recipe("masked", config, steps=1), tmp_path, progress=False
-    )
-    with pytest.raises(CheckpointError, match="another architecture"):
-        pretrained_encoder(tmp_path, replace(config, stages=(6, 10)))
-    encoder = pretrained_encoder(tmp_path, config)
+    other, encoder = replace(config, stages=(6, 10)), network(config).encoder
     with pytest.raises(CheckpointError, match="the pretrained encoder"):
-        fit([sample(panel_recipe, 0.0)], replace(config, stages=(6, 10)), encoder=encoder)
+        begin([sample(panel_recipe, 0.0)], other, encoder=encoder)
 
 
 def test_another_incidence_is_refused_for_lift_and_told_to_a_predictor(panel_fields):
@@ -141,11 +138,11 @@ def test_another_incidence_is_refused_for_lift_and_told_to_a_predictor(panel_fie
     asked = recipe("matched", config, steps=2)
     turned = replace(asked, views=(OtherMesh(), OtherIncidence()))
     with pytest.raises(ViewError, match="OtherIncidence is forbidden for 'cl'"):
-        pretrain(network(config), panel_fields, turned, progress=False)
+        pretrain_network(network(config), panel_fields, turned, progress=False)
     for_shape = replace(
         turned, labels=("thickness",), pretext=ViewMatch(objective=JEPA(), projector=0)
     )
-    pretrain(network(config), panel_fields, for_shape, progress=False)
+    pretrain_network(network(config), panel_fields, for_shape, progress=False)
     model = ViewMatch(objective=JEPA(), projector=0).build(network(config), panel_fields)
     rows = torch.arange(12)
     a, b = (

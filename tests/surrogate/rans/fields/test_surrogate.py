@@ -25,17 +25,17 @@ from formwright.surrogate.rans.fields.surrogate import (
     FieldConfig,
     FieldSurrogate,
     Network,
-    load,
-    save,
 )
 from formwright.surrogate.rans.fields.training import (
     FieldTraining,
-    fit,
+    begin,
     graphs_for,
     loss,
     scales,
+    train_fields,
     wall_errors,
 )
+from formwright.surrogate.zoo import load, save
 
 SMALL = CMesh(
     cells_side=32, cells_wake=8, cells_normal=32, far_field=20.0, even_share=0.05, tail_angle=0.4
@@ -160,7 +160,7 @@ def test_weights_come_back_from_their_file(network: Network, tmp_path: Path) -> 
     assert all(torch.equal(a, b) for a, b in pairs)
     save_tensors(path, {"x": torch.zeros(1)}, {"kind": "polar"})
     with pytest.raises(CheckpointError, match="'polar'"):
-        load(path)
+        load(path, kind="rans-fields")
 
 
 @pytest.mark.parametrize("network", list(Network))
@@ -176,7 +176,7 @@ def test_training_learns_the_fields_of_a_few_cases(network: Network) -> None:
     )
     training = FieldTraining(batch=2, train=loop)
     start = FieldSurrogate(CONFIGS[network], scales(samples)).eval()
-    model = fit(samples, CONFIGS[network], training)
+    model = train_fields(begin(samples, CONFIGS[network]), samples, training)
     batch = batched(prepared(samples, graphs_for(model, samples[0])))
     with torch.no_grad():
         before, after = (float(loss(m(batch), batch, m, training).total) for m in (start, model))
@@ -198,7 +198,10 @@ def test_joined_cells_are_means_of_those_joined(flow: FlowField) -> None:
 def test_the_same_seed_trains_the_same_network(flow: FlowField) -> None:
     loop = replace(FieldTraining().train, steps=3, seed=7)
     samples, training = [sample(flow)], FieldTraining(batch=1, train=loop)
-    first, again = (fit(samples, CONFIGS[Network.GRID], training) for _ in range(2))
+    first, again = (
+        train_fields(begin(samples, CONFIGS[Network.GRID], seed=7), samples, training)
+        for _ in range(2)
+    )
     pairs = zip(first.parameters(), again.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
 
@@ -217,7 +220,7 @@ def test_a_figure_shows_field_error_and_walls(flow: FlowField, tmp_path: Path) -
 
 
 def test_the_shipped_weights_know_the_naca_0012() -> None:
-    model, pos = load(), naca("0012").pos
+    model, pos = load("rans-fields"), naca("0012").pos
     level = predict_fields(model, pos, 0.0, 6e6)
     assert level.forces["cl"] == pytest.approx(0.0, abs=1e-3)
     assert level.forces["cd"] == pytest.approx(0.0081, rel=0.15)

@@ -8,10 +8,10 @@ from torch_geometric.data import Data
 
 from formwright.datasets.errors import ViewError
 from formwright.surrogate.keeps import check_keeps
-from formwright.surrogate.pretraining.hiding import Cells
-from formwright.surrogate.pretraining.pretexts import ViewMatch
-from formwright.surrogate.pretraining.pretrain import PretrainConfig, pretrain
+from formwright.surrogate.pretraining.matching import ViewMatch
+from formwright.surrogate.pretraining.pretrain import PretrainConfig, pretrain_network
 from formwright.surrogate.rans.fields.grid import GridCNN
+from formwright.surrogate.rans.fields.hiding import Cells
 from formwright.surrogate.rans.fields.inputs import FEATURES
 from formwright.surrogate.rans.fields.mesh import MeshGNN
 from formwright.surrogate.rans.fields.panel_field_corpus import PanelFieldCorpus, _fields
@@ -56,7 +56,7 @@ def test_the_incidence_is_refused_for_what_the_flow_does_and_nothing_else_is(pan
     config = PretrainConfig(labels=("cl",), pretext=ViewMatch(), views=(OtherIncidence(),))
     network = GridCNN(len(FEATURES), (4, 6))
     with pytest.raises(ViewError, match="forbidden for 'cl'"):
-        pretrain(network, panel_fields, config, progress=False)
+        pretrain_network(network, panel_fields, config, progress=False)
 
 
 def test_another_mesh_has_the_same_potential_flow_at_the_wall():

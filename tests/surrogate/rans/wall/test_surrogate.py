@@ -197,4 +197,4 @@ def test_conditions_are_refused_or_warned_of(shipped):
 
 def test_the_pretrained_network_is_shipped():
     for name in ("turbulent-wall", "rans-wall"):
-        assert isinstance(zoo.load_network(name), WallNet)
+        assert isinstance(zoo.load(name), WallNet)

@@ -1,0 +1,17 @@
+"""What commands print when they are done: a line for people, or one of JSON."""
+
+from __future__ import annotations
+
+import json as encoder
+from collections.abc import Mapping
+from typing import Any
+
+
+def tell(line: str, figures: Mapping[str, Any], *, json: bool) -> None:
+    """Print a line, or the figures as JSON."""
+    print(encoder.dumps(dict(figures), allow_nan=False) if json else line)
+
+
+def split_names(names: list[str] | None) -> list[str]:
+    """Return the names, those joined by commas apart."""
+    return [part.strip() for name in names or () for part in name.split(",") if part.strip()]

@@ -1,0 +1,344 @@
+"""A kind of your own from a reader and an encoder: ``regression(...) -> Kind``.
+
+The surrogate is the encoder with a linear head for every label, on the scale of the training
+cases. Its intervals are split conformal (``uncertainty.conformal``), and grow where a case is
+unlike those of training (``uncertainty.support``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import smooth_l1_loss
+from torch_geometric.data import Data
+
+from formwright.datasets.cases import Quantity
+from formwright.surrogate.encoder import Encoder
+from formwright.surrogate.kinds import Kind, Scores, Start
+from formwright.surrogate.label_efficiency.protocol import LabelledCases, Task
+from formwright.surrogate.model import Prediction, Surrogate
+from formwright.surrogate.objectives.loss import Loss
+from formwright.surrogate.objectives.objective import Objective
+from formwright.surrogate.objectives.vicreg import VICReg
+from formwright.surrogate.pretraining.choices import matched, views_named
+from formwright.surrogate.pretraining.pretrain import PretrainConfig
+from formwright.surrogate.training.loop import TrainConfig, origin, train_for_use
+from formwright.surrogate.uncertainty.conformal import LEVEL, NORMAL_QUANTILE, conformal_factor
+from formwright.surrogate.uncertainty.support import Described, Support, growth
+from formwright.surrogate.view import View
+
+_AT_ONCE: Final = 256
+_SMALLEST: Final = 1e-12
+SPLITS: Final = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RegressionTraining:
+    """How a regression is fitted.
+
+    Attributes:
+        batch_cases: Cases a step.
+        huber: Where the loss turns from square to straight, in deviations of a label.
+        label: Which label, for kinds that leave the choice; empty takes all there are.
+        train: The loop.
+    """
+
+    batch_cases: int = 32
+    huber: float = 0.1
+    label: str = ""
+    train: TrainConfig = field(
+        default_factory=lambda: TrainConfig(steps=2000, learning_rate=1e-3, ema_decay=0.99)
+    )
+
+
+class Regression(Surrogate):
+    """An encoder with a linear head a label.
+
+    Attributes:
+        config: Architecture, as the kind has it.
+        encoder: Cases -> one vector each.
+        logarithms: Labels that are regressed as their logarithm.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        encoder: Encoder,
+        labels: Sequence[Quantity],
+        logarithms: Collection[str] = (),
+        described: Callable[[Data], Float[Tensor, "cases features"]] | None = None,
+        width: int = 0,
+    ) -> None:
+        """Build an untrained surrogate.
+
+        Args:
+            config: Architecture.
+            encoder: Untrained or pretrained.
+            labels: What is predicted.
+            logarithms: Names of labels that are regressed as their logarithm.
+            described: Batch -> what tells a case that is unlike the training cases; what the
+                encoder makes of it where None.
+            width: Number of these features; that of the encoder where 0.
+        """
+        super().__init__()
+        self.config, self.encoder, self.labels = config, encoder, tuple(labels)
+        self.logarithms, self.training_range = frozenset(logarithms), {}
+        self._described = described
+        self.head = nn.Linear(encoder.width, len(self.labels))
+        self.centre = nn.Buffer(torch.zeros(len(self.labels)))
+        self.scale = nn.Buffer(torch.ones(len(self.labels)))
+        self.calibration = nn.Buffer(torch.ones(len(self.labels)))
+        self.support = Support(width or encoder.width)
+
+    def targets(self, batch: Data) -> Float[Tensor, "cases labels"]:
+        """Return the labels of a batch as they are regressed, in deviations from their mean."""
+        columns = [
+            batch[one.name].log() if one.name in self.logarithms else batch[one.name]
+            for one in self.labels
+        ]
+        return (torch.stack(columns, 1).to(self.centre) - self.centre) / self.scale
+
+    def described(self, batch: Data) -> Described:
+        """Return what is compared with the training cases."""
+        if self._described is None:
+            features = self.encoder(batch).per_case
+        else:
+            features = self._described(batch)
+        return Described(features, features[:, :0])
+
+    def forward(self, batch: Data, *, fields: bool = False) -> Prediction:
+        """Predict the labels of the cases of a batch, differentiably; there are no fields."""
+        middle = self.head(self.encoder(batch).per_case) * self.scale + self.centre
+        support = self.support(self.described(batch)) if self.support.known else None
+        half = (self.calibration * self.scale).expand_as(middle)
+        if support is not None:
+            half = half * growth(support).to(half)[:, None]
+        mean, std, lower, upper = {}, {}, {}, {}
+        for i, one in enumerate(self.labels):
+            log = one.name in self.logarithms
+            ends = (middle[:, i] - half[:, i], middle[:, i], middle[:, i] + half[:, i])
+            low, value, high = (end.exp() if log else end for end in ends)
+            lower[one.name], mean[one.name], upper[one.name] = low, value, high
+            std[one.name] = (value if log else 1.0) * half[:, i] / NORMAL_QUANTILE
+        return Prediction(
+            mean=mean, std=std, lower=lower, upper=upper, level=LEVEL, fields={}, support=support
+        )
+
+    def predict(self, cases: LabelledCases) -> dict[str, Any]:
+        """Predict cases: by label its mean, and ``_std``, ``_lower`` and ``_upper`` of it.
+
+        Args:
+            cases: What the kind's reader makes; labels are not looked at.
+
+        Returns:
+            NumPy arrays, one number a case, and ``support`` where it is known.
+        """
+        with torch.no_grad():
+            parts = [self(batch) for batch in batches(cases)]
+        columns: dict[str, list[Tensor]] = {}
+        for part in parts:
+            for one in self.labels:
+                ends = ("", part.mean), ("_std", part.std), ("_lower", part.lower)
+                for suffix, values in (*ends, ("_upper", part.upper)):
+                    columns.setdefault(one.name + suffix, []).append(values[one.name])
+            if part.support is not None:
+                columns.setdefault("support", []).append(part.support)
+        return {name: torch.cat(values).double().numpy() for name, values in columns.items()}
+
+
+def batches(cases: LabelledCases) -> list[Data]:
+    """Return all cases, some at a time."""
+    return [cases.batch(rows) for rows in torch.arange(len(cases)).split(_AT_ONCE)]
+
+
+def learn(
+    surrogate: Regression,
+    known: LabelledCases,
+    held: LabelledCases,
+    settings: RegressionTraining,
+    folder: Path | None = None,
+    progress: bool = True,
+) -> None:
+    """Train a regression in place, calibrate it on held-out cases, and learn what it supports.
+
+    Args:
+        surrogate: Untrained or pretrained.
+        known: Training cases; their attribute ``groups``, if they have one, says which of them
+            are kin.
+        held: Validation cases.
+        settings: How.
+        folder: Where log and checkpoint go.
+        progress: Show a bar where standard error is a terminal.
+
+    Raises:
+        CheckpointError: The folder holds a training of something else.
+        TrainingError: The loss is not finite.
+    """
+    made_from = None if folder is None else origin(surrogate, known, settings)
+    targets = torch.cat([surrogate.targets(batch) for batch in batches(known)])
+    surrogate.centre.copy_(targets.mean(0))
+    surrogate.scale.copy_(targets.std(0).clamp_min(_SMALLEST))
+    step = partial(_loss, known, settings)
+    train_for_use(surrogate, step, settings.train, folder, progress, made_from)
+    _calibrate(surrogate, known, held)
+
+
+def _loss(
+    cases: LabelledCases,
+    settings: RegressionTraining,
+    model: Regression,
+    step: int,
+    generator: torch.Generator,
+) -> Loss:
+    """Draw cases and compare predictions with labels."""
+    rows = torch.randperm(len(cases), generator=generator)[: settings.batch_cases]
+    batch = cases.batch(rows)
+    output = model.head(model.encoder(batch).per_case)
+    error = smooth_l1_loss(output, model.targets(batch), beta=settings.huber)
+    return Loss(error, {"labels": error})
+
+
+def _calibrate(surrogate: Regression, known: LabelledCases, held: LabelledCases) -> None:
+    """Set support and intervals."""
+    with torch.no_grad():
+        own, others = (
+            Described(*(torch.cat(part) for part in zip(*pairs, strict=True)))
+            for pairs in ([surrogate.described(b) for b in batches(c)] for c in (known, held))
+        )
+        names = getattr(known, "groups", range(len(known)))
+        numbers = {name: i for i, name in enumerate(dict.fromkeys(names))}
+        surrogate.support.fit(own, torch.tensor([numbers[name] for name in names]), others)
+        outputs = [surrogate.head(surrogate.encoder(batch).per_case) for batch in batches(held)]
+        targets = [surrogate.targets(batch) for batch in batches(held)]
+        residual, grown = torch.cat(outputs) - torch.cat(targets), growth(surrogate.support(others))
+        for i in range(residual.shape[1]):
+            surrogate.calibration[i] = conformal_factor(residual[:, i], grown, LEVEL)
+
+
+def score(surrogate: Surrogate, cases: LabelledCases) -> Scores:
+    """Compare any surrogate with labelled cases, by its prediction of their batches."""
+    gaps: dict[str, list[Tensor]] = {}
+    inside: dict[str, list[Tensor]] = {}
+    with torch.no_grad():
+        for batch in batches(cases):
+            answer = surrogate(batch)
+            for one in surrogate.labels:
+                truth = batch[one.name]
+                gaps.setdefault(one.name, []).append((answer[one.name] - truth).abs())
+                held = (answer.lower[one.name] <= truth) & (truth <= answer.upper[one.name])
+                inside.setdefault(one.name, []).append(held.float())
+    return Scores(
+        error={name: float(torch.cat(values).mean()) for name, values in gaps.items()},
+        coverage={name: float(torch.cat(values).mean()) for name, values in inside.items()},
+        level=LEVEL,
+        counts={"cases": len(cases)},
+    )
+
+
+def regression(
+    *,
+    name: str,
+    cases: str,
+    config: Any,
+    encoder: Callable[[Any], Encoder],
+    labels: Sequence[Quantity],
+    read: Callable[[Sequence[Path], RegressionTraining, str, Path | None], LabelledCases],
+    hand: Callable[[Data], Float[Tensor, "cases features"]],
+    hand_features: int,
+    raw: Callable[[Data], Float[Tensor, "cases values"]] | None = None,
+    views: Mapping[str, View] | None = None,
+    logarithms: Collection[str] = (),
+    training: RegressionTraining | None = None,
+) -> Kind:
+    """Return the kind of surrogate that regresses labels on what an encoder makes of a case.
+
+    Args:
+        name: Of the kind, as files call it.
+        cases: What a corpus holds, in plain words.
+        config: Usual architecture, a value of a frozen dataclass.
+        encoder: Architecture -> encoder, untrained.
+        labels: What is predicted, with units; attributes of the batches, (cases,).
+        read: Paths, settings, split, folder -> cases of that split; ``len``, ``batch(rows)``,
+            ``select(rows)``.
+        hand: Batch -> what an engineer would compute, (cases, features): the floor that
+            pretraining is compared with, and what tells that a case is unlike all others.
+        hand_features: How many these are.
+        raw: Batch -> inputs, flattened; as ``hand`` where None.
+        views: To pretrain with, by name; none pretrains nothing.
+        logarithms: Labels that are regressed as their logarithm.
+        training: Usual settings.
+    """
+    settings, known = training or RegressionTraining(), dict(views or {})
+
+    def build(architecture: Any, _: Any = None, network: Any = None) -> Regression:
+        built = network or encoder(architecture)
+        return Regression(architecture, built, labels, logarithms, hand, hand_features)
+
+    def begin(_: Any, __: RegressionTraining, first: Any) -> Regression:
+        return first if isinstance(first, Regression) else build(config, network=first)
+
+    def usual(chosen: Sequence[str], label: str | None, objective: Objective) -> PretrainConfig:
+        served = tuple(one.name for one in labels) if label is None else (label,)
+        pretext = matched(objective)
+        return PretrainConfig(
+            labels=served, pretext=pretext, views=views_named(chosen, known, served)
+        )
+
+    def unlabeled(path: Path, label: str | None, _: str | None) -> Start:
+        return Start(
+            network=lambda: encoder(config),
+            data=read((path,), settings, "train", None),
+            config=usual(tuple(known), label, VICReg()),
+            views=known,
+            architecture=config,
+        )
+
+    def task(
+        corpora: Sequence[Path],
+        label: str,
+        more: Path | None = None,
+        objectives: Mapping[str, Objective] | None = None,
+        sets: Sequence[Sequence[str]] = (),
+    ) -> Task:
+        parts = {split: read(corpora, settings, split, None) for split in SPLITS}
+        chosen = objectives or {"vicreg": VICReg()}
+        return Task(
+            corpus=", ".join(path.name for path in corpora),
+            label=label,
+            unlabeled=parts["train"] if more is None else read((more,), settings, "train", None),
+            parts=parts,
+            target=lambda batch: batch[label].log() if label in logarithms else batch[label],
+            network=lambda: encoder(config),
+            vectors=lambda network, batch: network(batch).per_case,
+            raw=raw or hand,
+            hand=hand,
+            recipes={
+                f"{called}, {' + '.join(given)}": usual(given, label, objective)
+                for called, objective in chosen.items()
+                for given in sets or (tuple(known),)
+            },
+        )
+
+    return Kind(
+        name=name,
+        cases=cases,
+        model=Regression,
+        config=type(config),
+        build=build,
+        question=None,
+        network=encoder,
+        training=lambda *_: settings,
+        read=read,
+        begin=begin,
+        learn=learn,
+        score=score,
+        unlabeled=unlabeled if known else None,
+        task=task if known else None,
+    )
