@@ -295,7 +295,7 @@ def test_flags_that_say_nothing_alone_are_refused(home, fields, tmp_path, capsys
     flags = [*cases, "--field-surrogate", str(fields)]
     refused(["predict", "rans-2d", *flags], "--field-surrogate needs --fields", capsys)
     wrong = [*cases, "--fields", str(tmp_path / "f"), "--field-surrogate", str(home)]
-    refused(["predict", "rans-2d", *wrong], "cannot read weights", capsys)
+    refused(["predict", "rans-2d", *wrong], "there is no such folder with a surrogate", capsys)
     refused(["predict", str(fields), *cases], "give it as --field-surrogate", capsys)
     wrong[-1] = str(zoo.FOLDER / "rans-2d.safetensors")
     refused(["predict", "rans-2d", *wrong], "holds 'rans', not a surrogate of RANS fields", capsys)
