@@ -160,6 +160,7 @@ def open_well(path: str | os.PathLike[str]) -> WellFile:
     """
     source = Path(path)
     with _opened(source) as handle:
+        _all_inside(handle, source)
         for key in NEEDED:
             if key not in handle.attrs:
                 raise _lacks(source, f"the attribute {key!r} of the file", sorted(handle.attrs))
@@ -185,6 +186,33 @@ def open_well(path: str | os.PathLike[str]) -> WellFile:
             periodic=_periodic(handle, axes),
             fields=_fields(handle, source, runs, counts),
             constants=_constants(handle, source, runs),
+        )
+
+
+def _all_inside(handle: Any, path: Path) -> None:
+    """Refuse a file that would have other files read.
+
+    Raises:
+        CorpusError: A link leads out of it, or a dataset lies in another file.
+    """
+    import h5py
+
+    outside: list[str] = []
+
+    def look(name: str, link: Any) -> None:
+        if isinstance(link, h5py.ExternalLink):
+            outside.append(f"{name!r} is a link to {link.filename!r}")
+
+    def look_inside(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
+            outside.append(f"the numbers of {name!r} lie in another file")
+
+    handle.visititems_links(look)
+    handle.visititems(look_inside)
+    if outside:
+        raise CorpusError(
+            f"{str(path)!r}: {outside[0]}, and nothing but the file itself is read. Write it anew "
+            "with its data inside (h5repack)."
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from formwright.datasets.errors import CorpusError
-from formwright.datasets.files import replacing
+from formwright.datasets.files import from_json, replacing
 from formwright.datasets.pde.runs import FieldRuns, check_alike
 
 HEADER: Final = "formwright"
@@ -89,7 +89,7 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     try:
         with h5py.File(path, "r") as file:
-            return json.loads(str(file.attrs[HEADER]))
+            return from_json(str(file.attrs[HEADER]))
     except (OSError, KeyError, ValueError) as error:
         raise CorpusError(
             f"{str(Path(path))!r} has no header of formwright's ({error}): it is absent, damaged, "

@@ -329,3 +329,25 @@ def test_text_that_is_no_number_is_no_label(path: Path):
 
     edit(path, named)
     assert set(open_well(path).constants) == {"Reynolds", "zeta"}
+
+
+def linked(file) -> None:
+    file["t0_fields"]["more"] = h5py.ExternalLink("other.hdf5", "/t0_fields/density")
+
+
+def stored_elsewhere(file) -> None:
+    place = [("numbers.raw", 0, 8 * TIMES)]
+    file["scalars"].create_dataset("more", (TIMES,), "f8", external=place)
+
+
+def virtual(file) -> None:
+    layout = h5py.VirtualLayout((TIMES,), "f8")
+    layout[:] = h5py.VirtualSource("other.hdf5", "dimensions/time", (TIMES,))
+    file["scalars"].create_virtual_dataset("more", layout)
+
+
+@pytest.mark.parametrize("change", [linked, stored_elsewhere, virtual])
+def test_nothing_but_the_file_itself_is_read(path: Path, change):
+    edit(path, change)
+    with pytest.raises(CorpusError, match="'(t0_fields|scalars)/more' .*nothing but the file"):
+        open_well(path)
