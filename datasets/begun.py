@@ -22,7 +22,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from formwright.datasets.errors import ConfigError, CorpusError, FormwrightError
-from formwright.datasets.files import write_json
+from formwright.datasets.files import load_json, write_json
 
 BEGUN: Final = "begun.json"
 MADE: Final = ("*.safetensors",)
@@ -62,7 +62,7 @@ def claim(
         write_json(path, wanted)
         return
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = load_json(path)
     except (OSError, ValueError):
         raise error(
             f"{str(folder)!r} holds {results[0]!r} and no {BEGUN} that says what it was made "

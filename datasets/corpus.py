@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from formwright.datasets.begun import check_same
 from formwright.datasets.cases import Quantity
 from formwright.datasets.errors import CorpusError, did_you_mean
-from formwright.datasets.files import replacing, write_json
+from formwright.datasets.files import load_json, replacing, write_json
 from formwright.datasets.names import file_of
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def open_corpus(path: str | os.PathLike[str]) -> Corpus:
     """
     folder = Path(path)
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = load_json(folder / MANIFEST)
     except OSError as error:
         raise CorpusError(
             f"{str(folder)!r} holds no corpus: cannot read its {MANIFEST} "

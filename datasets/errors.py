@@ -82,6 +82,10 @@ class SectionWarning(UserWarning):
     """What is odd about a section that was read: a kink, a point out of order, wrong counts."""
 
 
+class FlowWarning(UserWarning):
+    """What of a flow that was read is not to be trusted: friction where nothing tells it."""
+
+
 class StudyWarning(UserWarning):
     """What one must know of a study before its outcome is trusted."""
 

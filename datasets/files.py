@@ -1,15 +1,19 @@
-"""Files that are either whole or absent: written beside, then renamed."""
+"""Files that are either whole or absent: written beside, then renamed; JSON of bounded size."""
 
 from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from formwright.datasets.errors import StorageError
+
+LARGEST: Final = 1 << 30
+"""Bytes that one array, text or member of a stranger's file may unpack to."""
 
 
 @contextmanager
@@ -19,9 +23,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     The rename is atomic on one file system, so a reader sees the old file or the new one.
 
     Raises:
-        StorageError: The disk is full or the folder cannot be written; ``path`` is untouched.
+        StorageError: ``path`` is there and no file (a folder, a link, a device, a pipe), the disk
+            is full or the folder cannot be written; ``path`` is untouched.
     """
     target = Path(path)
+    check_target(target)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -37,6 +43,60 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def check_target(path: str | os.PathLike[str]) -> None:
+    """Refuse to put a file in the place of what is none: the rename would destroy it.
+
+    Raises:
+        StorageError: There is a folder, a link, a device, a pipe or a socket of that name.
+    """
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return
+    kind = next((name for name, is_one in _KINDS.items() if is_one(mode)), None)
+    if kind is not None:
+        there = f" to {os.readlink(path)!r}" if stat.S_ISLNK(mode) else ""
+        raise StorageError(
+            f"{str(path)!r} is {kind}{there}, and a file written there would replace it. Give the "
+            "path of a file."
+        )
+
+
+_KINDS: Final = {
+    "a folder": stat.S_ISDIR,
+    "a link": stat.S_ISLNK,
+    "a device": lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode),
+    "a pipe": stat.S_ISFIFO,
+    "a socket": stat.S_ISSOCK,
+}
+
+
+def from_json(text: str | bytes) -> Any:
+    """Return what a stranger's JSON holds.
+
+    Raises:
+        ValueError: It is none, is larger than ``LARGEST``, or is nested too deeply.
+    """
+    if len(text) > LARGEST:
+        raise ValueError(f"it is longer than {LARGEST:,} bytes")
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def load_json(path: str | os.PathLike[str]) -> Any:
+    """Return what a file of JSON holds; see ``from_json``.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no JSON, larger than ``LARGEST``, or nested too deeply.
+    """
+    if os.stat(path).st_size > LARGEST:
+        raise ValueError(f"it is longer than {LARGEST:,} bytes")
+    return from_json(Path(path).read_bytes().decode())
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

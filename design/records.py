@@ -12,7 +12,7 @@ import numpy as np
 
 from formwright.datasets.config import from_mapping, to_mapping
 from formwright.datasets.errors import ConfigError
-from formwright.datasets.files import write_json, write_text
+from formwright.datasets.files import load_json, write_json, write_text
 from formwright.design.airfoils.sweeps import Sweep
 from formwright.design.airfoils.verify import Verdict, Verification
 from formwright.design.optimise.progress import Progress
@@ -45,7 +45,7 @@ def read_json(path: Path) -> Any:
         ConfigError: The file is damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return load_json(path)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

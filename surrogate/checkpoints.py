@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from formwright.datasets.errors import CheckpointError
-from formwright.datasets.files import replacing
+from formwright.datasets.files import from_json, replacing
 
 FORMAT_VERSION: Final = 1
 _HEADER: Final = "formwright"
@@ -85,7 +85,7 @@ def _header(handle: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{str(path)!r} is a safetensors file, but not one that formwright wrote: its metadata "
             f"holds no {_HEADER!r} header."
         )
-    header = json.loads(text)
+    header = from_json(text)
     if header["format_version"] > FORMAT_VERSION:
         raise CheckpointError(
             f"{str(path)!r} has format_version {header['format_version']}, and this formwright "

@@ -123,3 +123,12 @@ def test_files_of_fields_stand_in_the_axes_of_the_table(chord, turn_deg, at, tmp
     far = np.hypot(*stream.points[stream.corners.reshape(-1, 4), :2].mean(1).T) > 30.0
     u, v, _ = stream.cell_data["U"][far].mean(0)
     assert np.rad2deg(np.arctan2(v, u)) == pytest.approx(5.0, abs=0.5)
+
+
+def test_a_table_of_bad_rows_alone_is_written_with_its_reasons(tmp_path):
+    cases, out = tmp_path / "cases.csv", tmp_path / "out.csv"
+    cases.write_text("section,alpha_deg,reynolds\nnosuch,1,3e6\n")
+    arguments = ["predict", "rans-2d", "--cases", str(cases), "--out", str(out)]
+    assert main([*arguments, "--std"]) == 1
+    (row,) = table(out)
+    assert "nosuch" in row["reason"] and row["cl"] == row["cd_std"] == ""

@@ -31,7 +31,7 @@ from formwright.datasets.pde.equations import (
     simulate,
 )
 from formwright.datasets.pde.equations import equation as named
-from formwright.datasets.pde.runs import FieldRuns
+from formwright.datasets.pde.runs import FieldRuns, alike_runs
 from formwright.datasets.pde.spectral import Grid
 from formwright.datasets.pde.well_runs import WellRuns, open_runs
 from formwright.datasets.pde.well_write import read_header, write_well
@@ -244,7 +244,7 @@ def solve_part(recipe: WaveCorpus, indices: range) -> FieldRuns:
             "or points, or other parameters."
         )
     thin = (slice(None, None, recipe.keep_every),) * recipe.equation.DIMENSIONS
-    return FieldRuns(
+    return alike_runs(
         values=frames[kept, recipe.spin_up :, None][..., *thin].contiguous(),
         spacing=tuple(h * recipe.keep_every for h in recipe.grid.spacing),
         interval=recipe.interval,

@@ -1,4 +1,4 @@
-"""Runs of fields on periodic grids as cases: points of the grid, frames in time, labels a run.
+"""Runs of fields on grids as cases: points of the grid, frames in time, labels a run.
 
 ===================  =================  ==========================================================
 attribute            shape              meaning
@@ -8,6 +8,7 @@ attribute            shape              meaning
 ``spacing``          (cases, D)         distance of neighbours along each axis
 ``interval``         (cases,)           time between two frames
 ``start``            (cases,)           time of the first frame
+``periodic``         (cases, D)         whether the field goes on beyond the ends of each axis
 ``batch``, ``ptr``   (P,), (cases + 1,) the case of each point, as PyG's collation has them
 ===================  =================  ==========================================================
 
@@ -19,13 +20,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch_geometric.data import Data
 
 from formwright.datasets.errors import CorpusError
+
+TOLERANCE: Final = 1e-3
+"""Of steps that are called equal, relative."""
 
 
 def field_batch(
@@ -33,10 +38,13 @@ def field_batch(
     spacing: Float[Tensor, "cases axes"],
     interval: Float[Tensor, " cases"],
     start: Float[Tensor, " cases"],
+    periodic: Bool[Tensor, "cases axes"] | None = None,
     **labels: Float[Tensor, " cases"],
 ) -> Data:
-    """Join runs on one grid into a batch of cases."""
+    """Join runs on one grid into a batch of cases; all axes are periodic where nothing is said."""
     cases, frames, channels, *space = values.shape
+    if periodic is None:
+        periodic = torch.ones(cases, len(space), dtype=torch.bool, device=values.device)
     points = math.prod(space)
     case = torch.arange(cases, device=values.device)
     grid = torch.tensor(space, device=values.device).expand(cases, -1)
@@ -46,6 +54,7 @@ def field_batch(
         spacing=spacing,
         interval=interval,
         start=start,
+        periodic=periodic,
         batch=case.repeat_interleave(points),
         ptr=torch.arange(cases + 1, device=values.device) * points,
         num_nodes=cases * points,
@@ -75,6 +84,25 @@ def grid_values(batch: Data) -> Float[Tensor, "cases frames channels *space"]:
     return whole.permute(0, 2, 3, 1).unflatten(-1, space)
 
 
+def on_rings(periodic: Bool[Tensor, "cases axes"], what: str) -> None:
+    """Refuse cases that do not go on round the ends of their grid.
+
+    Args:
+        periodic: Whether each axis of each case is.
+        what: Supposes it, for the error.
+
+    Raises:
+        CorpusError: A case has walls, open ends, or does not say what lies at its ends.
+    """
+    if not periodic.all():
+        case, axis = (~periodic).nonzero()[0].tolist()
+        raise CorpusError(
+            f"{what} goes round the ends of a grid, and axis {axis} of case {case} is not periodic "
+            "by its file (boundary_conditions): beyond a wall lies another field than at the "
+            "opposite end. Take periodic runs, or an encoder of your own that pads otherwise."
+        )
+
+
 def with_values(
     batch: Data, values: Float[Tensor, "cases frames channels *space"], **changed: Tensor
 ) -> Data:
@@ -100,15 +128,17 @@ class FieldRuns:
         spacing: Distance of neighbours along each axis.
         interval: Time between two frames.
         start: Time of the first frame.
+        periodic: Whether each axis is.
         labels: By name, one value a run.
         names: Of the channels.
         failures: Reasons of the runs that are not there.
     """
 
     values: Float[Tensor, "runs frames channels *space"]
-    spacing: tuple[float, ...]
-    interval: float
-    start: float
+    spacing: Float[Tensor, "runs axes"]
+    interval: Float[Tensor, " runs"]
+    start: Float[Tensor, " runs"]
+    periodic: Bool[Tensor, "runs axes"]
     labels: Mapping[str, Float[Tensor, " runs"]]
     names: tuple[str, ...]
     failures: tuple[str, ...] = ()
@@ -136,12 +166,12 @@ class FieldRuns:
     def batch(self, rows: Int[Tensor, " cases"]) -> Data:
         """Return some runs, all their frames, as one batch of cases."""
         values = self.values[rows]
-        whole = torch.ones(len(rows), dtype=values.dtype)
         return field_batch(
             values,
-            torch.tensor(self.spacing, dtype=values.dtype).expand(len(rows), -1),
-            self.interval * whole,
-            self.start * whole,
+            self.spacing[rows].to(values.dtype),
+            self.interval[rows].to(values.dtype),
+            self.start[rows].to(values.dtype),
+            self.periodic[rows],
             **{name: value[rows] for name, value in self.labels.items()},
         )
 
@@ -149,12 +179,58 @@ class FieldRuns:
         """Return some of the runs."""
         return FieldRuns(
             values=self.values[rows],
-            spacing=self.spacing,
-            interval=self.interval,
-            start=self.start,
+            spacing=self.spacing[rows],
+            interval=self.interval[rows],
+            start=self.start[rows],
+            periodic=self.periodic[rows],
             labels={name: value[rows] for name, value in self.labels.items()},
             names=self.names,
         )
+
+
+def alike_runs(
+    *,
+    values: Float[Tensor, "runs frames channels *space"],
+    spacing: Sequence[float],
+    interval: float,
+    start: float,
+    labels: Mapping[str, Float[Tensor, " runs"]],
+    names: tuple[str, ...],
+    failures: tuple[str, ...] = (),
+) -> FieldRuns:
+    """Return runs on periodic grids that have spacing, interval and start in common."""
+    count = len(values)
+    return FieldRuns(
+        values=values,
+        spacing=torch.tensor([*spacing], dtype=torch.float64).repeat(count, 1),
+        interval=torch.full((count,), interval, dtype=torch.float64),
+        start=torch.full((count,), start, dtype=torch.float64),
+        periodic=torch.ones(count, len(spacing), dtype=torch.bool),
+        labels=labels,
+        names=names,
+        failures=failures,
+    )
+
+
+def check_alike(runs: FieldRuns) -> FieldRuns:
+    """Return the runs if one network that sees neither steps nor boundaries can read all of them.
+
+    Raises:
+        CorpusError: Two runs differ in spacing or in the time between frames, or an axis is not
+            periodic.
+    """
+    for what, steps in (("time between frames", runs.interval[:, None]), ("spacing", runs.spacing)):
+        away = ((steps - steps[0]).abs() > TOLERANCE * steps[0].abs()).any(1)
+        if away.any():
+            run = int(away.nonzero()[0, 0])
+            raise CorpusError(
+                f"the {what} differs between runs: {steps[0].tolist()} in the first, "
+                f"{steps[run].tolist()} in run {run}. An encoder sees frames and points, not their "
+                "distance, and would take one for the other: keep such runs in folders of their "
+                "own, or bring them to one step."
+            )
+    on_rings(runs.periodic, "the encoder of runs")
+    return runs
 
 
 def join_runs(parts: Sequence[FieldRuns]) -> FieldRuns:
@@ -176,9 +252,10 @@ def join_runs(parts: Sequence[FieldRuns]) -> FieldRuns:
             )
     return FieldRuns(
         values=torch.cat([part.values for part in parts]),
-        spacing=first.spacing,
-        interval=first.interval,
-        start=first.start,
+        spacing=torch.cat([part.spacing for part in parts]),
+        interval=torch.cat([part.interval for part in parts]),
+        start=torch.cat([part.start for part in parts]),
+        periodic=torch.cat([part.periodic for part in parts]),
         labels={k: torch.cat([part.labels[k] for part in parts]) for k in first.labels},
         names=first.names,
         failures=tuple(reason for part in parts for reason in part.failures),

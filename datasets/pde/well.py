@@ -29,7 +29,7 @@ from formwright.datasets.errors import (
     UnknownNameError,
     did_you_mean,
 )
-from formwright.datasets.pde.runs import FieldRuns
+from formwright.datasets.pde.runs import TOLERANCE, FieldRuns
 
 GROUPS: Final = ("t0_fields", "t1_fields", "t2_fields")
 NEEDED: Final = ("n_trajectories", "n_spatial_dims", "grid_type")
@@ -65,10 +65,10 @@ class WellFile:
         path: The file.
         name: Of the dataset.
         runs: How many.
-        times: Of the frames.
+        times: Of the frames of each run.
         axes: Names of the axes of space.
-        coordinates: Of the points along each axis, (points,) each.
-        periodic: Whether every boundary is periodic.
+        coordinates: Of the points along each axis in each run, (runs, points) each.
+        periodic: Whether each axis is: where the file says nothing, it is not.
         fields: By name.
         constants: By name, one value a run: scalars that do not vary in time.
     """
@@ -76,10 +76,10 @@ class WellFile:
     path: Path
     name: str
     runs: int
-    times: Float[Tensor, " frames"]
+    times: Float[Tensor, "runs frames"]
     axes: tuple[str, ...]
-    coordinates: tuple[Tensor, ...]
-    periodic: bool
+    coordinates: tuple[Float[Tensor, "runs _"], ...]
+    periodic: tuple[bool, ...]
     fields: Mapping[str, WellField]
     constants: Mapping[str, Float[Tensor, " runs"]]
 
@@ -99,7 +99,8 @@ class WellFile:
 
         Raises:
             UnknownNameError: There is no such field.
-            CorpusError: The grid or the times are not equally spaced, or values are not finite.
+            CorpusError: The grid or the times are not equally spaced or do not grow, or values are
+                not finite.
         """
         wanted = list(self.fields) if fields is None else list(fields)
         for name in wanted:
@@ -110,14 +111,14 @@ class WellFile:
                 )
         with _opened(self.path) as handle:
             parts = [self._field(handle, self.fields[name], runs, frames) for name in wanted]
-        times = self.times[frames]
+        times = self.times[runs, frames]
+        lines = zip(self.axes, self.coordinates, strict=True)
         return FieldRuns(
             values=torch.cat(parts, 2),
-            spacing=tuple(
-                _step(x, a, self.path) for a, x in zip(self.axes, self.coordinates, strict=True)
-            ),
-            interval=_step(times, "time", self.path) if len(times) > 1 else 0.0,
-            start=float(times[0]) if len(times) else 0.0,
+            spacing=torch.stack([_steps(x[runs], a, self.path) for a, x in lines], 1),
+            interval=_steps(times, "time", self.path),
+            start=times[:, 0] if times.shape[1] else times.new_zeros(len(times)),
+            periodic=torch.tensor([self.periodic]).expand(len(times), -1),
             labels={name: value[runs] for name, value in self.constants.items()},
             names=tuple(
                 name if self.fields[name].components == 1 else f"{name}.{i}"
@@ -138,8 +139,8 @@ class WellFile:
                 "truncated or damaged; copy it again."
             ) from error
         count = len(range(*runs.indices(self.runs)))
-        length = len(range(*frames.indices(len(self.times))))
-        space = [len(x) for x in self.coordinates]
+        length = len(range(*frames.indices(self.times.shape[1])))
+        space = [x.shape[1] for x in self.coordinates]
         shape = [
             count if field.runs else 1,
             length if field.times else 1,
@@ -159,6 +160,7 @@ def open_well(path: str | os.PathLike[str]) -> WellFile:
     """
     source = Path(path)
     with _opened(source) as handle:
+        _all_inside(handle, source)
         for key in NEEDED:
             if key not in handle.attrs:
                 raise _lacks(source, f"the attribute {key!r} of the file", sorted(handle.attrs))
@@ -172,8 +174,8 @@ def open_well(path: str | os.PathLike[str]) -> WellFile:
         axes = tuple(_text(a) for a in dimensions.attrs.get("spatial_dims", ()))
         if len(axes) != int(handle.attrs["n_spatial_dims"]):
             raise _lacks(source, f"{handle.attrs['n_spatial_dims']} names in spatial_dims", axes)
-        times, *lines = (_line(dimensions, name, source) for name in ("time", *axes))
-        counts = [len(times), *map(len, lines)]
+        times, *lines = (_line(dimensions, name, source, runs) for name in ("time", *axes))
+        counts = [line.shape[1] for line in (times, *lines)]
         return WellFile(
             path=source,
             name=_text(handle.attrs.get("dataset_name", source.stem)),
@@ -181,9 +183,36 @@ def open_well(path: str | os.PathLike[str]) -> WellFile:
             times=times,
             axes=axes,
             coordinates=tuple(lines),
-            periodic=_periodic(handle),
+            periodic=_periodic(handle, axes),
             fields=_fields(handle, source, runs, counts),
             constants=_constants(handle, source, runs),
+        )
+
+
+def _all_inside(handle: Any, path: Path) -> None:
+    """Refuse a file that would have other files read.
+
+    Raises:
+        CorpusError: A link leads out of it, or a dataset lies in another file.
+    """
+    import h5py
+
+    outside: list[str] = []
+
+    def look(name: str, link: Any) -> None:
+        if isinstance(link, h5py.ExternalLink):
+            outside.append(f"{name!r} is a link to {link.filename!r}")
+
+    def look_inside(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
+            outside.append(f"the numbers of {name!r} lie in another file")
+
+    handle.visititems_links(look)
+    handle.visititems(look_inside)
+    if outside:
+        raise CorpusError(
+            f"{str(path)!r}: {outside[0]}, and nothing but the file itself is read. Write it anew "
+            "with its data inside (h5repack)."
         )
 
 
@@ -221,53 +250,89 @@ def _fields(handle: Any, path: Path, runs: int, counts: list[int]) -> dict[str, 
 def _constants(handle: Any, path: Path, runs: int) -> dict[str, Tensor]:
     """Return the scalars that do not vary in time, and the parameters of the file."""
     found = {}
-    for key in handle.attrs.get("simulation_parameters", ()):
-        value = handle.attrs.get(_text(key))
-        if value is not None and np.issubdtype(np.asarray(value).dtype, np.number):
-            if np.size(value) == 1:
-                found[_text(key)] = torch.full((runs,), float(np.ravel(value)[0]))
+    for key in map(_text, handle.attrs.get("simulation_parameters", ())):
+        value = _numbers(handle.attrs.get(key, ()), f"parameter {key!r}", path)
+        if len(value) == 1:
+            found[key] = value.expand(runs).clone()
     scalars = handle["scalars"] if "scalars" in handle else {}
     for name in scalars:
         data = scalars[name]
         if bool(data.attrs.get("time_varying", False)):
             continue
-        value = torch.from_numpy(np.asarray(data[()], dtype=np.float64)).reshape(-1)
-        if bool(data.attrs.get("sample_varying", False)):
-            if len(value) != runs:
-                raise CorpusError(
-                    f"scalar {name!r} of {str(path)!r} varies between runs and holds {len(value)} "
-                    f"values for {runs} runs."
-                )
+        value = _numbers(data[()], f"scalar {name!r}", path)
+        if len(value) == runs and bool(data.attrs.get("sample_varying", runs > 1)):
             found[name] = value
-        elif len(value) == 1:
+        elif len(value) == 1 and not bool(data.attrs.get("sample_varying", False)):
             found[name] = value.expand(runs).clone()
+        elif len(value):
+            raise CorpusError(
+                f"scalar {name!r} of {str(path)!r} holds {len(value)} values for {runs} runs, and "
+                f"by its attributes varies {'between runs' if runs > 1 else 'not'}: one value a "
+                "run with sample_varying, one for all without, or time_varying."
+            )
     return found
 
 
-def _periodic(handle: Any) -> bool:
-    """Return whether every boundary condition says that it is periodic."""
+def _numbers(value: Any, what: str, path: Path) -> Float[Tensor, " values"]:
+    """Return numbers as they are, and none for text that is no number.
+
+    Raises:
+        CorpusError: A number that was written as text.
+    """
+    found = np.ravel(np.asarray(value))
+    if found.dtype.kind in "biuf":
+        return torch.from_numpy(found.astype(np.float64))
+    for text in map(_text, found):
+        try:
+            float(text)
+        except ValueError:
+            continue
+        raise CorpusError(
+            f"{what} of {str(path)!r} is the text {text!r}, not a number, and would be lost as a "
+            "label: write it as a floating-point number."
+        )
+    return torch.zeros(0, dtype=torch.float64)
+
+
+def _periodic(handle: Any, axes: tuple[str, ...]) -> tuple[bool, ...]:
+    """Return for each axis whether all boundary conditions that speak of it are periodic."""
     group = handle["boundary_conditions"] if "boundary_conditions" in handle else {}
-    kinds = [_text(group[name].attrs.get("bc_type", "")).upper() for name in group]
-    return bool(kinds) and all(kind == PERIODIC for kind in kinds)
+    kinds: dict[str, list[str]] = {axis: [] for axis in axes}
+    for name in group:
+        kind = _text(group[name].attrs.get("bc_type", "")).upper()
+        for axis in map(_text, np.ravel(group[name].attrs.get("associated_dims", axes))):
+            kinds.setdefault(axis, []).append(kind)
+    return tuple(bool(kinds[a]) and set(kinds[a]) == {PERIODIC} for a in axes)
 
 
-def _line(dimensions: Any, name: str, path: Path) -> Tensor:
-    """Return the times, or the coordinates along an axis."""
+def _line(dimensions: Any, name: str, path: Path, runs: int) -> Float[Tensor, "runs points"]:
+    """Return the times, or the coordinates along an axis, of every run."""
     if name not in dimensions:
         raise _lacks(path, f"{name!r} in dimensions", list(dimensions))
-    value = np.asarray(dimensions[name][()], dtype=np.float64)
-    return torch.from_numpy(value[0] if value.ndim == 2 else value)
-
-
-def _step(line: Tensor, name: str, path: Path) -> float:
-    """Return the distance of equally spaced numbers."""
-    steps = line.diff()
-    if len(steps) and (steps - steps[0]).abs().max() > 1e-3 * steps[0].abs():
+    value = torch.from_numpy(np.asarray(dimensions[name][()], dtype=np.float64))
+    line = value[None] if value.dim() == 1 else value
+    if line.dim() != 2 or len(line) not in (1, runs):
         raise CorpusError(
-            f"{name!r} of {str(path)!r} is not equally spaced (steps {float(steps.min()):.4g} to "
-            f"{float(steps.max()):.4g}): read a part of it that is."
+            f"{name!r} of {str(path)!r} has shape {tuple(value.shape)}: one line for all of the "
+            f"{runs} runs, or one for each, is read."
         )
-    return float(steps.mean()) if len(steps) else 0.0
+    if not torch.isfinite(line).all():
+        raise CorpusError(f"{name!r} of {str(path)!r} holds values that are not finite.")
+    return line.expand(runs, -1)
+
+
+def _steps(lines: Float[Tensor, "runs points"], name: str, path: Path) -> Float[Tensor, " runs"]:
+    """Return the distance of equally spaced numbers in each run."""
+    steps = lines.diff(dim=1)
+    if not steps.shape[1]:
+        return lines.new_zeros(len(lines))
+    uneven = ((steps - steps[:, :1]).abs() > TOLERANCE * steps[:, :1].abs()).any(1)
+    if uneven.any() or (steps <= 0.0).any():
+        raise CorpusError(
+            f"{name!r} of {str(path)!r} is not equally spaced and growing (steps "
+            f"{float(steps.min()):.4g} to {float(steps.max()):.4g}): read a part of it that is."
+        )
+    return steps.mean(1)
 
 
 def _group(handle: Any, name: str, path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""Runs of fields on a periodic grid as an HDF5 file in The Well's layout."""
+"""Runs of fields on periodic grids as an HDF5 file in The Well's layout."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from formwright.datasets.errors import CorpusError
-from formwright.datasets.files import replacing
-from formwright.datasets.pde.runs import FieldRuns
+from formwright.datasets.files import from_json, replacing
+from formwright.datasets.pde.runs import FieldRuns, check_alike
 
 HEADER: Final = "formwright"
 AXES: Final = ("x", "y", "z")
@@ -35,9 +35,12 @@ def write_well(
         header: What JSON can hold; kept in an attribute of formwright's own.
 
     Raises:
+        CorpusError: The runs differ in their steps, or an axis is not periodic.
         StorageError: The file cannot be written.
     """
     import h5py
+
+    check_alike(runs)
 
     count, frames, _, *space = runs.values.shape
     axes = AXES[: len(space)]
@@ -52,9 +55,11 @@ def write_well(
         file.attrs[HEADER] = json.dumps({**(header or {}), "failures": list(runs.failures)})
         dimensions = file.create_group("dimensions")
         dimensions.attrs["spatial_dims"] = _names(axes)
-        times = runs.start + runs.interval * np.arange(frames)
-        _put(dimensions, "time", times, sample_varying=False)
-        lines = zip(axes, space, runs.spacing, strict=True)
+        steps = runs.interval.numpy()[:, None] * np.arange(frames)
+        times = runs.start.numpy()[:, None] + steps
+        one = bool((times == times[:1]).all())
+        _put(dimensions, "time", times[0] if one else times, sample_varying=not one)
+        lines = zip(axes, space, runs.spacing[0].tolist(), strict=True)
         for axis, n, step in lines:
             line = step * np.arange(n)
             _put(dimensions, axis, line, sample_varying=False, time_varying=False)
@@ -84,7 +89,7 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     try:
         with h5py.File(path, "r") as file:
-            return json.loads(str(file.attrs[HEADER]))
+            return from_json(str(file.attrs[HEADER]))
     except (OSError, KeyError, ValueError) as error:
         raise CorpusError(
             f"{str(Path(path))!r} has no header of formwright's ({error}): it is absent, damaged, "

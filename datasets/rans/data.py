@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import warnings
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,11 +17,13 @@ from torch_geometric.data import Data
 from formwright.datasets.airfoils import cst
 from formwright.datasets.cases import sections_batch
 from formwright.datasets.corpus import CASE_ID, open_corpus
-from formwright.datasets.errors import CorpusError
+from formwright.datasets.errors import CorpusError, StudyWarning
+from formwright.datasets.families import hashed
 from formwright.datasets.solvers.result import POLAR_FIELDS
 
 FORCES: Final = ("cl", "cd", "cm")
 _PRESSURE: Final = tuple(field.name for field in POLAR_FIELDS)
+_HELD_OUT: Final = 0.1
 _COLUMNS: Final = (
     *(CASE_ID, "section", "split", "families", "cst", "alpha_deg", "reynolds"),
     *("converged", "seconds", *FORCES, *_PRESSURE),
@@ -81,16 +85,41 @@ class RansData:
     def of_split(self, split: str) -> RansData:
         """Return the cases of one split.
 
+        Where the corpus holds no validation split (AirfRANS has none), sections of its training
+        split are held out for it, by a hash of their names; asking for it warns.
+
         Raises:
             CorpusError: There is none.
         """
-        chosen = self.where(np.array(self.splits) == split)
+        own = np.array(self.splits) == split
+        if split in ("train", "validation") and "validation" not in self.splits:
+            held = self._held_out()
+            own = held if split == "validation" else own & ~held
+            if split == "validation" and held.any():
+                warnings.warn(
+                    f"the corpus has no validation split: {held.sum()} of its cases for training "
+                    f"(all those of {len(set(self._of(held)))} sections) are held out instead.",
+                    StudyWarning,
+                    stacklevel=2,
+                )
+        chosen = self.where(own)
         if not len(chosen):
             raise CorpusError(
                 f"none of {len(self)} converged RANS cases is of split {split!r}: extend the "
                 "corpus (formwright corpus rans --cases)."
             )
         return chosen
+
+    def _of(self, rows: Bool[np.ndarray, " cases"]) -> list[str]:
+        """Return the sections of some cases."""
+        return [self.sections[i] for i in np.flatnonzero(rows).tolist()]
+
+    def _held_out(self) -> Bool[np.ndarray, " cases"]:
+        """Return which cases for training validate where no split does: some of their sections."""
+        train = np.array(self.splits) == "train"
+        ranked = sorted(set(self._of(train)), key=hashed)
+        count = math.ceil(_HELD_OUT * len(ranked)) if len(ranked) > 1 else 0
+        return train & np.isin(np.array(self.sections), ranked[:count])
 
     def contours(self, points_per_side: int = 100) -> Float[Tensor, "cases points 2"]:
         """Return the contours, upper trailing edge first, float64, in chords."""

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from formwright.datasets.errors import FlowFileError
-from formwright.datasets.files import replacing
+from formwright.datasets.files import LARGEST, from_json, replacing
 
 FORMAT_VERSION: Final = 1
 _BASE: Final = 0.999
@@ -97,6 +97,15 @@ class FlowField:
         return cell_centres(self.points, self.quads)
 
 
+_BROKEN: Final = (
+    OSError,
+    KeyError,
+    ValueError,
+    EOFError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _ARRAYS: Final = ("points", "quads", "velocity", "pressure", "nut", "residuals")
 _WALL: Final = tuple(f.name for f in dataclasses.fields(Wall))
 _REST: Final = ("alpha_deg", "reynolds", "forces", "iterations", "quality", "seconds")
@@ -135,7 +144,12 @@ def load_flow(path: str | os.PathLike[str]) -> FlowField:
     """
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
-            notes = json.loads(str(file[_NOTES]))
+            size = sum(member.file_size for member in file.zip.infolist())
+            if size > LARGEST:
+                raise FlowFileError(
+                    f"{str(path)!r} unpacks to {size:,} bytes; records have {LARGEST:,} at most."
+                )
+            notes = from_json(str(file[_NOTES]))
             if notes.pop(_VERSION) > FORMAT_VERSION:
                 raise FlowFileError(
                     f"{str(path)!r} was written by a newer formwright; this one reads up to format "
@@ -145,7 +159,15 @@ def load_flow(path: str | os.PathLike[str]) -> FlowField:
             return FlowField(**{name: file[name] for name in _ARRAYS}, wall=wall, **notes)
     except FlowFileError:
         raise
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError,
+        KeyError,
+        ValueError,
+        EOFError,
+        MemoryError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise FlowFileError(
             f"{str(path)!r} is no whole record of a flow ({type(error).__name__}: {error}). "
             "Compute the case again."

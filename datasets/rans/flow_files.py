@@ -7,6 +7,7 @@ incidence and Reynolds number, in which axes, and with which coefficients.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,17 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from formwright.datasets.airfoils.contour import Placement
-from formwright.datasets.errors import FlowFileError
+from formwright.datasets.errors import FlowFileError, FlowWarning
 from formwright.datasets.rans.flow_axes import file_reference
 from formwright.datasets.rans.flow_field import FlowField, Wall
 from formwright.datasets.rans.forces import REFERENCE
 from formwright.datasets.rans.mesh.plane import check_plane, joined_triangles, quads_of
-from formwright.datasets.rans.plane_flow import check_units, flow_from_plane
+from formwright.datasets.rans.plane_flow import (
+    check_place,
+    check_units,
+    flow_from_plane,
+    outer_stream,
+)
 from formwright.datasets.vtk.document import Note, Notes
 from formwright.datasets.vtk.vtp import PolyData, read_vtp, write_vtp
 from formwright.datasets.vtk.vtu import of_poly_data, of_quads, read_vtu, write_vtu
@@ -33,6 +39,8 @@ COEFFICIENTS: Final = ("cl", "cd", "cm")
 PLACE: Final = "moment_reference"
 AXES: Final = "axes"
 _SAME: Final = 1e-3
+_LINEAR: Final = 5.0
+_ASTRAY_DEG: Final = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,7 +147,8 @@ def read_flow_vtu(
 
     Raises:
         FlowFileError: It is absent or cut off, has other cells, several holes or none, a nose at
-            the larger x, or other units; it lacks a field or a condition, or contradicts one.
+            the larger x or away from the origin, or other units; it lacks a field or a condition,
+            or contradicts one.
     """
     plane = read_plane(path, names)
     conditions = {"alpha_deg": alpha_deg, "reynolds": reynolds}
@@ -154,9 +163,32 @@ def read_flow_vtu(
             **known,
         )
         check_units(flow)
+        if PLACE not in plane.notes:
+            check_place(flow)
     except FlowFileError as error:
         raise FlowFileError(f"{str(path)!r}: {error}") from error
+    _tell_doubts(flow, path)
     return flow
+
+
+def _tell_doubts(flow: FlowField, path: str | os.PathLike[str]) -> None:
+    """Warn of an incidence that the stream has not, and of friction that the cells do not tell."""
+    came = float(np.degrees(np.arctan2(*outer_stream(flow)[::-1])))
+    doubts = []
+    if abs(came - flow.alpha_deg) > _ASTRAY_DEG:
+        doubts.append(
+            f"the stream at the outer boundary comes at {came:.2f} degrees, and the incidence is "
+            f"said to be {flow.alpha_deg:g}: lift and drag are split by the latter"
+        )
+    height = float(np.median(flow.wall.y_plus))
+    if height > _LINEAR:
+        doubts.append(
+            f"the cells at the wall are {height:.3g} viscous lengths high, and above {_LINEAR:g} "
+            "their velocity does not tell the friction (on meshes for wall functions the solver's "
+            "wallShearStress does): it is missing in cd, cl and cf; take cd_pressure, cl_pressure"
+        )
+    if doubts:
+        warnings.warn(f"{str(path)!r}: {'; '.join(doubts)}.", FlowWarning, stacklevel=3)
 
 
 def read_plane(path: str | os.PathLike[str], names: Mapping[str, str] | None = None) -> Plane:

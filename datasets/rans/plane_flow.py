@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from formwright.datasets.airfoils.contour import points_backward
 from formwright.datasets.errors import FlowFileError
 from formwright.datasets.rans.flow_field import FlowField, Wall, cell_centres
-from formwright.datasets.rans.forces import integrate_flow
+from formwright.datasets.rans.forces import REFERENCE, integrate_flow
 
 _BASE_NORMAL: Final = 0.8
 _BASE_SHARE: Final = 0.02
@@ -23,6 +23,9 @@ _CHORDS: Final = (0.9, 1.1)
 _STREAMS: Final = (0.8, 1.25)
 _PRESSURES: Final = (0.05, 1.12)
 _EDDIES: Final = (0.0, 1e5)
+_NOSE: Final = (0.03, 0.1)
+_FRICTION: Final = 20.0
+_LEAST_FRICTION: Final = 0.02
 
 
 def flow_from_plane(
@@ -180,6 +183,28 @@ def check_units(flow: FlowField) -> None:
                 f"where {low:g} to {high:g} is possible. Divide points by the chord c, U by the "
                 "free stream V, p by density and V^2, nut by V c, and check the incidence."
             )
+
+
+def check_place(flow: FlowField) -> None:
+    """Refuse a record whose section is not where the moment is taken, or at no Reynolds number.
+
+    Raises:
+        FlowFileError: The nose is not at the origin, or the friction is none of that Reynolds
+            number.
+    """
+    nose = flow.wall.centres[flow.wall.centres[:, 0].argmin()]
+    if abs(nose[0]) > _NOSE[0] or abs(nose[1]) > _NOSE[1]:
+        raise FlowFileError(
+            f"the nose of the section is at ({nose[0]:.4g}, {nose[1]:.4g}), and moments are taken "
+            f"about ({REFERENCE[0]:g}, {REFERENCE[1]:g}): move the points until the nose is at "
+            "(0, 0)."
+        )
+    friction = float(np.median(np.hypot(*flow.wall.cf.T)))
+    if friction > max(_FRICTION / np.sqrt(flow.reynolds), _LEAST_FRICTION):
+        raise FlowFileError(
+            f"the friction at the wall is {friction:.4g} of the dynamic pressure, which no flow at "
+            f"a Reynolds number of {flow.reynolds:g} has: give that of the chord and the stream."
+        )
 
 
 def _boundary(

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from formwright.datasets.errors import FlowFileError
+from formwright.datasets.files import LARGEST
 
 TYPES: Final = {
     **{f"Int{8 * n}": f"i{n}" for n in (1, 2, 4, 8)},
@@ -106,8 +107,8 @@ def _unpack(data: bytes, coding: Coding) -> bytes:
     if not coding.zlib:
         return _exactly(data[size:], int(_heads(data, 1, coding)[0]))
     blocks = int(_heads(data, 1, coding)[0])
-    lengths = _heads(data, 3 + blocks, coding)[3:].tolist()
-    return _inflate(data[size * (3 + blocks) :], lengths)
+    heads = _heads(data, 3 + blocks, coding).tolist()
+    return _inflate(data[size * (3 + blocks) :], heads)
 
 
 def _unpack_base64(text: bytes, coding: Coding) -> bytes:
@@ -119,14 +120,30 @@ def _unpack_base64(text: bytes, coding: Coding) -> bytes:
         return _exactly(_decode(text[: _coded(total)])[size:], total - size)
     blocks = int(_heads(_decode(text[: _coded(size)]), 1, coding)[0])
     start = _coded(size * (3 + blocks))
-    lengths = _heads(_decode(text[:start]), 3 + blocks, coding)[3:].tolist()
-    return _inflate(_decode(text[start : start + _coded(sum(lengths))]), lengths)
+    heads = _heads(_decode(text[:start]), 3 + blocks, coding).tolist()
+    return _inflate(_decode(text[start : start + _coded(sum(heads[3:]))]), heads)
 
 
-def _inflate(data: bytes, lengths: list[int]) -> bytes:
+def _inflate(data: bytes, heads: list[int]) -> bytes:
+    """Return what blocks unpack to: their number, size, size of the last, and packed lengths."""
+    _, size, last, *lengths = heads
+    total = size * len(lengths) if not last else size * max(len(lengths) - 1, 0) + last
+    if total > LARGEST:
+        raise FlowFileError(f"an array unpacks to {total:,} bytes; {LARGEST:,} are read.")
     ends = np.cumsum([0, *lengths]).tolist()
-    blocks = zip(ends[:-1], ends[1:], strict=True)
-    return b"".join(zlib.decompress(data[start:end]) for start, end in blocks)
+    found = [_block(data[a:b], size) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return b"".join(found)
+
+
+def _block(packed: bytes, size: int) -> bytes:
+    """Return what one block unpacks to, which is no longer than announced."""
+    unpacking = zlib.decompressobj()
+    content = unpacking.decompress(packed, size + 1)
+    if len(content) > size:
+        raise FlowFileError(f"a block unpacks to more than the {size:,} bytes that it announces.")
+    if not unpacking.eof:
+        raise FlowFileError("a block is not whole. The file was cut off.")
+    return content
 
 
 def _heads(data: bytes, count: int, coding: Coding) -> np.ndarray:

@@ -43,6 +43,8 @@ _BROKEN: Final = (
     KeyError,
     IndexError,
     OverflowError,
+    RecursionError,
+    MemoryError,
     zlib.error,
 )
 _RAW: Final = b'encoding="raw"'

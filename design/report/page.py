@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from formwright.datasets.errors import ConfigError
-from formwright.datasets.files import write_text
+from formwright.datasets.files import load_json, write_text
 from formwright.design.records import AIRFOIL_FORMAT
 from formwright.design.report import figures
 
@@ -52,7 +52,7 @@ def read(folder: Path, name: str, expected: int = AIRFOIL_FORMAT) -> dict[str, A
     """Read ``name.json`` of a study's folder and check its version."""
     path = folder / f"{name}.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = load_json(path)
     except OSError as error:
         raise ConfigError(
             f"cannot read {str(path)!r}: {error.strerror or error}. A report is made from the "

@@ -33,7 +33,7 @@ from formwright.datasets import campaign
 from formwright.datasets.begun import check_same, file_digest
 from formwright.datasets.config import to_mapping
 from formwright.datasets.errors import ConfigError
-from formwright.datasets.files import replacing, write_json
+from formwright.datasets.files import load_json, replacing, write_json
 from formwright.design.records import SCREEN_FORMAT
 from formwright.design.screening.activity import asked
 from formwright.design.screening.config import ScreenConfig
@@ -132,6 +132,8 @@ def _checked(config: ScreenConfig) -> tuple[tuple[str, ...], str]:
 def _claim(folder: Path, candidates: str, config: ScreenConfig, weights: str) -> None:
     """Write what is asked into the folder, or see that it is the same as before.
 
+    A folder without parts holds nothing to go on with: what was asked there and failed is no claim.
+
     Raises:
         ConfigError: The folder holds the parts of another screening.
     """
@@ -139,12 +141,12 @@ def _claim(folder: Path, candidates: str, config: ScreenConfig, weights: str) ->
     recipe |= {"content": _digest(Path(candidates)), "format_version": SCREEN_FORMAT}
     del recipe["best"]
     path = folder / RECIPE
-    if not path.exists():
+    if not path.exists() or not any((folder / PARTS).glob("*")):
         (folder / PARTS).mkdir(parents=True, exist_ok=True)
         write_json(path, recipe)
         return
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = load_json(path)
     except ValueError as error:
         raise ConfigError(
             f"{str(path)!r} is damaged ({error}): choose another folder, or delete this one to "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,7 +24,12 @@ from formwright.commands import (
     sections,
     validate,
 )
-from formwright.datasets.errors import FormwrightError, SectionWarning, StudyWarning
+from formwright.datasets.errors import (
+    FlowWarning,
+    FormwrightError,
+    SectionWarning,
+    StudyWarning,
+)
 
 USAGE: Final = 2
 INTERRUPTED: Final = 130
@@ -94,6 +100,14 @@ def launch(
     except KeyboardInterrupt:
         errors.print("interrupted; what was finished is on disk, run the same command to go on.")
         return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception:
+        if debug:
+            raise
+        errors.print(traceback.format_exc(), markup=False, end="")
+        errors.print("not done, by an error that no one foresaw: please report it.")
+        return USAGE
     return result if isinstance(result, int) else 0
 
 
@@ -105,7 +119,7 @@ def _note(
     *place: Any,
 ) -> None:
     """Show a warning of ours as a note, without the line of code that gave it."""
-    if not issubclass(category, SectionWarning | StudyWarning):
+    if not issubclass(category, SectionWarning | StudyWarning | FlowWarning):
         return otherwise(message, category, *place)
     console.print("[yellow]note:[/]", end=" ")
     console.print(str(message), markup=False)
@@ -119,7 +133,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
 
     Returns:
         0: done; 1: done, but some rows or checks failed; 2: not done; 130: interrupted; 141: what
-        read the output (`head`) had enough of it.
+        read the output (`head`) had enough of it. No other.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin starve other work
     arguments = sys.argv[1:] if tokens is None else list(tokens)

@@ -18,6 +18,8 @@ COMPONENTS: Final = "PCA + ridge"
 HAND: Final = "hand features + GP"
 FROZEN: Final = "{}, frozen + ridge"
 TUNED: Final = "{}, fine-tuned"
+_LEAST: Final = 1e-12
+_MOST: Final = 300.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,10 +48,13 @@ class Evaluation:
     def gain(self, method: str, size: int) -> tuple[float, float, float]:
         """Return by how much a method is below training from scratch: mean and 95 % interval.
 
-        Paired by seed; .3 means 30 % less error.
+        Paired by seed, of the logarithm of the ratio, so that no end promises less than no error;
+        .3 means 30 % less.
         """
         pairs = zip(self.errors[method][size], self.errors[SCRATCH][size], strict=True)
-        return interval([1.0 - ours / theirs for ours, theirs in pairs])
+        ratios = [max(ours, _LEAST) / max(theirs, _LEAST) for ours, theirs in pairs]
+        middle, low, high = interval([math.log(ratio) for ratio in ratios])
+        return _less(middle), _less(high), _less(low)
 
     def best(self, size: int) -> str:
         """Return the pretrained method of the least mean error."""
@@ -81,6 +86,11 @@ class Evaluation:
             + (f" But {floor} does no worse." if beaten else "")
             + (" But training from scratch is no better than the mean: tune it." if untuned else "")
         )
+
+
+def _less(log_ratio: float) -> float:
+    """Return by what share an error is less, from the logarithm of its ratio."""
+    return -math.expm1(min(log_ratio, _MOST))
 
 
 def interval(values: list[float]) -> tuple[float, float, float]:

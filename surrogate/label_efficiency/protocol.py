@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from formwright.datasets.begun import claim, content, digest
-from formwright.datasets.errors import ConfigError
+from formwright.datasets.errors import ConfigError, CorpusError
 from formwright.datasets.ledger import Ledger
 from formwright.datasets.names import slug
 from formwright.surrogate.checkpoints import load_weights
@@ -36,7 +36,12 @@ from formwright.surrogate.label_efficiency.curves import (
     TUNED,
     Evaluation,
 )
-from formwright.surrogate.label_efficiency.probes import Rows, gaussian_process, pca_ridge, ridge
+from formwright.surrogate.label_efficiency.probes import (
+    Rows,
+    pca_ridge,
+    ridge,
+    smooth_or_straight,
+)
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.pretraining.pretrain import NETWORK, PretrainConfig, pretrain_network
 from formwright.surrogate.training.loop import TrainConfig, train
@@ -46,6 +51,7 @@ RESULTS: Final = "results.jsonl"
 PRETRAINED: Final = "pretrained"
 MADE: Final = (RESULTS, f"{PRETRAINED}/*/*.safetensors")
 _AT_ONCE: Final = 256
+_SAME: Final = 1e-9
 
 
 @runtime_checkable
@@ -146,6 +152,7 @@ def evaluate_pretraining(
     Raises:
         ConfigError: A size exceeds the labelled cases, or the folder holds an evaluation of other
             data or with another configuration.
+        CorpusError: A label is not finite, or is the same in all rows of a split.
         ViewError: A recipe holds a view that is forbidden for the label.
     """
     if max(config.sizes) > len(task.parts["train"]):
@@ -154,8 +161,8 @@ def evaluate_pretraining(
             "the training split: take smaller sizes, or a larger corpus."
         )
     start = time.perf_counter()
-    claim(folder, _asked(task, config), made=MADE, free=MAY_CHANGE)
     bench = _Bench(task, config, Path(folder))
+    claim(folder, _asked(task, config), made=MADE, free=MAY_CHANGE)
     jobs = [
         (method, size)
         for method in (MEAN, COMPONENTS, HAND, RANDOM, SCRATCH, *_methods(task.recipes))
@@ -187,6 +194,7 @@ def _asked(task: Task, config: EvaluationConfig) -> dict[str, Any]:
     data = {name: content(part) for name, part in task.parts.items()}
     return {
         "label": task.label,
+        "error": "over the variance of the part",
         "data": {**data, "unlabeled": content(task.unlabeled)},
         "recipes": task.recipes,
         "config": config,
@@ -198,6 +206,11 @@ def _methods(recipes: Mapping[str, PretrainConfig]) -> Iterator[str]:
     for name in recipes:
         yield FROZEN.format(name)
         yield TUNED.format(name)
+
+
+def _error(said: Tensor, truth: Tensor) -> float:
+    """Return the mean square error over the variance of the labels that were to be predicted."""
+    return float((said - truth).square().mean() / truth.var(correction=0))
 
 
 class Regressor(nn.Module):
@@ -214,6 +227,21 @@ class Regressor(nn.Module):
         return self.head(self.read(self.network, batch))[:, 0]
 
 
+def _check_label(label: Float[Tensor, " rows"], what: str) -> None:
+    """Refuse labels that are not finite, or that do not vary."""
+    bad = (~torch.isfinite(label)).nonzero()[:, 0].tolist()
+    if bad:
+        raise CorpusError(
+            f"label {what} is not finite in {len(bad)} of {len(label)} rows (the first: "
+            f"{bad[:5]}): leave these out, or give them their values."
+        )
+    if len(label) < 2 or float(label.std()) <= _SAME * float(label.abs().max()):
+        raise CorpusError(
+            f"label {what} has the same value in all of {len(label)} rows, so an error has no "
+            "scale: take more cases, or a label that varies."
+        )
+
+
 @dataclass(slots=True)
 class _Bench:
     """Everything measured so far, and how to measure the rest."""
@@ -228,8 +256,10 @@ class _Bench:
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.folder / RESULTS)
-        label = self._all(self.task.parts["train"], self.task.target)
-        self.centre, self.scale = float(label.mean()), float(label.std())
+        labels = {n: self._all(p, self.task.target) for n, p in self.task.parts.items()}
+        for name, label in labels.items():
+            _check_label(label, f"{self.task.label!r} in the {name} split of {self.task.corpus!r}")
+        self.centre, self.scale = float(labels["train"].mean()), float(labels["train"].std())
 
     def curve_point(self, method: str, size: int) -> tuple[list[float], Mapping[str, float] | None]:
         """Return the test errors of every seed, and the settings chosen, if there are any."""
@@ -281,7 +311,7 @@ class _Bench:
         best = (result.averaged or model).eval()
         part = self.task.parts[split]
         said = self._all(part, best)
-        return self._error(said * self.scale + self.centre, self._all(part, self.task.target))
+        return _error(said * self.scale + self.centre, self._all(part, self.task.target))
 
     def _step_loss(self, few: LabelledCases) -> Callable[[Any, int, torch.Generator], Loss]:
         """Return the loss of a step on some of the labelled cases."""
@@ -300,7 +330,7 @@ class _Bench:
         if method == MEAN:
             few, truth = self._few(size, seed), self._part_rows("hand", "test").label
             guess = self._all(few, self.task.target).double().mean()
-            return self._error(guess.expand(len(truth)), truth)
+            return _error(guess.expand(len(truth)), truth)
         kind = {COMPONENTS: "raw", HAND: "hand"}.get(method)
         network = None
         if kind is None:
@@ -310,12 +340,12 @@ class _Bench:
         few = self._rows(self._few(size, seed), kind, network)
         judged, asked = (self._part_rows(kind, name, network) for name in ("validation", "test"))
         if method == HAND:
-            said = gaussian_process(few, asked)
+            said = smooth_or_straight(few, judged, asked)
         elif method == COMPONENTS:
             said = pca_ridge(self._part_rows("raw", "train").features, few, judged, asked)
         else:
             said = ridge(few, judged, asked)
-        return self._error(said, asked.label)
+        return _error(said, asked.label)
 
     def _part_rows(self, kind: str, part: str, network: nn.Module | None = None) -> Rows:
         """Return features and labels of a split, kept in memory."""
@@ -341,10 +371,6 @@ class _Bench:
         cases = self.task.parts["train"]
         generator = torch.Generator().manual_seed(seed)
         return cases.select(torch.randperm(len(cases), generator=generator)[:size])
-
-    def _error(self, said: Tensor, truth: Tensor) -> float:
-        """Return the mean square error over the variance of the label."""
-        return float((said - truth).square().mean()) / self.scale**2
 
     def _network(self, recipe: str | None, seed: int) -> nn.Module:
         """Return a network: pretrained (from disk if it was before), or random."""

@@ -18,7 +18,7 @@ from torch.nn import functional
 from torch_geometric.data import Data
 
 from formwright.datasets.errors import ConfigError, CorpusError
-from formwright.datasets.pde.runs import grid_values
+from formwright.datasets.pde.runs import grid_values, on_rings
 from formwright.surrogate.encoder import Embedding, Encoder
 from formwright.surrogate.training.distributed import BatchNorm, world
 
@@ -90,8 +90,11 @@ class FieldCNN(Encoder):
         """Encode the cases of a batch.
 
         Raises:
-            CorpusError: The grid or the number of frames or channels does not fit the encoder.
+            CorpusError: The grid or the number of frames or channels does not fit the encoder, or
+                an axis is not periodic.
         """
+        if "periodic" in batch:
+            on_rings(batch.periodic, "FieldCNN's padding")
         whole = self._checked(grid_values(batch)).to(self.mean)
         cases, space = len(whole), whole.shape[3:]
         windows = whole.shape[1] // self.frames

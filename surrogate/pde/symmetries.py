@@ -30,7 +30,7 @@ from torch_geometric.data import Data
 
 from formwright.datasets.errors import ViewError
 from formwright.datasets.pde.equations import equation as named
-from formwright.datasets.pde.runs import grid_values, with_values
+from formwright.datasets.pde.runs import grid_values, on_rings, with_values
 from formwright.surrogate.keeps import Keeps
 
 CARRIED: Final[Mapping[str, float]] = {
@@ -71,7 +71,7 @@ class Shift:
 
     def __call__(self, case: Data, generator: torch.Generator) -> Data:
         """Return the batch with every case rolled."""
-        values = grid_values(case)
+        values = ring_values(case, "Shift")
         for axis in range(3, values.dim()):
             points = values.shape[axis]
             step = 1
@@ -103,7 +103,7 @@ class Parity:
 
     def __call__(self, case: Data, generator: torch.Generator) -> Data:
         """Return the batch with some cases turned."""
-        values = grid_values(case)
+        values = ring_values(case, "Parity")
         sign = 1.0 if values.dim() == 5 else -1.0
         turned = sign * backwards(values, *range(3, values.dim()))
         return _some(case, values, turned, self.probability, generator)
@@ -137,7 +137,7 @@ class Galilean:
         Raises:
             ViewError: The cases are not one-dimensional.
         """
-        values = grid_values(case)
+        values = ring_values(case, "Galilean")
         if values.dim() != 4 or self.equation not in CARRIED:
             raise ViewError(
                 f"Galilean(equation={self.equation!r}) moves 1-D runs of {', '.join(CARRIED)}; got "
@@ -316,13 +316,25 @@ def rolled(values: Tensor, roll: Int[Tensor, " cases"], axis: int) -> Tensor:
     return values.gather(axis, index.reshape(shape).expand_as(values))
 
 
+def ring_values(case: Data, view: str) -> Float[Tensor, "cases frames channels *space"]:
+    """Return the fields of cases that go on round the ends of their grid.
+
+    Raises:
+        CorpusError: They do not.
+    """
+    if "periodic" in case:
+        on_rings(case.periodic, view)
+    return grid_values(case)
+
+
 def plane(case: Data, view: str) -> Float[Tensor, "cases frames channels x y"]:
     """Return the fields of 2-D cases on a square grid.
 
     Raises:
         ViewError: They are not.
+        CorpusError: They have walls.
     """
-    values = grid_values(case)
+    values = ring_values(case, view)
     if values.dim() != 5 or values.shape[3] != values.shape[4]:
         raise ViewError(f"{view} needs 2-D fields on a square grid; got {tuple(values.shape[3:])}.")
     return values

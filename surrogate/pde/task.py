@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from formwright.datasets.errors import CorpusError, UnknownNameError, did_you_mean
-from formwright.datasets.pde.runs import FieldRuns, grid_values
+from formwright.datasets.pde.runs import FieldRuns, check_alike, grid_values, join_runs
 from formwright.datasets.pde.well_runs import open_runs
 from formwright.datasets.pde.well_write import read_header
 from formwright.surrogate.keeps import Keeps
@@ -60,7 +60,8 @@ def field_task(
     Raises:
         UnknownNameError: The runs have no such label, or there is no such view.
         ViewError: A view is forbidden for the label.
-        CorpusError: No runs, or a label that is the same in all of them.
+        CorpusError: No runs, a label that is not finite or the same in all of them, runs whose
+            steps in time or space differ, or an axis that is not periodic.
     """
     if len(corpora) != 1:
         raise CorpusError(f"give one folder of runs; got {len(corpora)}.")
@@ -140,8 +141,10 @@ def _parts(folder: Path) -> dict[str, FieldRuns]:
     """Return the runs of each split."""
     files = {s: sorted(folder.glob(f"waves-{s}-*.hdf5")) for s in ("train", "validation", "test")}
     if all(files.values()):
-        return {split: open_runs(paths).read() for split, paths in files.items()}
-    runs = open_runs(sorted([*folder.glob("*.hdf5"), *folder.glob("*.h5")])).read()
+        parts = {split: open_runs(paths).read() for split, paths in files.items()}
+        check_alike(join_runs(list(parts.values())))
+        return parts
+    runs = check_alike(open_runs(sorted([*folder.glob("*.hdf5"), *folder.glob("*.h5")])).read())
     order = torch.randperm(len(runs), generator=torch.Generator().manual_seed(0))
     first = int(SHARES[0] * len(runs))
     second = first + int(SHARES[1] * len(runs))

@@ -80,12 +80,13 @@ def read_lines(text: str, name: str, at_least: int) -> Lines:
     """
     raw = text.splitlines()
     rows = _numbers(raw)
-    widths = np.array([len(row) for row in rows], dtype=int)
+    widths = np.fromiter(map(len, rows), int, len(rows))
     columns = int(np.bincount(widths[widths > 1], minlength=3).argmax() or 2)
     at = np.flatnonzero(widths == columns)
     if len(at) < at_least:
         raise _too_few(name, raw, columns, len(at), at_least)
-    table = np.array([rows[i] for i in at.tolist()], dtype=np.float64)
+    numbers = itertools.chain.from_iterable(row for row in rows if len(row) == columns)
+    table = np.fromiter(numbers, np.float64, columns * len(at)).reshape(-1, columns)
     headings = 0
     while headings < 2 and _is_heading(table[headings:]):
         headings += 1
@@ -177,7 +178,9 @@ def _faults(
 ) -> list[int]:
     """Return the lines that are neither coordinates nor remarks."""
     first, last = int(at[0]), int(at[-1])
-    others = sorted({i for i, line in enumerate(raw) if line.strip()} - set(at.tolist()))
+    counted = np.zeros(len(raw), dtype=bool)
+    counted[at] = True
+    others = [i for i in np.flatnonzero(~counted).tolist() if raw[i].strip()]
     ends = [*others, len(raw)][1:]
     opening = min([*others[:1], first])
     faults = []
@@ -192,9 +195,10 @@ def _faults(
 
 
 def _heads(row: tuple[float, ...], opening: bool) -> bool:
-    """Return whether numbers may stand in front: a title, a count, the size of a mesh."""
+    """Return whether numbers may stand in front: a title, a count, the size of a mesh under one."""
     whole = all(value == round(value) for value in row)
-    return bool(row) and (len(row) == _DOMAIN or whole and (opening or len(row) < 3))
+    domain = len(row) == _DOMAIN and not opening
+    return bool(row) and (domain or whole and (opening or len(row) < 3))
 
 
 def _unread(line: str, columns: int, opening: bool) -> bool:

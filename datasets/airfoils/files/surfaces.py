@@ -144,7 +144,13 @@ def _of_mesh(mesh: Any, path: str | os.PathLike[str]) -> tuple[np.ndarray, np.nd
         elif block.type in _TRIANGLES:
             triangles += [corners[:, pick] for pick in _TRIANGLES[block.type]]
     points = np.asarray(mesh.points, dtype=np.float64)
-    if points.ndim != 2 or any(len(c) and c.max() >= len(points) for c in (*lines, *triangles)):
+    faces = [c for c in (*lines, *triangles) if len(c)]
+    if any(c.min() < 0 for c in faces):
+        raise FlowFileError(
+            f"{str(path)!r} counts the points of a face from the end (numbers below 1): export it "
+            "with points counted from the first."
+        )
+    if points.ndim != 2 or any(c.max() >= len(points) for c in faces):
         raise FlowFileError(f"{str(path)!r} was cut off: faces without points. Export it again.")
     flat = np.zeros((len(points), 3))
     flat[:, : points.shape[1]] = points

@@ -27,7 +27,7 @@ import numpy as np
 
 from formwright.datasets.atoms.structures import Structure, structure
 from formwright.datasets.errors import CorpusError, FormwrightError, StructureError
-from formwright.datasets.files import replacing
+from formwright.datasets.files import from_json, replacing
 
 RESERVED: Final = (b"nextid", b"deleted_ids", b"metadata", b"length")
 _PICKLE: Final = b"\x80"
@@ -204,12 +204,12 @@ def _json(value: bytes) -> Any:
     text = unpacking.decompress(value, _LARGEST)
     if not unpacking.eof:
         raise ValueError(f"it is cut short, or unpacks to more than {_LARGEST} bytes")
-    return json.loads(text)
+    return from_json(text)
 
 
 def _decoded(value: Any) -> dict[str, Any]:
     """Return a mapping that may be stored as JSON within JSON."""
-    inner = json.loads(value) if isinstance(value, str) else value
+    inner = from_json(value) if isinstance(value, str) else value
     return dict(_arrays(inner or {}))
 
 

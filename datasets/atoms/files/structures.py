@@ -14,25 +14,25 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from formwright.datasets.atoms.files.xyz import parse_frame, split_frames
 from formwright.datasets.atoms.structures import Structure, from_ase, structure, to_ase
 from formwright.datasets.errors import FormwrightError, StructureError
-from formwright.datasets.files import replacing
+from formwright.datasets.files import LARGEST, from_json, replacing
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 FORMATS: Final = {".extxyz": "extxyz", ".xyz": "extxyz", ".cif": "cif", ".vasp": "vasp"}
 LMDB: Final = (".aselmdb", ".lmdb")
+_LONGEST_LINE: Final = 1 << 24
 _Reader = Callable[[], tuple["Atoms | Structure", dict[str, Any]]]
 
 
@@ -166,7 +166,8 @@ def _frames(path: Path) -> Iterator[_Reader]:
     known = FORMATS.get(suffix)
     if known == "extxyz":
         opened = gzip.open if path.suffix == ".gz" else open
-        with opened(path, "rt", encoding="utf-8") as lines:
+        with opened(path, "rt", encoding="utf-8") as handle:
+            lines = iter(partial(handle.readline, _LONGEST_LINE), "")
             yield from (partial(_xyz_frame, text) for text in split_frames(lines))
     elif suffix == ".json":
         yield from _json_frames(path)
@@ -193,7 +194,15 @@ def _with_columns(atoms: Atoms) -> tuple[Atoms, dict[str, Any]]:
 def _text(path: Path) -> io.StringIO:
     """Return a zipped text file, unpacked: ASE seeks from frame to frame, and gzip starts over."""
     with gzip.open(path, "rt", encoding="utf-8") as handle:
-        return io.StringIO(handle.read())
+        return io.StringIO(_whole(handle))
+
+
+def _whole(handle: IO[str]) -> str:
+    """Return the text of an open file, of bounded size."""
+    text = handle.read(LARGEST + 1)
+    if len(text) > LARGEST:
+        raise StructureError(f"it is, unpacked, longer than {LARGEST:,} characters.")
+    return text
 
 
 def _database_frames(path: Path) -> Iterator[_Reader]:
@@ -213,7 +222,7 @@ def _json_frames(path: Path) -> Iterator[_Reader]:
     """Yield what reads pymatgen's structures (one or a list), or rows of an ASE JSON database."""
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8") as handle:
-        value = json.load(handle)
+        value = from_json(_whole(handle))
     if isinstance(value, Mapping) and "ids" in value:
         yield from _database_frames(path)
         return

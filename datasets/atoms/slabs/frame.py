@@ -15,6 +15,7 @@ between planes of atoms. Which of its two ends is the top, the first of these th
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Final
 
@@ -116,11 +117,41 @@ def up(one: Structure, rank: Shaped[np.ndarray, " atoms"] | None = None) -> int:
 
 
 def ends_differ(one: Structure) -> bool:
-    """Return whether the two ends of a slab, in the frame above, have other atoms at depth."""
+    """Return whether the two ends of a slab, in the frame above, are other surfaces.
+
+    They are the same where the slab turned over lies on itself again, atom by atom, after a turn or
+    a mirror of its surface lattice and a shift along it.
+    """
     for z in np.unique(one.z):
         from_top = np.sort(one.pos[:, 2].max() - one.pos[one.z == z, 2])
         from_bottom = np.sort(one.pos[one.z == z, 2] - one.pos[:, 2].min())
         if np.abs(from_top - from_bottom).max() > _UNLIKE:
+            return True
+    return not any(_lies_on_itself(one, turn) for turn in _lattice_turns(one.cell[:2, :2]))
+
+
+def _lattice_turns(cell: Float[np.ndarray, "2 2"]) -> list[Float[np.ndarray, "2 2"]]:
+    """Return the turns and mirrors that a plane lattice has, as maps of its cell coordinates."""
+    metric = cell @ cell.T
+    maps = (
+        np.array(m, dtype=float).reshape(2, 2) for m in itertools.product(range(-2, 3), repeat=4)
+    )
+    near = _UNLIKE * float(np.sqrt(metric.diagonal().max()))
+    return [m for m in maps if np.abs(m @ metric @ m.T - metric).max() < near]
+
+
+def _lies_on_itself(one: Structure, turn: Float[np.ndarray, "2 2"]) -> bool:
+    """Return whether a slab turned over and turned in its plane is the same after some shift."""
+    place = one.pos[:, :2] @ np.linalg.inv(one.cell[:2, :2])
+    height = one.pos[:, 2] - 0.5 * (one.pos[:, 2].min() + one.pos[:, 2].max())
+    alike = one.z[:, None] == one.z
+    alike &= np.abs(height[:, None] + height) < _UNLIKE
+    turned = place @ turn
+    first = int(alike.sum(1).argmin())
+    for other in np.flatnonzero(alike[first]):
+        away = turned[:, None] + (place[other] - turned[first]) - place
+        near = np.linalg.norm((away - np.round(away)) @ one.cell[:2, :2], axis=-1) < _UNLIKE
+        if (near & alike).any(1).all():
             return True
     return False
 

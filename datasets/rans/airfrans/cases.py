@@ -9,7 +9,6 @@ arXiv 2212.07564.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from formwright.datasets.errors import CorpusError, UnknownNameError, did_you_mean
-from formwright.datasets.files import write_json
+from formwright.datasets.files import load_json, write_json
 from formwright.datasets.names import check_name
 
 NU: Final = 1.5498e-5
@@ -113,7 +112,7 @@ def read_manifest(folder: str | os.PathLike[str]) -> dict[str, list[str]]:
     """
     path = Path(folder) / MANIFEST
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = load_json(path)
     except (OSError, ValueError) as error:
         raise CorpusError(
             f"cannot read {str(path)!r} ({error}): it lists the cases of AirfRANS by task. Give "

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 LICENCE: Final = "ODbL-1.0 (AirfRANS, Bonnet et al. 2022)"
 _WEIGHTS: Final = 8
+_MOST_UNPACKED: Final = 1 << 30
+_RATIO: Final = 20
+_DEEPEST: Final = 12
 
 
 def fetch(folder: str | os.PathLike[str], *, url: str = AIRFRANS_URL) -> tuple[Path, str]:
@@ -64,6 +67,7 @@ def fetch(folder: str | os.PathLike[str], *, url: str = AIRFRANS_URL) -> tuple[P
     digest = download_with_bar(url, target)
     try:
         with zipfile.ZipFile(target) as archive:
+            _check_size(archive, target)
             for member in archive.infolist():
                 there = Path(folder) / member.filename
                 if not there.is_file() or there.stat().st_size != member.file_size:
@@ -82,6 +86,26 @@ def fetch(folder: str | os.PathLike[str], *, url: str = AIRFRANS_URL) -> tuple[P
     if not found:
         raise DownloadError(f"{str(target)!r} holds no {MANIFEST}: it is not AirfRANS.")
     return found[0], digest
+
+
+def _check_size(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse a zip file that unpacks to far more than a dataset does, or lies too deep.
+
+    Raises:
+        DownloadError: It is such a one.
+    """
+    members = archive.infolist()
+    unpacked, packed = sum(m.file_size for m in members), sum(m.compress_size for m in members)
+    if unpacked > _MOST_UNPACKED + _RATIO * packed:
+        raise DownloadError(
+            f"{str(path)!r} of {packed:,} bytes unpacks to {unpacked:,}: it is not AirfRANS."
+        )
+    deepest = max((m.filename for m in members), key=lambda name: name.count("/"), default="")
+    if deepest.count("/") > _DEEPEST:
+        raise DownloadError(
+            f"{str(path)!r} holds {deepest[:80]!r}..., {deepest.count('/')} folders deep: it is "
+            "not AirfRANS."
+        )
 
 
 def absent_files(folder: str | os.PathLike[str]) -> dict[str, int]:

@@ -211,6 +211,10 @@ class RansSurrogate(Surrogate):
         """
         conditions = {"alpha_deg": alpha_deg, "reynolds": reynolds}
         check(conditions)
+        if not len(sections):
+            names = [*FORCES, *(f"{name}_std" for name in FORCES if spread)]
+            names += [SUPPORT] if self.support.known else []
+            return {name: np.empty(0) for name in names}
         loaded = [load_section(section) for section in sections]
         turned = np.array([section.placement.rotation_deg for section in loaded])
         own_alpha = alpha_deg + turned[section_index]

@@ -9,7 +9,13 @@ import torch
 from torch_geometric.data import Batch, Data
 
 from formwright.datasets.errors import CorpusError, UnknownNameError
-from formwright.datasets.pde.runs import FieldRuns, grid_values, with_values
+from formwright.datasets.pde.runs import (
+    FieldRuns,
+    alike_runs,
+    check_alike,
+    grid_values,
+    with_values,
+)
 from formwright.datasets.pde.well import open_well
 from formwright.datasets.pde.well_runs import open_runs
 from formwright.datasets.pde.well_write import read_header, write_well
@@ -70,7 +76,12 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_file_says_what_it_holds(path: Path):
     file = open_well(path)
-    assert (file.name, file.runs, file.axes, file.periodic) == ("example", 3, ("x", "y"), True)
+    assert (file.name, file.runs, file.axes, file.periodic) == (
+        "example",
+        3,
+        ("x", "y"),
+        (True,) * 2,
+    )
     assert set(file.fields) == {"density", "obstacle", "velocity", "stress"}
     assert set(file.constants) == {"Reynolds", "zeta"}
     assert file.constants["zeta"].tolist() == pytest.approx([0.1, 0.2, 0.3])
@@ -86,8 +97,8 @@ def test_fields_become_channels(path: Path):
     np.testing.assert_array_equal(runs.values[1, 2, 1, :, 3], OBSTACLE)
     np.testing.assert_array_equal(runs.values[:, :, 3], VELOCITY[..., 1])
     np.testing.assert_array_equal(runs.values[:, :, 6], STRESS[..., 1, 0])
-    assert runs.spacing == (0.5, 0.5) and runs.interval == pytest.approx(0.5)
-    assert runs.start == 1.0
+    assert runs.spacing.tolist() == [[0.5, 0.5]] * RUNS and runs.start.tolist() == [1.0] * RUNS
+    assert runs.interval.tolist() == pytest.approx([0.5] * RUNS)
 
 
 def test_only_what_is_asked_for_is_read(path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -105,7 +116,7 @@ def test_only_what_is_asked_for_is_read(path: Path, monkeypatch: pytest.MonkeyPa
     runs = file.read(["density"], runs=slice(1, 2), frames=slice(2, 4))
     assert read == [(1, 2, NX, NY)]
     np.testing.assert_array_equal(runs.values[0, :, 0], DENSITY[1, 2:4])
-    assert runs.start == pytest.approx(2.0) and len(runs) == 1
+    assert runs.start.tolist() == pytest.approx([2.0]) and len(runs) == 1
 
 
 def test_batches_of_several_files_keep_the_order_asked_for(path: Path, tmp_path: Path):
@@ -194,7 +205,7 @@ def test_nan_and_unequal_times_are_named(path: Path):
 
 
 def some_runs() -> FieldRuns:
-    return FieldRuns(
+    return alike_runs(
         values=torch.from_numpy(DENSITY)[:, :, None],
         spacing=(0.5, 0.25),
         interval=0.1,
@@ -210,11 +221,11 @@ def test_what_is_written_is_read_back(tmp_path: Path):
     write_well(path, some_runs(), name="own", header={"recipe": {"seed": 3}})
     file = open_well(path)
     back = file.read()
-    assert file.periodic and file.name == "own"
+    assert file.periodic == (True, True) and file.name == "own"
     assert torch.equal(back.values, some_runs().values)
     assert torch.equal(back.labels["viscosity"], some_runs().labels["viscosity"])
-    assert back.spacing == (0.5, 0.25) and back.start == 2.0
-    assert back.interval == pytest.approx(0.1)
+    assert back.spacing.tolist() == [[0.5, 0.25]] * RUNS and back.start.tolist() == [2.0] * RUNS
+    assert back.interval.tolist() == pytest.approx([0.1] * RUNS)
     header = read_header(path)
     assert header["recipe"] == {"seed": 3} and header["failures"] == ["run 7: blew up in frame 3"]
 
@@ -252,3 +263,91 @@ def test_mixed_grids_and_other_cases_are_named():
         grid_values(batch)
     with pytest.raises(CorpusError, match="'field' and 'grid'"):
         grid_values(Data(pos=torch.zeros(3, 2)))
+
+
+def times_of_runs(file) -> None:
+    times = np.outer([0.5, 0.5, 1.0], np.arange(TIMES)) + 1.0
+    del file["dimensions"]["time"]
+    put(file["dimensions"], "time", times, sample_varying=True)
+
+
+def test_every_run_keeps_its_own_time(path: Path, tmp_path: Path):
+    edit(path, times_of_runs)
+    runs = open_well(path).read(["density"], runs=slice(1, 3))
+    assert runs.interval.tolist() == [0.5, 1.0]
+    batch = open_runs([path]).batch(torch.tensor([2, 0]))
+    assert batch.interval.tolist() == [1.0, 0.5]
+    with pytest.raises(
+        CorpusError, match=r"time between frames differs.*\[0.5\].*\[1.0\] in run 2"
+    ):
+        check_alike(open_runs([path]).read())
+
+
+def test_every_file_keeps_its_own_time_and_spacing(path: Path, tmp_path: Path):
+    other = tmp_path / "other.hdf5"
+    other.write_bytes(path.read_bytes())
+
+    def slower(file) -> None:
+        file["dimensions"]["time"][...] *= 2.0
+        file["dimensions"]["y"][...] *= 3.0
+
+    edit(other, slower)
+    runs = open_runs([path, other]).read(torch.tensor([0, 5]))
+    assert runs.interval.tolist() == pytest.approx([0.5, 1.0])
+    assert runs.start.tolist() == [1.0, 2.0]
+    assert runs.spacing.tolist() == [[0.5, 0.5], [0.5, 1.5]]
+
+
+def test_walls_are_kept_axis_by_axis_and_refused_by_what_goes_round(path: Path):
+    edit(path, lambda f: f["boundary_conditions"]["y_periodic"].attrs.update(bc_type="WALL"))
+    file = open_well(path)
+    assert file.periodic == (True, False)
+    assert file.read().batch(torch.tensor([0])).periodic.tolist() == [[True, False]]
+    with pytest.raises(CorpusError, match="axis 1 of case 0 is not periodic"):
+        check_alike(file.read())
+    edit(path, lambda f: f.pop("boundary_conditions"))
+    assert open_well(path).periodic == (False, False)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda f: f.attrs.update(Reynolds="250.0"), "parameter 'Reynolds'.*the text '250.0'"),
+        (lambda f: f["scalars"]["zeta"].attrs.update(sample_varying=False), "holds 3 values"),
+        (lambda f: f["dimensions"]["time"].write_direct(np.full(5, np.nan, "f4")), "not finite"),
+    ],
+)
+def test_numbers_of_a_file_are_read_or_named(path: Path, change, message: str):
+    edit(path, change)
+    with pytest.raises(CorpusError, match=message):
+        open_well(path)
+
+
+def test_text_that_is_no_number_is_no_label(path: Path):
+    def named(file) -> None:
+        file.attrs.update(simulation_parameters=["Reynolds", "solver"], solver="spectral")
+
+    edit(path, named)
+    assert set(open_well(path).constants) == {"Reynolds", "zeta"}
+
+
+def linked(file) -> None:
+    file["t0_fields"]["more"] = h5py.ExternalLink("other.hdf5", "/t0_fields/density")
+
+
+def stored_elsewhere(file) -> None:
+    place = [("numbers.raw", 0, 8 * TIMES)]
+    file["scalars"].create_dataset("more", (TIMES,), "f8", external=place)
+
+
+def virtual(file) -> None:
+    layout = h5py.VirtualLayout((TIMES,), "f8")
+    layout[:] = h5py.VirtualSource("other.hdf5", "dimensions/time", (TIMES,))
+    file["scalars"].create_virtual_dataset("more", layout)
+
+
+@pytest.mark.parametrize("change", [linked, stored_elsewhere, virtual])
+def test_nothing_but_the_file_itself_is_read(path: Path, change):
+    edit(path, change)
+    with pytest.raises(CorpusError, match="'(t0_fields|scalars)/more' .*nothing but the file"):
+        open_well(path)

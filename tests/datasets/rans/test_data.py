@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from formwright.datasets.errors import CorpusError
+from formwright.datasets.errors import CorpusError, StudyWarning
 from formwright.datasets.rans.data import read_rans
 from formwright.surrogate.airfoils.encoder import contours
 
@@ -47,3 +48,16 @@ def test_what_is_not_there_is_said(tmp_path):
     shutil.copy(CORPUS / "manifest.json", tmp_path / "manifest.json")
     with pytest.raises(CorpusError):
         read_rans(tmp_path)
+
+
+def test_where_a_corpus_has_no_validation_split_sections_are_held_out():
+    data = read_rans(CORPUS)
+    data = dataclasses.replace(
+        data, splits=tuple(s.replace("validation", "train") for s in data.splits)
+    )
+    with pytest.warns(StudyWarning, match="no validation split: .* sections.* are held out"):
+        held = data.of_split("validation")
+    learned = data.of_split("train")
+    assert len(held) and not set(held.sections) & set(learned.sections)
+    assert len(held) + len(learned) == data.splits.count("train")
+    assert data.of_split("test").case_ids == read_rans(CORPUS).of_split("test").case_ids

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from formwright.datasets.airfoils.sections import naca
-from formwright.datasets.errors import FlowFileError
+from formwright.datasets.errors import FlowFileError, FlowWarning
 from formwright.datasets.rans.airfrans.write import wall_distance
 from formwright.datasets.rans.flow_field import FlowField
 from formwright.datasets.rans.flow_files import read_flow_vtu, write_flow, write_wall
@@ -204,14 +204,17 @@ def test_triangles_with_values_of_their_own_stay_triangles(flow, tmp_path):
         "nut": 1e-5 * height.clip(max=1.0),
     }
     write_vtu(path, replace(mesh, cell_data=fields))
-    found = read_flow_vtu(path)
+    with pytest.warns(FlowWarning, match="14.9 viscous lengths high"):
+        found = read_flow_vtu(path)
     three = found.quads[:, 2] == found.quads[:, 3]
     assert three.all() and len(three) == 2 * len(flow.quads)
     assert np.allclose(found.centres, middles[:, :2], atol=1e-12)
     along = stream[:2] - (found.wall.normals @ stream[:2])[:, None] * found.wall.normals
     assert np.allclose(found.wall.cf, 2e3 * along / 2e6, rtol=0.05, atol=2e-5)
     write_flow(path, found)
-    assert read_flow_vtu(path).forces == pytest.approx(found.forces, rel=1e-5, abs=1e-9)
+    with pytest.warns(FlowWarning, match="take cd_pressure"):
+        again = read_flow_vtu(path)
+    assert again.forces == pytest.approx(found.forces, rel=1e-5, abs=1e-9)
 
 
 def mirrored(mesh: Mesh) -> Mesh:
@@ -270,3 +273,29 @@ def test_flows_of_another_kind_are_refused_by_name(flow, tmp_path, change, messa
     write_vtu(path, change(read_vtu(path)))
     with pytest.raises(FlowFileError, match=f"a.vtu.*{message}"):
         read_flow_vtu(path)
+
+
+def without_a_word(mesh: Mesh, shift: float = 0.0) -> Mesh:
+    """Return what a stranger writes, who notes no conditions and no reference of the moment."""
+    return replace(mesh, notes={}, points=mesh.points + [shift, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("shift, nose", [(-0.25, "-0.24"), (3.0, "3.0")])
+def test_a_section_away_from_the_reference_of_the_moment_is_refused(flow, tmp_path, shift, nose):
+    path = saved(flow, tmp_path / "a.vtu")
+    mesh = read_vtu(path)
+    write_vtu(path, without_a_word(mesh))
+    found = read_flow_vtu(path, alpha_deg=flow.alpha_deg, reynolds=flow.reynolds)
+    assert found.forces == pytest.approx(flow.forces, rel=1e-4, abs=1e-6)
+    write_vtu(path, without_a_word(mesh, shift))
+    with pytest.raises(FlowFileError, match=f"nose of the section is at .{nose}"):
+        read_flow_vtu(path, alpha_deg=flow.alpha_deg, reynolds=flow.reynolds)
+
+
+def test_conditions_that_the_flow_has_not_are_told(flow, tmp_path):
+    path = saved(flow, tmp_path / "a.vtu")
+    write_vtu(path, without_a_word(read_vtu(path)))
+    with pytest.warns(FlowWarning, match="comes at .* degrees, and the incidence is said to be 9"):
+        read_flow_vtu(path, alpha_deg=9.0, reynolds=flow.reynolds)
+    with pytest.raises(FlowFileError, match="no flow at a Reynolds number of 0.001 has"):
+        read_flow_vtu(path, alpha_deg=flow.alpha_deg, reynolds=1e-3)

@@ -176,3 +176,29 @@ def test_other_files_are_refused_by_what_is_wrong(change, message, tmp_path):
 def test_absent_file_is_named(tmp_path):
     with pytest.raises(FlowFileError, match="none.vtp"):
         read_vtp(tmp_path / "none.vtp")
+
+
+@pytest.mark.parametrize(
+    ("announced", "message"),
+    [(64, "more than the 64 bytes that it announces"), (1 << 31, "unpacks to 2,147,483,648")],
+)
+def test_arrays_do_not_unpack_to_more_than_they_announce_nor_to_anything(
+    announced, message, tmp_path
+):
+    packed = zlib.compress(bytes(1 << 20))
+    head = np.array([1, announced, 0, len(packed)], dtype="<u4").tobytes()
+    coded = base64.b64encode(head) + base64.b64encode(packed)
+    path = tmp_path / "a.vtp"
+    write_vtp(path, RING)
+    whole = path.read_bytes()
+    start = whole.index(b">", whole.index(b"<DataArray")) + 1
+    path.write_bytes(whole[:start] + coded + whole[whole.index(b"<", start) :])
+    with pytest.raises(FlowFileError, match=message):
+        read_vtp(path)
+
+
+def test_tags_within_tags_without_end_are_refused(tmp_path):
+    path = tmp_path / "deep.vtp"
+    path.write_bytes(b'<VTKFile type="PolyData">' + b"<a>" * 100_000)
+    with pytest.raises(FlowFileError, match="no whole VTK file"):
+        read_vtp(path)

@@ -157,6 +157,13 @@ def test_a_folder_holds_one_screening(weights: str, tmp_path: Path) -> None:
         screen("Cu", ScreenConfig(reaction="HER", surrogate=weights), tmp_path, workers=1)
 
 
+def test_a_screening_that_failed_does_not_block_the_next(weights: str, tmp_path: Path) -> None:
+    asked = ScreenConfig(reaction="HER", surrogate=weights)
+    with pytest.raises(FormwrightError):
+        screen(str(tmp_path / "none.extxyz"), asked, tmp_path / "out", workers=1)
+    assert len(screen("Pt", asked, tmp_path / "out", workers=1).best) == 1
+
+
 def slabs() -> list[Structure]:
     return [cut(bulk("Cu"), (1, 0, 0))[0], cut(bulk("Pt"), (1, 1, 1))[0]]
 

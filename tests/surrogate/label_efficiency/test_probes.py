@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import torch
 
-from formwright.surrogate.label_efficiency.probes import Rows, gaussian_process, pca_ridge, ridge
+from formwright.surrogate.label_efficiency.probes import (
+    Rows,
+    gaussian_process,
+    pca_ridge,
+    ridge,
+    smooth_or_straight,
+)
 
 
 def rows(count: int, seed: int, function, features: int = 3) -> Rows:
@@ -69,3 +75,20 @@ def test_gaussian_process_takes_the_mean_far_away():
     few = rows(60, 0, curved)
     far = Rows(features=few.features[:1] + 1e3, label=few.label[:1])
     assert torch.allclose(gaussian_process(few, far), few.label.mean(), atol=1e-6)
+
+
+def test_few_labels_of_many_features_do_not_collapse_to_the_mean():
+    def total(x):
+        return x.sum(1)
+
+    few, validation, test = (rows(n, i, total, 30) for i, n in enumerate((16, 99, 99)))
+    size = float(test.label.var())
+    assert float((gaussian_process(few, test) - test.label).square().mean()) > 0.8 * size
+    answer = smooth_or_straight(few, validation, test)
+    assert float((answer - test.label).square().mean()) < 0.6 * size
+
+
+def test_a_curved_label_is_left_to_the_process():
+    few, validation, test = (rows(n, i, curved) for i, n in enumerate((80, 80, 200)))
+    answer = smooth_or_straight(few, validation, test)
+    assert torch.allclose(answer, gaussian_process(few, test), atol=1e-9)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from formwright.datasets.errors import ConfigError, ViewError
+from formwright.datasets.errors import ConfigError, CorpusError, ViewError
 from formwright.surrogate.encoder import Embedding, Encoder
 from formwright.surrogate.keeps import Keeps
 from formwright.surrogate.label_efficiency.curves import (
@@ -130,6 +130,30 @@ def test_the_mean_has_an_error_near_one_and_the_right_features_nearly_none(found
     assert max(evaluation.errors[HAND][80]) < 0.1
 
 
+def test_one_is_the_error_of_the_mean_of_what_is_tested(tmp_path):
+    """A test split of half the spread: its own variance is the scale, and no other."""
+    given = task()
+    small = points(300, 3).x.clone()
+    small[:, :2] *= 0.5
+    given = replace(given, recipes={}, parts={**given.parts, "test": Points(small)})
+    config = replace(CONFIG, sizes=(400,), steps=(1,))
+    errors = evaluate_pretraining(given, config, tmp_path).errors[MEAN][400]
+    assert errors == pytest.approx([1.0] * 3, abs=0.02)
+
+
+@pytest.mark.parametrize("bad, why", [(float("nan"), "not finite in 1 of 200"), (None, "the same")])
+def test_labels_that_cannot_be_scored_are_named_at_once(tmp_path, bad, why):
+    def target(batch: Data) -> Tensor:
+        if len(batch.signal) != 200:
+            return batch.signal
+        first = torch.arange(200) == 0
+        return torch.where(first, bad, batch.signal) if bad else torch.ones(200)
+
+    with pytest.raises(CorpusError, match=f"'signal' in the validation split of 'points' .*{why}"):
+        evaluate_pretraining(replace(task(), target=target), CONFIG, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_view_that_keeps_the_label_pays(found):
     evaluation, _ = found
     ours = sum(evaluation.errors["VICReg, frozen + ridge"][20])
@@ -191,6 +215,13 @@ def evaluation(ours: list[float], scratch: list[float], hand: float = 1.0) -> Ev
         cases={"train": 1, "validation": 1, "test": 1, "unlabeled": 1},
         seconds=1.0,
     )
+
+
+def test_no_interval_promises_less_than_no_error():
+    wild = evaluation([0.01, 0.5, 0.02], [1.0, 1.0, 1.0])
+    middle, low, high = wild.gain("X, fine-tuned", 10)
+    assert low < middle < high < 1.0
+    assert middle == pytest.approx(1.0 - 1e-4 ** (1 / 3))
 
 
 def test_verdicts_follow_the_interval():

@@ -81,3 +81,12 @@ def test_what_does_not_fit_is_named():
             encoder(wrong)
     with pytest.raises(ConfigError, match="1 or 2"):
         FieldCNN(dimensions=3)
+
+
+def test_walls_are_not_padded_as_circles():
+    case = batch()
+    case.periodic = torch.tensor([[True], [False], [True]])
+    with pytest.raises(CorpusError, match="axis 0 of case 1 is not periodic"):
+        FieldCNN(frames=4)(case)
+    changed = with_values(case, grid_values(case)[..., ::2])
+    assert torch.equal(changed.periodic, case.periodic)

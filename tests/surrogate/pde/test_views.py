@@ -9,7 +9,7 @@ from torch_geometric.data import Data
 
 from formwright.datasets.errors import CorpusError, ViewError
 from formwright.datasets.pde.equations import equation, simulate, tendency
-from formwright.datasets.pde.runs import FieldRuns, field_batch, grid_values
+from formwright.datasets.pde.runs import FieldRuns, alike_runs, field_batch, grid_values
 from formwright.datasets.pde.spectral import Grid
 from formwright.surrogate.keeps import Keeps, check_keeps
 from formwright.surrogate.pde.encoder import FieldCNN
@@ -170,7 +170,7 @@ def test_a_label_of_another_equation_is_refused():
 
 def long_runs(runs: int = 6, frames: int = 12, points: int = 32) -> FieldRuns:
     generator = torch.Generator().manual_seed(0)
-    return FieldRuns(
+    return alike_runs(
         values=torch.randn(runs, frames, 1, points, generator=generator),
         spacing=(0.1,),
         interval=0.5,

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch_geometric.data import Data
 
-from formwright.datasets.pde.runs import FieldRuns
+from formwright.datasets.pde.runs import FieldRuns, alike_runs
 from formwright.surrogate.encoder import Embedding, Encoder
 from formwright.surrogate.objectives.barlow import BarlowTwins
 from formwright.surrogate.objectives.byol import BYOL
@@ -125,7 +125,7 @@ def smooth_fields(cases: int = 256, points: int = 32) -> FieldRuns:
     k = torch.tensor([1.0, 2.0])[:, None]
     phase = 2 * torch.pi * torch.rand(cases, 2, 1, generator=generator)
     values = torch.sin(k * x + phase).sum(1)
-    return FieldRuns(
+    return alike_runs(
         values=values[:, None, None],
         spacing=(0.1,),
         interval=1.0,

@@ -17,7 +17,7 @@ from formwright.datasets.errors import (
     ObjectiveError,
     ViewError,
 )
-from formwright.datasets.pde.runs import FieldRuns
+from formwright.datasets.pde.runs import FieldRuns, alike_runs
 from formwright.surrogate.airfoils.conditioned import Conditioned
 from formwright.surrogate.airfoils.encoder import ContourMLP
 from formwright.surrogate.airfoils.flow_pretexts import FlowMatch, FlowPredict
@@ -97,7 +97,7 @@ def flows() -> Flows:
 
 def runs(*space: int) -> FieldRuns:
     generator = torch.Generator().manual_seed(0)
-    return FieldRuns(
+    return alike_runs(
         values=torch.randn(CASES, 6, 1, *space, generator=generator),
         spacing=(0.1,) * len(space),
         interval=0.5,
@@ -319,7 +319,7 @@ def test_nan_in_a_field_is_refused_where_it_enters_and_where_it_is_compared():
     values = runs(16).values
     values[3, 0, 0, 5] = math.nan
     with pytest.raises(CorpusError, match="not finite"):
-        FieldRuns(values=values, spacing=(0.1,), interval=1.0, start=0.0, labels={}, names=("u",))
+        alike_runs(values=values, spacing=(0.1,), interval=1.0, start=0.0, labels={}, names=("u",))
 
     class Poison:
         joint, keeps = False, {"viscosity": Keeps.EXACT}

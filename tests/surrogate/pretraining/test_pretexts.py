@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 from formwright.datasets.airfoils.cst import coordinates
 from formwright.datasets.cases import sections_batch
 from formwright.datasets.errors import ConfigError, ObjectiveError
-from formwright.datasets.pde.runs import FieldRuns
+from formwright.datasets.pde.runs import alike_runs
 from formwright.surrogate.airfoils.hiding import Arcs
 from formwright.surrogate.encoder import Embedding, Encoder, each_image
 from formwright.surrogate.keeps import Keeps
@@ -156,7 +156,7 @@ def fields(*space: int) -> Data:
     values = torch.randn(3, 2, 1, *space, generator=generator())
     labels = {"viscosity": torch.ones(3)}
     spacing = (0.1,) * len(space)
-    return FieldRuns(
+    return alike_runs(
         values=values, spacing=spacing, interval=1.0, start=0.0, labels=labels, names=("u",)
     ).batch(torch.arange(3))
 

@@ -221,6 +221,7 @@ def test_any_style_gives_the_same_points(style):
 @given(STYLES, st.integers(0, 60), st.integers(0, 30), st.sampled_from("x@?Q~^*=_\u00b2\u00b0 ,"))
 @example({**PLAIN}, 0, 0, "x")
 @example({**PLAIN}, 60, 10, " ")
+@example({**PLAIN, "line": "{x:.6f}  0  {y:.6f}"}, 0, 1, " ")
 def test_a_damaged_line_is_named_or_does_no_harm(style, row, column, garbage):
     style = {**style, "behind": "", "comma": False, "end": "\n"}
     lines = styled(POINTS, style).split("\n")

@@ -163,3 +163,17 @@ def test_other_suffixes_and_absent_files(tmp_path):
         read_section("wing.stp")
     with pytest.raises(FlowFileError, match="no such file"):
         load_section(tmp_path / "none.stl")
+
+
+def test_faces_that_count_from_the_end_are_refused(tmp_path):
+    path = tmp_path / "a.obj"
+    path.write_text("v 1 2 3\nv 0 0 0\nv 1 0 0\nf -1 -2 -3\n")
+    with pytest.raises(FlowFileError, match="counts the points of a face from the end"):
+        load_section(path)
+
+
+def test_suffixes_in_capitals_are_read(tmp_path):
+    pos = load_section("naca2412").pos
+    write_surface(tmp_path / "mine.stl", pos)
+    found = load_section((tmp_path / "mine.stl").rename(tmp_path / "mine.STL"))
+    assert float((found.pos - pos).abs().max()) < 1e-7

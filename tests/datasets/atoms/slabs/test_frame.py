@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ase.build import add_adsorbate, bulk, fcc111, molecule
+from ase.build import add_adsorbate, bulk, fcc100, fcc111, molecule
 
 from formwright.datasets.atoms.slabs.frame import ends_differ, shortest_turns_deg, up, upright
 from formwright.datasets.atoms.structures import Structure, from_ase, neighbours
@@ -94,6 +94,30 @@ def test_without_a_word_the_third_vector_points_to_the_top():
     over = upright(replace(one, cell=one.cell * np.array([1.0, 1.0, -1.0])[:, None]))
     nickel = one.z == 28
     assert over.pos[nickel, 2] == over.pos[:, 2].min()
+
+
+def two_kinds(top: str, bottom: str, turn: int = 0):
+    """A slab of four atoms a layer in a row, its ends as named: N for nickel, P for platinum."""
+    made = fcc100("Pt", (4, 1, 3), vacuum=8)
+    order = np.argsort(made.positions[:, 0] + 100 * made.get_tags())
+    numbers = {"N": 28, "P": 78}
+    z = [numbers[c] for c in top + "PPPP" + bottom[turn:] + bottom[:turn]]
+    made.numbers[order] = z
+    return from_ase(made)
+
+
+@pytest.mark.parametrize(
+    "top, bottom, turn, differ",
+    [
+        ("NNPP", "NPNP", 0, True),
+        ("NNPP", "NNPP", 0, False),
+        ("NNPP", "NNPP", 1, False),
+        ("NPPP", "NPPP", 2, False),
+        ("NNNP", "NPPP", 0, True),
+    ],
+)
+def test_ends_that_differ_sideways_alone_are_told(top, bottom, turn, differ):
+    assert ends_differ(two_kinds(top, bottom, turn)) == differ
 
 
 def test_an_open_direction_needs_no_vector():

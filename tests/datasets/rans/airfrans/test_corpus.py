@@ -237,3 +237,17 @@ def test_the_zip_file_is_fetched_and_unpacked(dataset, tmp_path):
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_zip_files_that_inflate_or_lie_deep_are_refused(tmp_path):
+    web = tmp_path / "web"
+    web.mkdir()
+    with zipfile.ZipFile(web / "big.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.json", "{}")
+        archive.infolist()[0].file_size = 1 << 31
+    with zipfile.ZipFile(web / "deep.zip", "w") as archive:
+        archive.writestr("a/" * 40 + "manifest.json", "{}")
+    for name, why in {"big": "unpacks to", "deep": "40 folders deep"}.items():
+        with pytest.raises(DownloadError, match=why):
+            fetch(tmp_path / name, url=(web / f"{name}.zip").as_uri())
+        assert [path.name for path in (tmp_path / name).iterdir()] == [f"{name}.zip"]
