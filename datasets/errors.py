@@ -78,6 +78,10 @@ class OutOfRangeWarning(UserWarning):
     """An input lies outside the range that a surrogate was trained on."""
 
 
+class IntegrityWarning(UserWarning):
+    """A file without a checksum: nobody can tell whether it is what was written."""
+
+
 class SectionWarning(UserWarning):
     """What is odd about a section that was read: a kink, a point out of order, wrong counts."""
 

@@ -76,7 +76,7 @@ def test_a_file_cut_short_is_refused(tmp_path):
     save_weights(network(), tmp_path / "w")
     whole = (tmp_path / "w").read_bytes()
     (tmp_path / "w").write_bytes(whole[:-8])
-    with pytest.raises(CheckpointError, match="absent or damaged"):
+    with pytest.raises(CheckpointError, match="'.*w' is damaged: its checksum"):
         load_weights(network(), tmp_path / "w")
 
 
