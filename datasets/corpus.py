@@ -256,13 +256,10 @@ def _read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    integrity.check(path, CorpusError, _AGAIN)
+    content = pa.BufferReader(integrity.read(path, CorpusError, _AGAIN))
     try:
-        with open(path, "rb") as handle:
-            table = pq.read_table(handle, columns=None if columns is None else list(columns))
+        table = pq.read_table(content, columns=None if columns is None else list(columns))
     except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
         raise CorpusError(f"{str(path)!r} is damaged ({error}). {_AGAIN}") from error
     held = {k: v for k, v in (table.schema.metadata or {}).items() if k != _SEAL}
     return table.replace_schema_metadata(held or None)
