@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -94,10 +95,23 @@ def read_json(path: str | os.PathLike[str], error: type[FormwrightError], remedy
         remedy: What to do where it is damaged, a sentence.
 
     Raises:
-        FormwrightError: Of the kind ``error``: it is no JSON.
+        FormwrightError: Of the kind ``error``: it is no JSON, or holds NaN.
         OSError: It cannot be read.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as why:
         raise error(f"{str(path)!r} is damaged: not valid JSON ({why}). {remedy}") from why
+
+
+def _finite(text: str) -> float:
+    """Return a number of JSON.
+
+    Raises:
+        ValueError: It is not finite.
+    """
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no finite number")
+    return value
