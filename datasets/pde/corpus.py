@@ -22,6 +22,7 @@ from formwright.datasets.airfoils.blends import SPLITS
 from formwright.datasets.begun import check_recipe
 from formwright.datasets.config import to_mapping
 from formwright.datasets.errors import ConfigError, CorpusError
+from formwright.datasets.locks import writing
 from formwright.datasets.pde.equations import (
     Burgers,
     Equation,
@@ -290,10 +291,17 @@ def generate_waves(recipe: WaveCorpus, folder: str | os.PathLike[str]) -> Iterat
 
     Raises:
         CorpusError: The folder holds runs of another recipe, or all runs of a part failed.
+        FolderInUseError: Another process computes them.
         StorageError: The disk is full; run it again when it is not.
     """
+    with writing(folder):
+        yield from _parts(recipe, Path(folder))
+
+
+def _parts(recipe: WaveCorpus, folder: Path) -> Iterator[int]:
+    """Compute the parts of a folder that nobody else writes."""
     for start in range(0, recipe.runs, PART):
-        path = Path(folder) / f"waves-{recipe.split}-{start:06d}.hdf5"
+        path = folder / f"waves-{recipe.split}-{start:06d}.hdf5"
         stop = min(start + PART, recipe.runs)
         asked = to_mapping(recipe) | {"runs": stop - start}
         if path.exists():

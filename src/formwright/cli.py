@@ -23,7 +23,12 @@ from formwright.commands import (
     sections,
     validate,
 )
-from formwright.datasets.errors import FormwrightError, SectionWarning, StudyWarning
+from formwright.datasets.errors import (
+    FormwrightError,
+    IntegrityWarning,
+    SectionWarning,
+    StudyWarning,
+)
 
 USAGE: Final = 2
 INTERRUPTED: Final = 130
@@ -105,7 +110,7 @@ def _note(
     *place: Any,
 ) -> None:
     """Show a warning of ours as a note, without the line of code that gave it."""
-    if not issubclass(category, SectionWarning | StudyWarning):
+    if not issubclass(category, SectionWarning | StudyWarning | IntegrityWarning):
         return otherwise(message, category, *place)
     console.print("[yellow]note:[/]", end=" ")
     console.print(str(message), markup=False)

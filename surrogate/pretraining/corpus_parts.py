@@ -9,6 +9,7 @@ from typing import Any
 
 from formwright.datasets.begun import check_recipe
 from formwright.datasets.errors import CorpusError
+from formwright.datasets.locks import writing
 from formwright.surrogate.checkpoints import load_header
 
 
@@ -30,10 +31,19 @@ def generate_parts(
 
     Raises:
         CorpusError: The folder holds parts of another recipe.
+        FolderInUseError: Another process makes them.
         StorageError: The disk is full; run it again when it is not.
     """
+    with writing(folder):
+        yield from _parts(recipe, Path(folder), kind, size, make)
+
+
+def _parts(
+    recipe: Mapping[str, Any], folder: Path, kind: str, size: int, make: Callable[[range], Any]
+) -> Iterator[int]:
+    """Make the parts of a folder that nobody else writes."""
     for start in range(0, recipe["sections"], size):
-        path = Path(folder) / f"{kind}-{start:06d}.safetensors"
+        path = folder / f"{kind}-{start:06d}.safetensors"
         stop = min(start + size, recipe["sections"])
         asked = {"recipe": {**recipe, "sections": stop - start}}
         if path.exists():
