@@ -294,22 +294,17 @@ def generate_waves(recipe: WaveCorpus, folder: str | os.PathLike[str]) -> Iterat
         FolderInUseError: Another process computes them.
         StorageError: The disk is full; run it again when it is not.
     """
-    with writing(folder):
-        yield from _parts(recipe, Path(folder))
-
-
-def _parts(recipe: WaveCorpus, folder: Path) -> Iterator[int]:
-    """Compute the parts of a folder that nobody else writes."""
     for start in range(0, recipe.runs, PART):
-        path = folder / f"waves-{recipe.split}-{start:06d}.hdf5"
+        path = Path(folder) / f"waves-{recipe.split}-{start:06d}.hdf5"
         stop = min(start + PART, recipe.runs)
         asked = to_mapping(recipe) | {"runs": stop - start}
-        if path.exists():
-            check_recipe(path, read_header(path).get("recipe", {}), asked)
-        else:
-            header = {"kind": "waves", "format_version": FORMAT_VERSION, "recipe": asked}
-            part = solve_part(recipe, range(start, stop))
-            write_well(path, part, name=recipe.equation.kind, header=header)
+        with writing(folder):
+            if path.exists():
+                check_recipe(path, read_header(path).get("recipe", {}), asked)
+            else:
+                header = {"kind": "waves", "format_version": FORMAT_VERSION, "recipe": asked}
+                part = solve_part(recipe, range(start, stop))
+                write_well(path, part, name=recipe.equation.kind, header=header)
         yield stop
 
 

@@ -34,22 +34,15 @@ def generate_parts(
         FolderInUseError: Another process makes them.
         StorageError: The disk is full; run it again when it is not.
     """
-    with writing(folder):
-        yield from _parts(recipe, Path(folder), kind, size, make)
-
-
-def _parts(
-    recipe: Mapping[str, Any], folder: Path, kind: str, size: int, make: Callable[[range], Any]
-) -> Iterator[int]:
-    """Make the parts of a folder that nobody else writes."""
     for start in range(0, recipe["sections"], size):
-        path = folder / f"{kind}-{start:06d}.safetensors"
+        path = Path(folder) / f"{kind}-{start:06d}.safetensors"
         stop = min(start + size, recipe["sections"])
         asked = {"recipe": {**recipe, "sections": stop - start}}
-        if path.exists():
-            check_recipe(path, load_header(path).get("recipe", {}), asked["recipe"])
-        else:
-            make(range(start, stop)).save(path, asked)
+        with writing(folder):
+            if path.exists():
+                check_recipe(path, load_header(path).get("recipe", {}), asked["recipe"])
+            else:
+                make(range(start, stop)).save(path, asked)
         yield stop
 
 
