@@ -22,7 +22,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from formwright.datasets.errors import ConfigError, CorpusError, FormwrightError
-from formwright.datasets.files import load_json, write_json
+from formwright.datasets.files import read_record, write_record
 
 BEGUN: Final = "begun.json"
 MADE: Final = ("*.safetensors",)
@@ -59,11 +59,11 @@ def claim(
     path, wanted = Path(folder) / BEGUN, described(asked)
     results = sorted(found.name for pattern in made for found in path.parent.glob(pattern))
     if not results:
-        write_json(path, wanted)
+        write_record(path, wanted)
         return
     try:
-        found = load_json(path)
-    except (OSError, ValueError):
+        found = read_record(path, error, "Choose another folder (--out), or delete this one.")
+    except OSError:
         raise error(
             f"{str(folder)!r} holds {results[0]!r} and no {BEGUN} that says what it was made "
             "from: an earlier version wrote it, or something else. Choose another folder (--out), "

@@ -19,9 +19,10 @@ from concurrent.futures import (
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from formwright.datasets.corpus import Corpus
+from formwright.datasets.locks import writing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -153,9 +154,38 @@ def fill(
         time_limit_s: Start no case after this many seconds.
         title: What the progress bar calls the cases.
         progress: Show a progress bar.
+
+    Raises:
+        FolderInUseError: Another process fills it.
     """
-    finished = corpus.finished()
-    todo = [item for item in items if case_id(item) not in finished]
+    with writing(corpus.path):
+        finished = corpus.finished()
+        todo = [item for item in items if case_id(item) not in finished]
+        _fill(
+            corpus,
+            todo,
+            function,
+            failed,
+            case_id,
+            executor=executor,
+            workers=workers,
+            time_limit_s=time_limit_s,
+            title=title,
+            total=len(todo),
+            progress=progress,
+        )
+    return corpus
+
+
+def _fill(
+    corpus: Corpus,
+    todo: Iterable[Item],
+    function: Callable[[Item], pa.Table],
+    failed: Callable[[Item, Exception], pa.Table],
+    case_id: Callable[[Item], str],
+    **how: Any,
+) -> None:
+    """Work out cases and store them; ``how`` is that of ``run``."""
     written = 0
 
     def store(item: Item, rows: pa.Table) -> None:
@@ -170,15 +200,9 @@ def fill(
         function,
         on_result=store,
         on_failure=lambda item, error: store(item, failed(item, error)),
-        executor=executor,
-        workers=workers,
-        time_limit_s=time_limit_s,
-        title=title,
-        total=len(todo),
-        progress=progress,
+        **how,
     )
     corpus.compact()
-    return corpus
 
 
 def _submit(

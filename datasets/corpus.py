@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from formwright.datasets import integrity
 from formwright.datasets.begun import check_same
 from formwright.datasets.cases import Quantity
 from formwright.datasets.errors import CorpusError, did_you_mean
-from formwright.datasets.files import load_json, replacing, write_json
+from formwright.datasets.files import read_record, replacing, write_record
 from formwright.datasets.names import file_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,13 @@ if TYPE_CHECKING:
 FORMAT_VERSION: Final = 1
 MANIFEST: Final = "manifest.json"
 CASE_ID: Final = "case_id"
-PARQUET_MAGIC: Final = b"PAR1"
+_AGAIN: Final = (
+    "Remove it and run the corpus command again: it computes the cases that are missing."
+)
+_MANIFEST_AGAIN: Final = (
+    "Copy it again, or remove it and run the corpus command with the same settings: the rows stay."
+)
+_SEAL: Final = integrity.KEY.encode()
 _ATTEMPTS: Final = 5
 
 
@@ -92,8 +99,13 @@ class Corpus:
         _write_table(self._case_file(case_id), rows)
 
     def finished(self) -> set[str]:
-        """Return the ids of the cases on disk; a damaged case file does not count."""
-        return {path.stem for path in self._case_files()}.union(*self._part_ids())
+        """Return the ids of the cases on disk; a damaged case file does not count.
+
+        Raises:
+            CorpusError: A part is damaged.
+        """
+        whole = {path.stem for path in self._case_files() if _whole(path)}
+        return whole.union(*self._part_ids())
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the rows, ordered by case id, each case once; also while a run adds to it.
@@ -102,7 +114,7 @@ class Corpus:
             columns: Names of the columns wanted; all of them where None.
 
         Raises:
-            CorpusError: A part is damaged, a column is absent, or there are no rows yet.
+            CorpusError: A file is damaged, a column is absent, or there are no rows yet.
         """
         for attempt in range(_ATTEMPTS):
             try:
@@ -113,7 +125,11 @@ class Corpus:
         raise AssertionError("unreachable")
 
     def compact(self) -> None:
-        """Join the case files into one more part, then remove them."""
+        """Join the case files into one more part, then remove them.
+
+        Raises:
+            CorpusError: A file is damaged.
+        """
         import pyarrow as pa
 
         in_parts: set[str] = set().union(*self._part_ids())
@@ -155,8 +171,7 @@ class Corpus:
         return file_of(self.path / "cases", case_id, ".parquet")
 
     def _case_files(self) -> Iterator[Path]:
-        """Yield the whole case files."""
-        return (path for path in sorted((self.path / "cases").glob("*.parquet")) if _whole(path))
+        return iter(sorted((self.path / "cases").glob("*.parquet")))
 
     def _part_files(self) -> list[Path]:
         return sorted((self.path / "parts").glob("part-*.parquet"))
@@ -175,15 +190,13 @@ def open_corpus(path: str | os.PathLike[str]) -> Corpus:
     """
     folder = Path(path)
     try:
-        manifest = load_json(folder / MANIFEST)
+        manifest = read_record(folder / MANIFEST, CorpusError, _MANIFEST_AGAIN)
     except OSError as error:
         raise CorpusError(
             f"{str(folder)!r} holds no corpus: cannot read its {MANIFEST} "
             f"({error.strerror}). `formwright corpus` makes one."
         ) from error
-    except ValueError as error:
-        raise CorpusError(f"{str(folder / MANIFEST)!r} is not valid JSON: {error}.") from error
-    version = manifest.get("format_version") if isinstance(manifest, dict) else None
+    version = manifest.get("format_version")
     if not isinstance(version, int) or version < 1:
         raise CorpusError(
             f"{str(folder / MANIFEST)!r} has no format_version: it is no corpus's manifest."
@@ -219,7 +232,7 @@ def start_corpus(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "formwright": formwright.__version__,
     }
-    write_json(folder / MANIFEST, content)
+    write_record(folder / MANIFEST, content)
     (folder / "cases").mkdir(exist_ok=True)
     return Corpus(folder, content)
 
@@ -228,7 +241,9 @@ def _write_table(path: Path, table: pa.Table) -> None:
     """Write a Parquet file, whole or not at all."""
     import pyarrow.parquet as pq
 
+    sealed = {**(table.schema.metadata or {}), _SEAL: integrity.BLANK}
     with replacing(path) as temporary:
+        table = table.replace_schema_metadata(sealed)
         pq.write_table(table, temporary, compression="zstd")
 
 
@@ -241,23 +256,22 @@ def _read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    content = pa.BufferReader(integrity.read(path, CorpusError, _AGAIN))
     try:
-        with open(path, "rb") as handle:
-            return pq.read_table(handle, columns=None if columns is None else list(columns))
-    except pa.ArrowException as error:
-        raise CorpusError(
-            f"{str(path)!r} is damaged ({error}). Remove it and run the corpus command again: it "
-            "computes the cases that are missing."
-        ) from error
+        table = pq.read_table(content, columns=None if columns is None else list(columns))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise CorpusError(f"{str(path)!r} is damaged ({error}). {_AGAIN}") from error
+    held = {k: v for k, v in (table.schema.metadata or {}).items() if k != _SEAL}
+    return table.replace_schema_metadata(held or None)
 
 
 def _whole(path: Path) -> bool:
-    """Return whether a Parquet file has both its ends."""
-    with open(path, "rb") as handle:
-        head = handle.read(4)
-        size = handle.seek(0, os.SEEK_END)
-        handle.seek(max(size - 4, 0))
-        return size >= 12 and head == handle.read(4) == PARQUET_MAGIC
+    """Return whether a Parquet file can be read."""
+    try:
+        _read_table(path, [CASE_ID])
+    except CorpusError:
+        return False
+    return True
 
 
 def _select(table: pa.Table, columns: Sequence[str] | None, path: Path) -> pa.Table:

@@ -74,8 +74,16 @@ class StorageError(FormwrightError, OSError):
     """Something could not be written; what had been written before is intact."""
 
 
+class FolderInUseError(FormwrightError, RuntimeError):
+    """A folder that another process is writing at this moment."""
+
+
 class OutOfRangeWarning(UserWarning):
     """An input lies outside the range that a surrogate was trained on."""
+
+
+class IntegrityWarning(UserWarning):
+    """A file without a checksum: nobody can tell whether it is what was written."""
 
 
 class SectionWarning(UserWarning):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from formwright.datasets.errors import StorageError
+from formwright.datasets import integrity
+from formwright.datasets.errors import FormwrightError, StorageError
 
 LARGEST: Final = 1 << 30
 """Bytes that one array, text or member of a stranger's file may unpack to."""
@@ -20,7 +22,8 @@ LARGEST: Final = 1 << 30
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` if the block succeeds.
 
-    The rename is atomic on one file system, so a reader sees the old file or the new one.
+    Where the file holds ``integrity.BLANK`` it is sealed first. The rename is atomic on one file
+    system, so a reader sees the old file or the new one.
 
     Raises:
         StorageError: ``path`` is there and no file (a folder, a link, a device, a pipe), the disk
@@ -32,6 +35,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        integrity.seal(temporary)
         with open(temporary, "rb") as handle:
             os.fsync(handle.fileno())
         os.replace(temporary, target)
@@ -108,3 +112,68 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write ``value`` to ``path`` atomically as indented JSON; NaN is refused."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_record(
+    path: str | os.PathLike[str], value: Mapping[str, Any], *, indent: int | None = 2
+) -> None:
+    """Write a mapping as JSON with a seal of its own, to be read again by ``read_record``."""
+    sealed = {integrity.KEY: integrity.BLANK, **value}
+    write_text(path, json.dumps(sealed, indent=indent, allow_nan=False) + "\n")
+
+
+def read_record(
+    path: str | os.PathLike[str], error: type[FormwrightError], remedy: str
+) -> dict[str, Any]:
+    """Read what ``write_record`` wrote.
+
+    Args:
+        path: Of the file.
+        error: What to raise.
+        remedy: What to do where it is damaged, a sentence.
+
+    Raises:
+        FormwrightError: Of the kind ``error``: it is no JSON, no mapping, or not what was written.
+        OSError: It cannot be read.
+    """
+    found = read_json(path, error, remedy)
+    if not isinstance(found, dict):
+        raise error(f"{str(path)!r} is damaged: it should hold a mapping. {remedy}")
+    integrity.check(
+        path, error, f"{remedy} Where you changed it on purpose, remove its {integrity.KEY!r}."
+    )
+    found.pop(integrity.KEY, None)
+    return found
+
+
+def read_json(path: str | os.PathLike[str], error: type[FormwrightError], remedy: str) -> Any:
+    """Read JSON of any kind.
+
+    Args:
+        path: Of the file.
+        error: What to raise.
+        remedy: What to do where it is damaged, a sentence.
+
+    Raises:
+        FormwrightError: Of the kind ``error``: it is no JSON, or holds NaN.
+        OSError: It cannot be read.
+    """
+    try:
+        if os.stat(path).st_size > LARGEST:
+            raise ValueError(f"it is longer than {LARGEST:,} bytes")
+        text = Path(path).read_text(encoding="utf-8")
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except (ValueError, RecursionError) as why:
+        raise error(f"{str(path)!r} is damaged: not valid JSON ({why}). {remedy}") from why
+
+
+def _finite(text: str) -> float:
+    """Return a number of JSON.
+
+    Raises:
+        ValueError: It is not finite.
+    """
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no finite number")
+    return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from formwright.datasets.config import from_mapping, to_mapping
 from formwright.datasets.errors import ConfigError
-from formwright.datasets.files import load_json, write_json, write_text
+from formwright.datasets.files import read_record, write_record
 from formwright.design.airfoils.sweeps import Sweep
 from formwright.design.airfoils.verify import Verdict, Verification
 from formwright.design.optimise.progress import Progress
@@ -21,6 +20,9 @@ AIRFOIL_FORMAT: Final = 2
 CATALYST_FORMAT: Final = 1
 SCREEN_FORMAT: Final = 1
 """Versions of the layouts of ``result.json`` (``polars.json``) and of ``screen.json``."""
+
+
+_AGAIN: Final = "Delete the file to repeat that stage, or run the study in another folder."
 
 
 def plain(value: Any) -> Any:
@@ -38,26 +40,23 @@ def plain(value: Any) -> Any:
     return value
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path) -> dict[str, Any] | None:
     """Return what a file holds, None where there is none.
 
     Raises:
         ConfigError: The file is damaged.
     """
     try:
-        return load_json(path)
+        return read_record(path, ConfigError, _AGAIN)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"cannot read {str(path)!r}: {error}. Delete the file to repeat that stage, or run the "
-            "study in another folder."
-        ) from error
+    except OSError as error:
+        raise ConfigError(f"cannot read {str(path)!r}: {error}. {_AGAIN}") from error
 
 
 def write_progress(path: Path, progress: Progress) -> None:
     """Write the state of an optimisation, compactly and atomically."""
-    write_text(path, json.dumps(to_mapping(progress), allow_nan=False))
+    write_record(path, to_mapping(progress), indent=None)
 
 
 def read_progress(path: Path) -> Progress | None:
@@ -68,7 +67,7 @@ def read_progress(path: Path) -> Progress | None:
 
 def write_verification(path: Path, verification: Verification) -> None:
     """Write verdicts and sweeps."""
-    write_json(
+    write_record(
         path,
         plain(
             {

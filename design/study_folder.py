@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from formwright.datasets.config import to_mapping
 from formwright.datasets.errors import ConfigError
-from formwright.datasets.files import write_json, write_text
+from formwright.datasets.files import write_record, write_text
 from formwright.datasets.toml import to_toml
 from formwright.design.records import read_json
 
@@ -59,7 +59,7 @@ def open_folder(path: Path, study: Any, written: Sequence[str], *, resume: bool)
                 "folder, or resume=False (--no-resume) to replace it."
             )
         write_text(path / "study.toml", to_toml(to_mapping(study)))
-        write_json(mark, {"fingerprint": fingerprint(study), "started": now()})
+        write_record(mark, {"fingerprint": fingerprint(study), "started": now()})
 
 
 def started(path: Path) -> str:

@@ -10,18 +10,22 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from formwright.datasets import integrity
 from formwright.datasets.errors import CheckpointError
 from formwright.datasets.files import from_json, replacing
 
 FORMAT_VERSION: Final = 1
 _HEADER: Final = "formwright"
 _LISTED: Final = 6
+_AGAIN: Final = "Copy it again, or remove it and run what made it again."
+_SHIPPED: Final = Path(__file__).resolve().parent / "weights"
 
 
 def save_tensors(
@@ -40,7 +44,10 @@ def save_tensors(
     text = json.dumps({"format_version": FORMAT_VERSION, **header}, allow_nan=False)
     whole = {name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
     with replacing(path) as temporary:
-        save_file(whole, temporary, metadata={_HEADER: text})
+        try:
+            save_file(whole, temporary, metadata={_HEADER: text, integrity.KEY: integrity.BLANK})
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -68,12 +75,13 @@ def load_header(path: str | os.PathLike[str]) -> dict[str, Any]:
 def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
     """Open a safetensors file."""
     try:
+        integrity.check(path, CheckpointError, _AGAIN, ours=False)
         with safe_open(path, framework="pt") as handle:
             yield handle
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             f"cannot read weights from {str(path)!r}: {error}. The file is absent or damaged; "
-            "copy it again, or train again."
+            f"{_AGAIN[0].lower()}{_AGAIN[1:]}"
         ) from error
 
 
@@ -85,13 +93,31 @@ def _header(handle: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{str(path)!r} is a safetensors file, but not one that formwright wrote: its metadata "
             f"holds no {_HEADER!r} header."
         )
-    header = from_json(text)
-    if header["format_version"] > FORMAT_VERSION:
+    try:
+        header = from_json(text)
+    except ValueError as error:
         raise CheckpointError(
-            f"{str(path)!r} has format_version {header['format_version']}, and this formwright "
+            f"the header of {str(path)!r} is no JSON ({error}). {_AGAIN}"
+        ) from error
+    version = header.get("format_version") if isinstance(header, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise CheckpointError(
+            f"the header of {str(path)!r} has the format_version {version!r}, which is no version: "
+            f"it is damaged. {_AGAIN}"
+        )
+    if version > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{str(path)!r} has format_version {version}, and this formwright "
             f"reads up to {FORMAT_VERSION}: it was written by a newer one; upgrade formwright."
         )
+    if integrity.KEY not in handle.metadata() and not _guarded(path, header):
+        integrity.tell(path)
     return header
+
+
+def _guarded(path: str | os.PathLike[str], header: Mapping[str, Any]) -> bool:
+    """Return whether something else than a seal tells that weights are what they were."""
+    return "answers" in header or Path(path).resolve().parent == _SHIPPED
 
 
 def save_weights(
@@ -122,7 +148,7 @@ def load_state(module: nn.Module, tensors: Mapping[str, Tensor], source: str) ->
         source: Where they come from, for the message.
 
     Raises:
-        CheckpointError: Names or shapes differ; ``module`` is untouched.
+        CheckpointError: Names or shapes differ, or a number is none; ``module`` is untouched.
     """
     differences = _differences(module.state_dict(), tensors)
     if differences:
@@ -132,6 +158,12 @@ def load_state(module: nn.Module, tensors: Mapping[str, Tensor], source: str) ->
             f"the weights of {source!r} are of another architecture than this "
             f"{type(module).__name__}: {'; '.join(differences[:_LISTED])}{tail}. Build the model "
             "with the configuration that was saved beside the weights."
+        )
+    wrong = [name for name, value in tensors.items() if value.isnan().any()]
+    if wrong:
+        raise CheckpointError(
+            f"the weights of {source!r} hold NaN ({', '.join(map(repr, wrong[:_LISTED]))}): they "
+            f"are damaged, or their training failed. {_AGAIN}"
         )
     module.load_state_dict(dict(tensors))
 

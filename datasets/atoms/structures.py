@@ -120,10 +120,13 @@ def structure(
             "give as many positions in 3-D, and one atom at least."
         )
     _check_atoms(z, at, name)
+    box = np.zeros((3, 3)) if cell is None else np.asarray(cell, dtype=np.float64)
+    if not np.isfinite(box).all():
+        raise StructureError(f"{name or 'the structure'}: its cell is not finite: {box.tolist()}.")
     return Structure(
         z=z,
         pos=at,
-        cell=np.zeros((3, 3)) if cell is None else np.asarray(cell, dtype=np.float64),
+        cell=box,
         pbc=np.broadcast_to(np.asarray(cell is not None if pbc is None else pbc, bool), 3).copy(),
         tags=np.full(len(z), SURFACE) if tags is None else np.asarray(tags, dtype=np.int64),
         fixed=np.zeros(len(z), bool) if fixed is None else np.asarray(fixed, dtype=bool),

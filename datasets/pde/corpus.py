@@ -22,6 +22,7 @@ from formwright.datasets.airfoils.blends import SPLITS
 from formwright.datasets.begun import check_recipe
 from formwright.datasets.config import to_mapping
 from formwright.datasets.errors import ConfigError, CorpusError
+from formwright.datasets.locks import writing
 from formwright.datasets.pde.equations import (
     Burgers,
     Equation,
@@ -290,18 +291,20 @@ def generate_waves(recipe: WaveCorpus, folder: str | os.PathLike[str]) -> Iterat
 
     Raises:
         CorpusError: The folder holds runs of another recipe, or all runs of a part failed.
+        FolderInUseError: Another process computes them.
         StorageError: The disk is full; run it again when it is not.
     """
     for start in range(0, recipe.runs, PART):
         path = Path(folder) / f"waves-{recipe.split}-{start:06d}.hdf5"
         stop = min(start + PART, recipe.runs)
         asked = to_mapping(recipe) | {"runs": stop - start}
-        if path.exists():
-            check_recipe(path, read_header(path).get("recipe", {}), asked)
-        else:
-            header = {"kind": "waves", "format_version": FORMAT_VERSION, "recipe": asked}
-            part = solve_part(recipe, range(start, stop))
-            write_well(path, part, name=recipe.equation.kind, header=header)
+        with writing(folder):
+            if path.exists():
+                check_recipe(path, read_header(path).get("recipe", {}), asked)
+            else:
+                header = {"kind": "waves", "format_version": FORMAT_VERSION, "recipe": asked}
+                part = solve_part(recipe, range(start, stop))
+                write_well(path, part, name=recipe.equation.kind, header=header)
         yield stop
 
 

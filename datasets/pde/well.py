@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from formwright.datasets import integrity
 from formwright.datasets.errors import (
     CorpusError,
     FormwrightError,
@@ -34,6 +35,8 @@ from formwright.datasets.pde.runs import TOLERANCE, FieldRuns
 GROUPS: Final = ("t0_fields", "t1_fields", "t2_fields")
 NEEDED: Final = ("n_trajectories", "n_spatial_dims", "grid_type")
 PERIODIC: Final = "PERIODIC"
+HEADER: Final = "formwright"
+"""Attribute of files that formwright wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +162,12 @@ def open_well(path: str | os.PathLike[str]) -> WellFile:
             message names the piece.
     """
     source = Path(path)
+    if source.is_file():
+        integrity.check(source, CorpusError, "Make it again, or copy it again.", ours=False)
     with _opened(source) as handle:
         _all_inside(handle, source)
+        if HEADER in handle.attrs and not handle.userblock_size:
+            integrity.tell(source)
         for key in NEEDED:
             if key not in handle.attrs:
                 raise _lacks(source, f"the attribute {key!r} of the file", sorted(handle.attrs))

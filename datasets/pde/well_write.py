@@ -10,12 +10,16 @@ from typing import Any, Final
 
 import numpy as np
 
+from formwright.datasets import integrity
 from formwright.datasets.errors import CorpusError
 from formwright.datasets.files import from_json, replacing
 from formwright.datasets.pde.runs import FieldRuns, check_alike
+from formwright.datasets.pde.well import HEADER
 
-HEADER: Final = "formwright"
 AXES: Final = ("x", "y", "z")
+USER_BLOCK: Final = 512
+"""Bytes before HDF5's own, where the seal is."""
+_AGAIN: Final = "Remove it and make it again, or copy it again."
 
 
 def write_well(
@@ -41,42 +45,49 @@ def write_well(
     import h5py
 
     check_alike(runs)
+    with replacing(path) as temporary:
+        with h5py.File(temporary, "w", userblock_size=USER_BLOCK) as file:
+            _fill(file, runs, name, header or {})
+        with open(temporary, "r+b") as handle:
+            handle.write(integrity.BLANK.encode())
 
+
+def _fill(file: Any, runs: FieldRuns, name: str, header: Mapping[str, Any]) -> None:
+    """Put runs into an open file."""
     count, frames, _, *space = runs.values.shape
     axes = AXES[: len(space)]
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update(
-            dataset_name=name,
-            grid_type="cartesian",
-            n_spatial_dims=len(space),
-            n_trajectories=count,
-            simulation_parameters=_names(()),
-        )
-        file.attrs[HEADER] = json.dumps({**(header or {}), "failures": list(runs.failures)})
-        dimensions = file.create_group("dimensions")
-        dimensions.attrs["spatial_dims"] = _names(axes)
-        steps = runs.interval.numpy()[:, None] * np.arange(frames)
-        times = runs.start.numpy()[:, None] + steps
-        one = bool((times == times[:1]).all())
-        _put(dimensions, "time", times[0] if one else times, sample_varying=not one)
-        lines = zip(axes, space, runs.spacing[0].tolist(), strict=True)
-        for axis, n, step in lines:
-            line = step * np.arange(n)
-            _put(dimensions, axis, line, sample_varying=False, time_varying=False)
-        _boundaries(file, axes, space)
-        scalars = file.create_group("scalars")
-        scalars.attrs["field_names"] = _names(runs.labels)
-        for label, value in runs.labels.items():
-            data = value.double().numpy()
-            _put(scalars, label, data, sample_varying=True, time_varying=False)
-        fields = file.create_group("t0_fields")
-        fields.attrs["field_names"] = _names(runs.names)
-        for channel, field in enumerate(runs.names):
-            data = runs.values[:, :, channel].float().numpy()
-            varies = {"dim_varying": [True] * len(space)}
-            _put(fields, field, data, sample_varying=True, time_varying=True, **varies)
-        for order in (1, 2):
-            file.create_group(f"t{order}_fields").attrs["field_names"] = _names(())
+    file.attrs.update(
+        dataset_name=name,
+        grid_type="cartesian",
+        n_spatial_dims=len(space),
+        n_trajectories=count,
+        simulation_parameters=_names(()),
+    )
+    file.attrs[HEADER] = json.dumps({**header, "failures": list(runs.failures)})
+    dimensions = file.create_group("dimensions")
+    dimensions.attrs["spatial_dims"] = _names(axes)
+    steps = runs.interval.numpy()[:, None] * np.arange(frames)
+    times = runs.start.numpy()[:, None] + steps
+    one = bool((times == times[:1]).all())
+    _put(dimensions, "time", times[0] if one else times, sample_varying=not one)
+    lines = zip(axes, space, runs.spacing[0].tolist(), strict=True)
+    for axis, n, step in lines:
+        line = step * np.arange(n)
+        _put(dimensions, axis, line, sample_varying=False, time_varying=False)
+    _boundaries(file, axes, space)
+    scalars = file.create_group("scalars")
+    scalars.attrs["field_names"] = _names(runs.labels)
+    for label, value in runs.labels.items():
+        data = value.double().numpy()
+        _put(scalars, label, data, sample_varying=True, time_varying=False)
+    fields = file.create_group("t0_fields")
+    fields.attrs["field_names"] = _names(runs.names)
+    for channel, field in enumerate(runs.names):
+        data = runs.values[:, :, channel].float().numpy()
+        varies = {"dim_varying": [True] * len(space)}
+        _put(fields, field, data, sample_varying=True, time_varying=True, **varies)
+    for order in (1, 2):
+        file.create_group(f"t{order}_fields").attrs["field_names"] = _names(())
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -88,9 +99,15 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
     import h5py
 
     try:
+        integrity.check(path, CorpusError, _AGAIN, ours=False)
         with h5py.File(path, "r") as file:
-            return from_json(str(file.attrs[HEADER]))
-    except (OSError, KeyError, ValueError) as error:
+            header = from_json(str(file.attrs[HEADER]))
+            if not file.userblock_size:
+                integrity.tell(path)
+            return header
+    except CorpusError:
+        raise
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise CorpusError(
             f"{str(Path(path))!r} has no header of formwright's ({error}): it is absent, damaged, "
             "or another program wrote it; datasets.well.open_well reads such a file."

@@ -18,11 +18,17 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from formwright.datasets import integrity
 from formwright.datasets.errors import FlowFileError
 from formwright.datasets.files import LARGEST, from_json, replacing
 
 FORMAT_VERSION: Final = 1
 _BASE: Final = 0.999
+_DAMAGE: Final = (
+    *(OSError, LookupError, ValueError, TypeError, AttributeError, EOFError, RecursionError),
+    *(MemoryError, OverflowError, NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 _NOTES: Final = "notes"
 _VERSION: Final = "format_version"
 
@@ -134,6 +140,9 @@ def save_flow(path: str | os.PathLike[str], flow: FlowField) -> None:
     arrays[_NOTES] = np.array(json.dumps(notes))
     with replacing(path) as temporary, open(temporary, "wb") as handle:
         np.savez_compressed(handle, **arrays)
+        handle.flush()
+        with zipfile.ZipFile(temporary, "a") as whole:
+            whole.comment = integrity.BLANK.encode()
 
 
 def load_flow(path: str | os.PathLike[str]) -> FlowField:
@@ -143,6 +152,7 @@ def load_flow(path: str | os.PathLike[str]) -> FlowField:
         FlowFileError: It is absent, cut off, lacks an array, or a newer formwright wrote it.
     """
     try:
+        integrity.check(path, FlowFileError, "Compute the case again.")
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             size = sum(member.file_size for member in file.zip.infolist())
             if size > LARGEST:
@@ -159,15 +169,7 @@ def load_flow(path: str | os.PathLike[str]) -> FlowField:
             return FlowField(**{name: file[name] for name in _ARRAYS}, wall=wall, **notes)
     except FlowFileError:
         raise
-    except (
-        OSError,
-        KeyError,
-        ValueError,
-        EOFError,
-        MemoryError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except _DAMAGE as error:
         raise FlowFileError(
             f"{str(path)!r} is no whole record of a flow ({type(error).__name__}: {error}). "
             "Compute the case again."

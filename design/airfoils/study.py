@@ -70,7 +70,7 @@ from typing import Any, Final
 
 from formwright.datasets.airfoils.sections import Section, validate, write_dat
 from formwright.datasets.config import from_mapping, read_toml
-from formwright.datasets.files import write_json, write_text
+from formwright.datasets.files import write_record, write_text
 from formwright.design.airfoils import results
 from formwright.design.airfoils.handover import handed_over
 from formwright.design.airfoils.polar_files import polars
@@ -208,10 +208,10 @@ def _write(
         validate(pos, called)
         section = Section(name=called, pos=pos, family="study", source=setup.study.name)
         write_dat(path / f"{name}.dat", section)
-    write_json(path / "polars.json", plain(polars(setup, best, start)))
+    write_record(path / "polars.json", plain(polars(setup, best, start)))
     times = {"started": started(path), "finished": now()}
     content = plain(results.result(setup, rounds, best, start, times))
-    write_json(path / "result.json", content)
+    write_record(path / "result.json", content)
     return content
 
 

@@ -19,7 +19,7 @@ import torch
 from formwright.datasets.atoms.bulks import alloys
 from formwright.datasets.atoms.mamun import Alloy
 from formwright.datasets.errors import ConfigError
-from formwright.datasets.files import write_json
+from formwright.datasets.files import write_record
 from formwright.design.catalysts.alloy_search import propose
 from formwright.design.catalysts.alloys import AlloyDesign, Claim, Proposal, Proposals
 from formwright.design.catalysts.config import NO_ENCODER, CatalystStudy
@@ -93,7 +93,7 @@ def trained(
     save(surrogate, own / FILE, {"study": study.name, "round": index, **seen})
     error = mean_absolute_error(surrogate, judged)
     spent = time.perf_counter() - began
-    write_json(own / "training.json", {**seen, "held_mae_ev": error, "seconds": spent})
+    write_record(own / "training.json", {**seen, "held_mae_ev": error, "seconds": spent})
     return load(own)
 
 
@@ -151,7 +151,7 @@ def proposed(
         allowed = _allowed(design, known, judge)
         done = _described(propose(surrogate, design, allowed=allowed, tell=tell))
         done["could_be"] = len(allowed)
-        write_json(path, plain(done))
+        write_record(path, plain(done))
     return tuple(_proposal(row) for row in done["proposals"]), done
 
 
@@ -186,7 +186,7 @@ def verified(
         found = verify(judge, proposals, study.design.targets, labels)
         rows = [{name: asdict(one) for name, one in row.items()} for row in found]
         done = {"verdicts": rows, "seconds": time.perf_counter() - began}
-        write_json(path, plain(done))
+        write_record(path, plain(done))
     rows = [{name: _verdict(one) for name, one in row.items()} for row in done["verdicts"]]
     return tuple(rows), done["seconds"]
 

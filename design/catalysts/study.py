@@ -51,7 +51,7 @@ from typing import Any, Final
 import torch
 
 from formwright.datasets.atoms.mamun import Alloy
-from formwright.datasets.files import write_json
+from formwright.datasets.files import write_record
 from formwright.datasets.solvers.ase import AseSolver
 from formwright.design.catalysts import results
 from formwright.design.catalysts.config import CatalystStudy, read_study
@@ -201,7 +201,7 @@ def _run(
     content = plain(results.result(study, rounds, labels, begun, judge, times))
     results.write_table(path / "proposals.csv", content)
     results.write_best(path / "best.extxyz", content)
-    write_json(path / "result.json", content)
+    write_record(path / "result.json", content)
     return content
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from formwright.datasets.errors import ConfigError
-from formwright.datasets.files import load_json, write_text
+from formwright.datasets.files import read_record, write_text
 from formwright.design.records import AIRFOIL_FORMAT
 from formwright.design.report import figures
 
@@ -52,14 +52,12 @@ def read(folder: Path, name: str, expected: int = AIRFOIL_FORMAT) -> dict[str, A
     """Read ``name.json`` of a study's folder and check its version."""
     path = folder / f"{name}.json"
     try:
-        content = load_json(path)
+        content = read_record(path, ConfigError, "Run the study again.")
     except OSError as error:
         raise ConfigError(
             f"cannot read {str(path)!r}: {error.strerror or error}. A report is made from the "
             "folder of a finished study; `formwright optimize STUDY.toml` writes one."
         ) from error
-    except ValueError as error:
-        raise ConfigError(f"{str(path)!r} is damaged: {error}. Run the study again.") from error
     version = content.get("format_version")
     if version != expected:
         raise ConfigError(

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 
+from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import replacing
 from formwright.design.screening.activity import PATHS
 from formwright.design.screening.config import ScreenConfig
@@ -19,6 +20,9 @@ from formwright.design.screening.rows import FAILED, LEFT_OUT, RANKED
 
 RANKING: Final = "ranking.csv"
 _ORDER: Final = {RANKED: 0, LEFT_OUT: 1, FAILED: 2}
+_KEYS: Final = frozenset(
+    {"candidate", "status", "reason", "overpotential_v", "descriptor_ev", "sites", "elements"}
+)
 _POINTS: Final = 4000
 _HANDLES: Final = 500
 _REASONS: Final = 200
@@ -90,9 +94,29 @@ def rank(folder: Path, config: ScreenConfig, names: Sequence[str]) -> ScreenResu
 def _lines(handle: BinaryIO) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield where each row of a part begins, and the row."""
     at = 0
-    for line in handle:
-        yield at, json.loads(line)
+    for number, line in enumerate(handle, 1):
+        yield at, _row(line, number, handle.name)
         at += len(line)
+
+
+def _row(line: bytes, number: int, name: str) -> dict[str, Any]:
+    """Return a row of a part.
+
+    Raises:
+        ConfigError: It is damaged.
+    """
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        row, why = None, f"not valid JSON ({error})"
+    else:
+        why = "it lacks columns"
+    if not isinstance(row, dict) or not _KEYS <= row.keys() or row["status"] not in _ORDER:
+        raise ConfigError(
+            f"line {number} of {name!r} is damaged: {why}. Delete that file and run the same "
+            "screening again: its candidates are worked on again."
+        )
+    return row
 
 
 def _note(seen: _Seen, place: tuple[int, int], row: dict[str, Any], optimum: float | None) -> None:

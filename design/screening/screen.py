@@ -33,7 +33,7 @@ from formwright.datasets import campaign
 from formwright.datasets.begun import check_same, file_digest
 from formwright.datasets.config import to_mapping
 from formwright.datasets.errors import ConfigError
-from formwright.datasets.files import load_json, replacing, write_json
+from formwright.datasets.files import read_record, replacing, write_record
 from formwright.design.records import SCREEN_FORMAT
 from formwright.design.screening.activity import asked
 from formwright.design.screening.config import ScreenConfig
@@ -98,7 +98,7 @@ def screen(
     result = rank(folder, config, names)
     write_best(folder / "best.extxyz", candidates, config, result.best, names)
     summary = _summary(candidates, config, names, result, perf_counter() - began)
-    write_json(folder / SUMMARY, summary)
+    write_record(folder / SUMMARY, summary)
     write_report(folder)
     return result
 
@@ -143,15 +143,11 @@ def _claim(folder: Path, candidates: str, config: ScreenConfig, weights: str) ->
     path = folder / RECIPE
     if not path.exists() or not any((folder / PARTS).glob("*")):
         (folder / PARTS).mkdir(parents=True, exist_ok=True)
-        write_json(path, recipe)
+        write_record(path, recipe)
         return
-    try:
-        found = load_json(path)
-    except ValueError as error:
-        raise ConfigError(
-            f"{str(path)!r} is damaged ({error}): choose another folder, or delete this one to "
-            "begin anew."
-        ) from error
+    found = read_record(
+        path, ConfigError, "Choose another folder, or delete this one to begin anew."
+    )
     check_same(folder, {key: found.get(key) for key in recipe}, recipe)
 
 

@@ -27,6 +27,7 @@ from formwright.commands import (
 from formwright.datasets.errors import (
     FlowWarning,
     FormwrightError,
+    IntegrityWarning,
     SectionWarning,
     StudyWarning,
 )
@@ -119,7 +120,8 @@ def _note(
     *place: Any,
 ) -> None:
     """Show a warning of ours as a note, without the line of code that gave it."""
-    if not issubclass(category, SectionWarning | StudyWarning | FlowWarning):
+    ours = SectionWarning | StudyWarning | FlowWarning | IntegrityWarning
+    if not issubclass(category, ours):
         return otherwise(message, category, *place)
     console.print("[yellow]note:[/]", end=" ")
     console.print(str(message), markup=False)

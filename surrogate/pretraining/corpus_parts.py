@@ -9,6 +9,7 @@ from typing import Any
 
 from formwright.datasets.begun import check_recipe
 from formwright.datasets.errors import CorpusError
+from formwright.datasets.locks import writing
 from formwright.surrogate.checkpoints import load_header
 
 
@@ -30,16 +31,18 @@ def generate_parts(
 
     Raises:
         CorpusError: The folder holds parts of another recipe.
+        FolderInUseError: Another process makes them.
         StorageError: The disk is full; run it again when it is not.
     """
     for start in range(0, recipe["sections"], size):
         path = Path(folder) / f"{kind}-{start:06d}.safetensors"
         stop = min(start + size, recipe["sections"])
         asked = {"recipe": {**recipe, "sections": stop - start}}
-        if path.exists():
-            check_recipe(path, load_header(path).get("recipe", {}), asked["recipe"])
-        else:
-            make(range(start, stop)).save(path, asked)
+        with writing(folder):
+            if path.exists():
+                check_recipe(path, load_header(path).get("recipe", {}), asked["recipe"])
+            else:
+                make(range(start, stop)).save(path, asked)
         yield stop
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_text
-from formwright.datasets.ledger import read_lines
+from formwright.datasets.ledger import appending, check_keys, read_lines
 
 BOARD: Final = "tensorboard"
 
@@ -43,17 +43,21 @@ class TrainingLog:
             self._board = board(path.parent / BOARD, done)
         self.history: list[dict[str, Any]] = []
         self._path = path
-        self._file = None
         self._bar = self._task = None
         self._steps, self._done = steps, done
         self._progress = progress and sys.stderr.isatty()
 
     def __enter__(self) -> TrainingLog:
-        """Open the file and the bar."""
+        """Read and tidy the file, open the bar.
+
+        Raises:
+            CorpusError: A line of it is damaged.
+        """
         if self._path is not None:
-            self.history = [r for r in read_lines(self._path) if r["step"] <= self._done]
+            lines = read_lines(self._path)
+            check_keys(self._path, lines, "step")
+            self.history = [r for r in lines if r["step"] <= self._done]
             write_text(self._path, "".join(json.dumps(r) + "\n" for r in self.history))
-            self._file = open(self._path, "a", encoding="utf-8")
         if self._progress:
             from rich.console import Console
             from rich.progress import Progress
@@ -64,9 +68,7 @@ class TrainingLog:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Close both."""
-        if self._file is not None:
-            self._file.close()
+        """Close what is open."""
         if self._bar is not None:
             self._bar.stop()
         if self._board is not None:
@@ -76,9 +78,9 @@ class TrainingLog:
         """Write the figures of ``step``; an entry ``alarm`` is shown as a warning."""
         line = {"step": step, **figures}
         self.history.append(line)
-        if self._file is not None:
-            self._file.write(json.dumps(line) + "\n")
-            self._file.flush()
+        if self._path is not None:
+            with appending(self._path) as file:
+                file.write(json.dumps(line) + "\n")
         if self._board is not None:
             write_scalars(self._board, step, figures)
         if self._bar is not None and self._task is not None:

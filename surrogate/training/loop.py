@@ -25,6 +25,7 @@ from torch import nn
 
 from formwright.datasets.begun import claim, content, digest
 from formwright.datasets.errors import CheckpointError
+from formwright.datasets.locks import writing
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.training import distributed
 from formwright.surrogate.training.config import Precision, TrainConfig
@@ -90,15 +91,19 @@ def train(
             last checkpoint is kept.
         CheckpointError: The folder holds a run of other data, another model or other settings.
         ConfigError: TensorBoard is asked for and not installed.
+        FolderInUseError: Another process trains in the folder.
         StorageError: A checkpoint cannot be written.
     """
     path = Path(folder) if folder is not None else None
     start = time.perf_counter()
     distributed.join(distributed.local_device(config.device, model))
     first = distributed.rank() == 0
-    if path is not None and made_from is not None and first:
-        claim(path, made_from, free=MAY_CHANGE, error=CheckpointError)
-    with _environment(config):
+    with contextlib.ExitStack() as held:
+        if path is not None and first:
+            held.enter_context(writing(path))
+        if path is not None and made_from is not None and first:
+            claim(path, made_from, free=MAY_CHANGE, error=CheckpointError)
+        held.enter_context(_environment(config))
         run = Run(model, config, path)
         resumed_from = run.step
         log = TrainingLog(

@@ -141,8 +141,24 @@ class Run:
         save_tensors(self.path, tensors, state)
 
     def restore(self, path: Path) -> None:
-        """Go on from a checkpoint."""
+        """Go on from a checkpoint.
+
+        Raises:
+            CheckpointError: It is of another run, or damaged.
+        """
         tensors, header = load_tensors(path)
+        try:
+            self._take(path, tensors, header)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            if isinstance(error, CheckpointError):
+                raise
+            raise CheckpointError(
+                f"{str(path)!r} is no checkpoint of a training, or a damaged one "
+                f"({type(error).__name__}: {error}). Remove it to train from the start."
+            ) from error
+
+    def _take(self, path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+        """Take over what a checkpoint holds."""
         found = {**to_mapping(TrainConfig()), **header["config"]}
         asked = to_mapping(self.config)
         check_same(path, found, asked, free=MAY_CHANGE, error=CheckpointError)

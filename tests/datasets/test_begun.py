@@ -17,6 +17,7 @@ from torch_geometric.data import Data
 
 from formwright.datasets.begun import BEGUN, check_same, claim, content, described, digest
 from formwright.datasets.errors import CheckpointError, ConfigError, CorpusError
+from formwright.datasets.files import read_record
 
 
 class Kind(StrEnum):
@@ -78,11 +79,12 @@ def test_the_same_goes_on_and_what_differs_is_named(tmp_path):
 
 
 def test_a_folder_with_results_of_unknown_origin_is_refused(tmp_path):
-    for note in (None, b"", b"{"):
-        if note is not None:
-            (tmp_path / BEGUN).write_bytes(note)
-        with pytest.raises(CheckpointError, match="weights.safetensors.* an earlier version"):
-            claim(made(tmp_path), {"a": 1}, error=CheckpointError)
+    with pytest.raises(CheckpointError, match="weights.safetensors.* an earlier version"):
+        claim(made(tmp_path), {"a": 1}, error=CheckpointError)
+    for note in (b"", b"{", b"[]"):
+        (tmp_path / BEGUN).write_bytes(note)
+        with pytest.raises(CheckpointError, match="begun.json' is damaged.*another folder"):
+            claim(tmp_path, {"a": 1}, error=CheckpointError)
     claim(tmp_path, {"a": 1}, made=("*.jsonl",))
     claim(tmp_path, {"a": 1})
 
@@ -90,7 +92,7 @@ def test_a_folder_with_results_of_unknown_origin_is_refused(tmp_path):
 def test_a_folder_without_results_may_be_begun_otherwise(tmp_path):
     claim(tmp_path / "new", {"a": 1})
     claim(tmp_path / "new", {"a": 2})
-    assert json.loads((tmp_path / "new" / BEGUN).read_text()) == {"a": 2}
+    assert read_record(tmp_path / "new" / BEGUN, ConfigError, "") == {"a": 2}
 
 
 def test_what_may_change_may_change(tmp_path):

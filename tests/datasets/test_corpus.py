@@ -9,7 +9,7 @@ import pytest
 
 from formwright.datasets.cases import Quantity
 from formwright.datasets.corpus import Manifest, open_corpus, start_corpus
-from formwright.datasets.errors import CorpusError, StorageError
+from formwright.datasets.errors import CorpusError, IntegrityWarning, StorageError
 
 COUNT = Quantity("count", "1", "a number")
 
@@ -81,19 +81,31 @@ def test_compaction_killed_between_writing_and_removing(corpus, monkeypatch):
     assert not list((corpus.path / "cases").iterdir())
 
 
-def test_truncated_case_is_computed_again(corpus):
-    file = corpus.path / "cases" / "case-1.parquet"
-    file.write_bytes(file.read_bytes()[:-20])
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 4
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut, flip])
+def test_damaged_case_is_named_and_computed_again(corpus, damage):
+    damage(corpus.path / "cases" / "case-1.parquet")
     assert corpus.finished() == {"case-0", "case-2"}
-    assert counts(corpus) == [0, 1, 20, 21]
+    with pytest.raises(CorpusError, match="case-1.parquet' is damaged.*run the corpus command"):
+        corpus.read()
     corpus.write("case-1", rows("case-1", 10, 11))
     assert counts(corpus) == [0, 1, 10, 11, 20, 21]
 
 
-def test_damaged_part_is_named(corpus):
+@pytest.mark.parametrize("damage", [cut, flip])
+def test_damaged_part_is_named(corpus, damage):
     corpus.compact()
     (part,) = (corpus.path / "parts").iterdir()
-    part.write_bytes(part.read_bytes()[:-20])
+    damage(part)
     with pytest.raises(CorpusError, match="part-00000.parquet' is damaged.*Remove it and run"):
         corpus.read()
 
@@ -112,12 +124,17 @@ def test_absent_column_names_those_there(corpus):
 
 def test_newer_version_is_refused(corpus):
     file = corpus.path / "manifest.json"
-    content = json.loads(file.read_text())
-    file.write_text(json.dumps(content | {"format_version": 2}))
-    with pytest.raises(CorpusError, match="format version 2.*newer formwright"):
+    content = json.loads(file.read_text()) | {"format_version": 2}
+    del content["seal"]
+    file.write_text(json.dumps(content))
+    with (
+        pytest.warns(IntegrityWarning, match="holds no checksum"),
+        pytest.raises(CorpusError, match="format version 2.*newer formwright"),
+    ):
         open_corpus(corpus.path)
 
 
+@pytest.mark.filterwarnings("ignore::formwright.datasets.errors.IntegrityWarning")
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"format_version": "1"}'])
 def test_damaged_manifest_is_refused(corpus, text):
     (corpus.path / "manifest.json").write_text(text)

@@ -1,6 +1,14 @@
 from __future__ import annotations
 
+import errno
+import os
+
+import pytest
+
+from formwright.datasets import ledger
+from formwright.datasets.errors import CorpusError, StorageError
 from formwright.datasets.ledger import Ledger, read_lines
+from formwright.surrogate.training.log import TrainingLog
 
 
 def test_a_value_is_worked_out_once(tmp_path):
@@ -31,3 +39,28 @@ def test_a_line_cut_short_is_worked_out_again(tmp_path):
 
 def test_a_file_that_is_not_there_is_empty(tmp_path):
     assert read_lines(tmp_path / "none.jsonl") == []
+
+
+DAMAGED = [b"{", b"[1]", b"\xff", b"[" * 100_000, b'{"other": 1}']
+
+
+@pytest.mark.parametrize("line", DAMAGED)
+def test_a_damaged_line_in_the_middle_is_named(tmp_path, line):
+    path = tmp_path / "log.jsonl"
+    good = b'{"key": "a", "value": 1, "step": 1}\n'
+    path.write_bytes(good + line + b"\n" + good)
+    with pytest.raises(CorpusError, match="line 2 of '.*log.jsonl' is damaged.*Remove that line"):
+        Ledger(path)
+    with pytest.raises(CorpusError, match="line 2 of"), TrainingLog(path, 5, 5, False):
+        pass
+
+
+def test_a_full_disk_is_a_storage_error(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    log = TrainingLog(tmp_path / "log.jsonl", 5, 0, False)
+    with log, monkeypatch.context() as patch:
+        patch.setattr(ledger, "open", full, raising=False)
+        with pytest.raises(StorageError, match="log.jsonl': No space left"):
+            log.report(1, {"loss": 1.0})

@@ -5,10 +5,11 @@ import re
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
-from formwright.datasets.errors import CheckpointError, StorageError
+from formwright.datasets.errors import CheckpointError, IntegrityWarning, StorageError
 from formwright.surrogate.checkpoints import (
     FORMAT_VERSION,
     load_tensors,
@@ -76,7 +77,7 @@ def test_a_file_cut_short_is_refused(tmp_path):
     save_weights(network(), tmp_path / "w")
     whole = (tmp_path / "w").read_bytes()
     (tmp_path / "w").write_bytes(whole[:-8])
-    with pytest.raises(CheckpointError, match="absent or damaged"):
+    with pytest.raises(CheckpointError, match="'.*w' is damaged: its checksum"):
         load_weights(network(), tmp_path / "w")
 
 
@@ -97,3 +98,46 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         save_weights(network(), tmp_path / "w", {"which": "new"})
     assert load_tensors(tmp_path / "w")[1]["which"] == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["w"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["{", "[]", "{}", '{"format_version": "1"}', '{"format_version": true}', "[" * 100_000],
+)
+def test_a_damaged_header_is_named(tmp_path, header):
+    save_file({"a": torch.zeros(1)}, tmp_path / "w", metadata={"formwright": header})
+    with pytest.raises(CheckpointError, match="header of '.*w'.*Copy it again"):
+        load_tensors(tmp_path / "w")
+
+
+def test_nan_weights_are_named_and_nothing_changes(tmp_path):
+    broken = network()
+    broken[0].weight.data[0, 0] = torch.nan
+    save_weights(broken, tmp_path / "w")
+    target = network()
+    before = {k: v.clone() for k, v in target.state_dict().items()}
+    with pytest.raises(CheckpointError, match="w' hold NaN \\('0.weight'\\)"):
+        load_weights(target, tmp_path / "w")
+    assert all(torch.equal(before[k], v) for k, v in target.state_dict().items())
+
+
+def test_a_flipped_bit_is_noticed_and_old_files_are_taken(tmp_path):
+    save_weights(network(), tmp_path / "w")
+    whole = bytearray((tmp_path / "w").read_bytes())
+    whole[-2] ^= 1
+    (tmp_path / "w").write_bytes(whole)
+    with pytest.raises(CheckpointError, match="w' is damaged: its checksum"):
+        load_weights(network(), tmp_path / "w")
+    header = json.dumps({"format_version": 1})
+    save_file(network().state_dict(), tmp_path / "old", metadata={"formwright": header})
+    with pytest.warns(IntegrityWarning, match="old' holds no checksum"):
+        load_weights(network(), tmp_path / "old")
+
+
+def test_what_safetensors_says_of_a_full_disk_is_a_storage_error(tmp_path, monkeypatch):
+    def full(*arguments, **keywords):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("formwright.surrogate.checkpoints.save_file", full)
+    with pytest.raises(StorageError, match="No space left"):
+        save_weights(network(), tmp_path / "w")

@@ -81,15 +81,15 @@ def _read(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray, np.ndar
         points, lines, triangles = data.points, data.segments(), data.triangles()
     else:
         points, lines, triangles = _of_mesh(_meshio(path, suffix), path)
-    if not len(lines) and not len(triangles):
-        raise FlowFileError(f"{str(path)!r} holds neither lines nor faces: no surface to cut.")
     if not np.isfinite(points).all():
         raise FlowFileError(f"{str(path)!r} holds a point that is not finite. Export it again.")
     points, place = _merged(points.astype(np.float64))
     lines, triangles = place[lines], place[triangles]
     lines = lines[lines[:, 0] != lines[:, 1]]
-    distinct = (triangles != np.roll(triangles, 1, axis=1)).all(1)
-    return points, lines, triangles[distinct]
+    triangles = triangles[(triangles != np.roll(triangles, 1, axis=1)).all(1)]
+    if not len(lines) and not len(triangles):
+        raise FlowFileError(f"{str(path)!r} holds neither lines nor faces: no surface to cut.")
+    return points, lines, triangles
 
 
 def _meshio(path: str | os.PathLike[str], suffix: str) -> Any:

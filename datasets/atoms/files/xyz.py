@@ -13,6 +13,7 @@ from formwright.datasets.errors import StructureError
 if TYPE_CHECKING:
     from ase import Atoms
 
+_PROPERTIES: Final = re.compile(r"\bproperties=\"?([^\s\"]+)", re.IGNORECASE)
 _HEAVY_HYDROGEN: Final = re.compile(r"^(\s*)[DT](?=\s)")
 
 
@@ -48,8 +49,27 @@ def parse_frame(text: str) -> Atoms:
     from ase.io.extxyz import read_xyz
 
     lines = text.splitlines(keepends=True)
+    _check_width(lines)
     atoms = [_HEAVY_HYDROGEN.sub(r"\1H", line) for line in lines[2:]]
     return next(read_xyz(StringIO("".join([*lines[:2], *atoms])), 0))
+
+
+def _check_width(lines: list[str]) -> None:
+    """Refuse a frame that announces more columns than its lines hold.
+
+    Raises:
+        StructureError: It does.
+    """
+    found = _PROPERTIES.search(lines[1]) if len(lines) > 2 else None
+    if found is None:
+        return
+    counts = found.group(1).split(":")[2::3]
+    wanted = sum(int(count) for count in counts if count.isdecimal())
+    there = len(lines[2].split())
+    if wanted > there:
+        raise StructureError(
+            f"Properties announces {wanted} columns, and the first atom has {there}."
+        )
 
 
 def _next_head(lines: Iterator[str]) -> str:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.cbook import is_math_text
 
 from formwright.datasets.errors import ConfigError
+from formwright.datasets.files import write_record
 from formwright.datasets.solvers.result import stations
 from formwright.design.records import AIRFOIL_FORMAT
 from formwright.design.report import figures
@@ -218,7 +218,7 @@ def study() -> tuple[dict[str, Any], dict[str, Any]]:
 
 def write_study(folder: Path) -> Path:
     for name, content in zip(("result", "polars"), study(), strict=True):
-        (folder / f"{name}.json").write_text(json.dumps(content, allow_nan=False))
+        write_record(folder / f"{name}.json", content)
     return folder
 
 
@@ -372,6 +372,7 @@ def test_names_are_drawn_as_they_are(name: str, monkeypatch: pytest.MonkeyPatch)
     assert not is_math_text(drawn[1]) and drawn[1].replace(r"\$", "$").strip() == name
 
 
+@pytest.mark.filterwarnings("ignore::formwright.datasets.errors.IntegrityWarning")
 @pytest.mark.parametrize(
     ("content", "said"),
     [(None, "optimize"), ("{", "damaged"), ('{"format_version": 99}', "99")],

@@ -1,0 +1,255 @@
+"""Damaged files of every kind that formwright reads: how they are made, and how they are read."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import meshio
+import numpy as np
+import torch
+from ase.build import add_adsorbate, fcc111
+from ase.io import write as ase_write
+from safetensors.torch import save_file
+
+from formwright.datasets.airfoils.sections import load_section, write_dat
+from formwright.datasets.atoms.files.aselmdb import write_aselmdb
+from formwright.datasets.atoms.files.structures import read_structures
+from formwright.datasets.corpus import Manifest, open_corpus, start_corpus
+from formwright.datasets.errors import FormwrightError
+from formwright.datasets.pde.runs import FieldRuns
+from formwright.datasets.pde.well import open_well
+from formwright.datasets.pde.well_write import write_well
+from formwright.datasets.rans.airfrans.cases import read_manifest, write_manifest
+from formwright.datasets.rans.flow_field import load_flow
+from formwright.datasets.rans.flow_files import read_plane
+from formwright.datasets.rans.mesh.export import surface, write_surface
+from formwright.datasets.vtk.vtp import PolyData, write_vtp
+from formwright.design.airfoils.study import read_study
+from formwright.design.records import read_json
+from formwright.surrogate.checkpoints import load_tensors
+
+LIMIT_S: Final = 20.0
+PARTS: Final = ("flip", "cut", "swap", "nan", "huge", "deep", "zero", "repeat")
+_NUMBERS: Final = (b"nan", b"inf", b"-1e999", b"99999999999999999999", b"1e300", b"-1")
+Reader = Callable[[Path], Any]
+
+
+def mutant(content: bytes, rng: np.random.Generator) -> bytes:
+    """Return a damaged copy of a file's content."""
+    data, kind = bytearray(content), PARTS[rng.integers(len(PARTS))]
+    size = max(len(data), 2)
+    at, other = sorted(int(n) for n in rng.integers(0, size, 2))
+    width = int(rng.integers(1, max(2, min(size // 4, 256))))
+    if kind == "flip":
+        for place in rng.integers(0, len(data), rng.integers(1, 6)):
+            data[place] ^= 1 << int(rng.integers(8))
+    elif kind == "cut":
+        del data[at : other if rng.random() < 0.5 else None]
+    elif kind == "swap":
+        a, b = data[at : at + width], data[other : other + width]
+        data[other : other + width], data[at : at + width] = a, b
+    elif kind in ("nan", "huge"):
+        _put_number(data, at, _NUMBERS[0] if kind == "nan" else rng.choice(_NUMBERS[1:]))
+    elif kind == "deep":
+        data[at:at] = bytes(rng.choice([b"[", b'{"a":', b"(", b"<a>"])) * 20_000
+    elif kind == "zero":
+        data[at : at + width] = bytes(len(data[at : at + width]))
+    else:
+        data[other:other] = data[at : at + width] * int(rng.integers(1, 50))
+    return bytes(data)
+
+
+def _put_number(data: bytearray, at: int, number: bytes) -> None:
+    """Replace the next number of a text by another; the next eight bytes of a binary file."""
+    digits = b"0123456789.eE+-"
+    while at < len(data) and data[at] not in b"0123456789":
+        at += 1
+    end = at
+    while end < len(data) and data[end] in digits:
+        end += 1
+    text = end - at < 30 and b"\0" not in data[max(0, at - 50) : end + 50]
+    double = np.float64(float(number)).tobytes()
+    data[at : end if text else at + 8] = number if text else double
+
+
+def originals(folder: Path) -> Mapping[str, tuple[Path, Reader]]:
+    """Write one whole file a reader; return each with how it is read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found: dict[str, tuple[Path, Reader]] = {}
+    _sections(folder, found)
+    _structures(folder, found)
+    _flows(folder, found)
+    _records(folder, found)
+    return found
+
+
+def _sections(folder: Path, found: dict[str, tuple[Path, Reader]]) -> None:
+    section = load_section("naca2412")
+    write_dat(folder / "a.dat", section)
+    points = section.pos.numpy()
+    (folder / "a.txt").write_text("\n".join(f"{x:.6f} {y:.6f}" for x, y in points))
+    (folder / "a.csv").write_text("x,y\n" + "\n".join(f"{x:.6f},{y:.6f}" for x, y in points))
+    for suffix in (".stl", ".obj", ".vtk"):
+        write_surface(folder / f"s{suffix}", section.pos, span=0.5)
+    corners, triangles = surface(section.pos, span=0.5)
+    write_vtp(folder / "s.vtp", PolyData(points=corners, polygons=tuple(triangles)))
+    mesh = meshio.Mesh(corners, [("triangle", triangles.astype(np.int32))])
+    meshio.write(folder / "s.ply", mesh, binary=False)
+    meshio.vtu.write(folder / "s.vtu", mesh)
+    names = ("a.dat", "a.txt", "a.csv", "s.stl", "s.obj", "s.ply", "s.vtk", "s.vtp", "s.vtu")
+    found |= {f"section{Path(n).suffix}": (folder / n, load_section) for n in names}
+
+
+def _structures(folder: Path, found: dict[str, tuple[Path, Reader]]) -> None:
+    slab = fcc111("Pt", (2, 2, 3), vacuum=8.0)
+    add_adsorbate(slab, "O", 1.2, "fcc")
+    slab.info.clear()
+    for name in ("m.extxyz", "m.cif", "POSCAR", "m.json", "m.db"):
+        ase_write(folder / name, slab)
+        found[f"structures {name}"] = (folder / name, read_structures)
+    (folder / "m.aselmdb").unlink(missing_ok=True)
+    structures = read_structures(folder / "m.extxyz")
+    write_aselmdb(folder / "m.aselmdb", structures)
+    found["structures m.aselmdb"] = (folder / "m.aselmdb", read_structures)
+
+
+def _flows(folder: Path, found: dict[str, tuple[Path, Reader]]) -> None:
+    write_manifest(folder, {"full_train": ["airFoil2D_SST_92.989_10_0_0_12"]})
+    found["AirfRANS manifest"] = (folder / "manifest.json", lambda path: read_manifest(path.parent))
+    x, y = np.meshgrid(np.linspace(-2, 2, 12), np.linspace(-2, 2, 12))
+    points = np.stack([x.ravel(), y.ravel(), 0.0 * x.ravel()], -1)
+    corner = np.arange(144).reshape(12, 12)
+    quads = np.stack([corner[:-1, :-1], corner[:-1, 1:], corner[1:, 1:], corner[1:, :-1]], -1)
+    count = 121
+    cells = {"U": np.ones((count, 3)), "p": np.ones(count), "nut": np.ones(count)}
+    mesh = meshio.Mesh(
+        points, [("quad", quads.reshape(-1, 4))], cell_data={k: [v] for k, v in cells.items()}
+    )
+    meshio.vtu.write(folder / "flow.vtu", mesh)
+    found["flow .vtu"] = (folder / "flow.vtu", read_plane)
+    np.savez(folder / "record.npz", notes=np.array('{"format_version": 1}'), points=points)
+    found["flow record"] = (folder / "record.npz", load_flow)
+    values = torch.randn(2, 3, 1, 16, generator=torch.Generator().manual_seed(0))
+    runs = FieldRuns(
+        values=values,
+        spacing=(0.1,),
+        interval=0.5,
+        start=0.0,
+        labels={"viscosity": torch.ones(2)},
+        names=("u",),
+    )
+    write_well(folder / "sealed.hdf5", runs, name="a")
+    with h5py.File(folder / "sealed.hdf5") as old, h5py.File(folder / "w.hdf5", "w") as new:
+        for key in old:
+            old.copy(key, new)
+        new.attrs.update({key: old.attrs[key] for key in old.attrs if key != "formwright"})
+    found["The Well"] = (folder / "w.hdf5", lambda path: open_well(path).read())
+
+
+def _records(folder: Path, found: dict[str, tuple[Path, Reader]]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    study = 'name = "a"\nstart = "naca2412"\n[[points]]\ncl = 0.5\nreynolds = 1e6\n'
+    (folder / "study.toml").write_text(study)
+    found["study.toml"] = (folder / "study.toml", read_study)
+    (folder / "result.json").write_text(json.dumps({"format_version": 2, "points": [1.0, {}]}))
+    found["result.json"] = (folder / "result.json", read_json)
+    header = json.dumps({"format_version": 1, "kind": "polar", "config": {"width": 3}})
+    save_file({"a": torch.ones(40)}, folder / "w.safetensors", metadata={"formwright": header})
+    found["weights"] = (folder / "w.safetensors", load_tensors)
+    manifest = Manifest(
+        name="a", quantities=(), solver="", settings={}, seed=0, licence="", split_rule=""
+    )
+    corpus = start_corpus(folder / "corpus", manifest)
+    rows = pa.table({"case_id": [f"c{i}" for i in range(50)], "v": np.arange(50.0)})
+    part = corpus.path / "cases" / "a.parquet"
+    pq.write_table(rows, part)
+    found["corpus rows"] = (part, lambda path: open_corpus(path.parents[1]).read())
+    plain = json.dumps({"format_version": 1, "name": "a", "settings": {"a": [1]}})
+    (folder / "corpus" / "manifest.json").write_text(plain)
+    whole = folder / "corpus" / "manifest.json"
+    found["corpus manifest"] = (whole, lambda path: open_corpus(path.parent))
+
+
+def outcome(read: Reader, path: Path) -> str:
+    """Return how reading went: ``"read"``, ``"refused"``, ``"silent NaN"`` or the traceback's."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = read(path)
+    except FormwrightError:
+        return "refused"
+    except Exception as error:
+        return f"traceback {type(error).__name__}: {str(error)[:200]}"
+    return "read" if sound(value) else "silent NaN"
+
+
+def sound(value: Any) -> bool:
+    """Return whether all numbers of a value are finite."""
+    if isinstance(value, torch.Tensor):
+        return not value.is_floating_point() or bool(torch.isfinite(value).all())
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind != "f" or bool(np.isfinite(value).all())
+    if isinstance(value, float):
+        return bool(np.isfinite(value))
+    if isinstance(value, Mapping):
+        return all(map(sound, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(sound, value))
+    if is_dataclass(value):
+        return all(sound(getattr(value, field.name, None)) for field in fields(value))
+    if hasattr(value, "to_dict") and hasattr(value, "pos"):
+        return sound(value.to_dict())
+    return True
+
+
+def _work(
+    pipe: Connection, whole: bytes, path: Path, read: Reader, seed: int, first: int, last: int
+) -> None:
+    """Read mutants, and say of each how it went; for a process of its own."""
+    for number in range(first, last):
+        path.write_bytes(mutant(whole, np.random.default_rng([seed, number])))
+        pipe.send(outcome(read, path))
+
+
+def fuzz(path: Path, read: Reader, count: int, seed: int = 0) -> dict[int, str]:
+    """Return how each mutant of a file went, a hang and a dead process among them."""
+    found: dict[int, str] = {}
+    whole = path.read_bytes()
+    context = multiprocessing.get_context("fork")
+    while len(found) < count:
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(
+            target=_work, args=(there, whole, path, read, seed, len(found), count), daemon=True
+        )
+        process.start()
+        there.close()
+        try:
+            _collect(here, found, count)
+        finally:
+            process.kill()
+            process.join()
+    path.write_bytes(whole)
+    return found
+
+
+def _collect(pipe: Connection, found: dict[int, str], count: int) -> None:
+    """Note what a worker says until it is done, hangs or dies."""
+    while len(found) < count:
+        if not pipe.poll(LIMIT_S):
+            found[len(found)] = "hang"
+            return
+        try:
+            found[len(found)] = pipe.recv()
+        except EOFError:
+            found[len(found)] = "dead process"
+            return
