@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
@@ -59,10 +59,12 @@ _KINDS: Final = (
 )
 
 
-def section_list(sections: Sequence[SectionLike] | SectionLike) -> tuple[list[Any], bool]:
+def section_list(sections: Any) -> tuple[list[Any], bool]:
     """Return sections as a list, and whether what was given is one alone.
 
-    Arrays of contours, (N, P, 2), and of CST vectors, (N, 2 n + 2), are lists of N.
+    Args:
+        sections: What ``load_section`` takes, or a list, an array or a column of these; arrays of
+            contours, (N, P, 2), and of CST vectors, (N, 2 n + 2), are lists of N.
 
     Raises:
         SectionError: Something is no section by its type or shape; the message says which.

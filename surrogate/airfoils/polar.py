@@ -21,7 +21,7 @@ from formwright.datasets.conditions import check, warn_outside
 from formwright.datasets.solvers.result import N_STATIONS, POLAR_FIELDS, POLAR_LABELS
 from formwright.surrogate.airfoils.conditioned import Conditioned
 from formwright.surrogate.airfoils.encoder import ContourMLP
-from formwright.surrogate.airfoils.questions import Numbers, question
+from formwright.surrogate.airfoils.questions import Numbers, Sections, question
 from formwright.surrogate.model import Prediction, Surrogate
 from formwright.surrogate.table import PARTS, Table
 from formwright.surrogate.uncertainty.conformal import LEVEL, NORMAL_QUANTILE
@@ -136,7 +136,7 @@ class PolarSurrogate(Surrogate):
 
     def predict(
         self,
-        sections: Sequence[SectionLike] | SectionLike,
+        sections: Sections,
         *,
         alpha_deg: Numbers,
         reynolds: Numbers,

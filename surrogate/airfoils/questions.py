@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -19,7 +19,10 @@ from formwright.datasets.solvers.result import POLAR_FIELDS, stations
 from formwright.surrogate.table import Table, flagged
 from formwright.surrogate.uncertainty.support import add_remarks
 
-Numbers = float | Sequence[Any] | np.ndarray | np.generic | Tensor
+Sections: TypeAlias = Any
+"""One section or many: what ``section_list`` takes."""
+Numbers: TypeAlias = Any
+"""A number, or a list, an array, a tensor or a column of numbers."""
 CASE: Final = "case"
 POINT: Final = "point"
 
@@ -70,14 +73,14 @@ class Question:
             about={name: values.reshape(self.shape) for name, values in about.items()},
             dims=self.dims,
             quantities=POLAR_FIELDS if fields else (),
-            fields={name: said.reshape(*self.shape, -1) for name, said in fields.items()},
+            fields={
+                name: said.reshape(*self.shape, said.shape[1]) for name, said in fields.items()
+            },
             stations=stations() if fields else None,
         )
 
 
-def question(
-    sections: Sequence[SectionLike] | SectionLike, conditions: Mapping[str, Numbers]
-) -> Question:
+def question(sections: Sections, conditions: Mapping[str, Numbers]) -> Question:
     """Return what is asked, row by row.
 
     One section has the shape of its conditions, broadcast. A list of N has the shape (N,) where

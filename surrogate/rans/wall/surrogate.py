@@ -23,7 +23,7 @@ from formwright.datasets.conditions import check, warn_outside
 from formwright.datasets.rans.data import FORCES
 from formwright.datasets.solvers.result import N_STATIONS, POLAR_FIELDS, POLAR_LABELS
 from formwright.surrogate.airfoils.polar import PolarConfig, PolarSurrogate, answered
-from formwright.surrogate.airfoils.questions import Numbers, question
+from formwright.surrogate.airfoils.questions import Numbers, Sections, question
 from formwright.surrogate.model import Prediction, Surrogate
 from formwright.surrogate.rans.wall.flow import EVEN, FORCE_SCALE, ODD, WHOLE, WallFlow, wall_flow
 from formwright.surrogate.rans.wall.network import WallNet, WallView
@@ -148,7 +148,7 @@ class RansSurrogate(Surrogate):
 
     def predict(
         self,
-        sections: Sequence[SectionLike] | SectionLike,
+        sections: Sections,
         *,
         alpha_deg: Numbers,
         reynolds: Numbers,
