@@ -46,6 +46,8 @@ def predict(
     shapes/mine.dat,2.5,250000,5
     ```
 
+    Flow is incompressible: rows whose `mach`, if there is such a column, is above 0.1 are flagged.
+
     `rans-2d` (k-omega SST, turbulent from the nose on) takes the same without `ncrit`; with
     `--fields`, cells (`.vtu`: U, p, nut), wall (`.vtp`: cp, cf) and a figure of each row as well,
     by the surrogate of fields, whose forces are its own: `fields_cl`, `fields_cd`, `fields_cm`.
