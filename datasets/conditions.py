@@ -76,6 +76,30 @@ def check(conditions: Mapping[str, Float[np.ndarray, " points"]]) -> None:
         raise ConditionError(f"point {first}: {found[first]}{more}.")
 
 
+def outside(
+    conditions: Mapping[str, Float[np.ndarray, " points"]],
+    ranges: Mapping[str, tuple[float, float]],
+) -> dict[int, str]:
+    """Return, by the index of a point, which of its conditions training did not reach.
+
+    Args:
+        conditions: By name, each one of ``ranges``; incidences in the sections' own axes.
+        ranges: Lowest and highest value in the training data.
+    """
+    found: dict[int, str] = {}
+    for name, values in conditions.items():
+        low, high = ranges[name]
+        if not len(values) or (low <= values.min() and values.max() <= high):
+            continue
+        for i in np.flatnonzero((values < low) | (values > high)).tolist():
+            text = (
+                f"{name} = {values[i]:.6g}{_AXES.get(name, '')} lies outside the training range "
+                f"{low:g} .. {high:g}: the number is an extrapolation"
+            )
+            found[i] = f"{found[i]}; {text}" if i in found else text
+    return found
+
+
 def warn_outside(
     conditions: Mapping[str, Float[np.ndarray, " points"]],
     ranges: Mapping[str, tuple[float, float]],

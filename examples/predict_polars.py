@@ -22,11 +22,12 @@ surrogate = formwright.load("airfoil-polar")
 alpha = np.arange(-6.0, 14.1, 0.5)
 names = ["naca0012", "naca4412", "e387"]
 polars = surrogate.predict(names, alpha_deg=alpha, reynolds=1e6)
-print({label: values.shape for label, values in polars.items()})
+print(polars)
 
 # %% [markdown]
-# Every output is an array of sections by conditions. A section is encoded once, so that a polar of
-# forty points costs little more than one point.
+# Every output is an array of sections by conditions; one section alone has the shape of its
+# conditions. A section is encoded once, so that a polar of forty points costs little more than one
+# point.
 
 # %%
 figure, (shapes, left, right) = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
@@ -54,13 +55,11 @@ for value, row in zip(reynolds[:, 0], drag, strict=True):
 # %% [markdown]
 # ## How far to trust it
 #
-# The rows of a table come with a standard deviation, calibrated on families of sections that were
-# not seen in training. It grows towards stall, where XFoil seldom converges.
+# Every answer comes with an interval, calibrated on families of sections that were not seen in
+# training. It grows towards stall, where XFoil seldom converges.
 
 # %%
-rows = np.zeros(len(alpha), dtype=int)
-table = surrogate.predict_rows(
-    ["naca4412"], rows, alpha, np.full(len(alpha), 1e6), np.full(len(alpha), 9.0)
-)
-for a, cl, std in list(zip(alpha, table["cl"], table["cl_std"], strict=True))[::8]:
-    print(f"{a:5.1f} deg: CL {cl:6.3f} +- {std:.3f}")
+polar = surrogate.predict("naca4412", alpha_deg=alpha, reynolds=1e6)
+ends = zip(alpha, polar["cl"], polar["cl_lower"], polar["cl_upper"], strict=True)
+for a, cl, low, high in list(ends)[::8]:
+    print(f"{a:5.1f} deg: CL {cl:6.3f} ({low:.3f} .. {high:.3f})")

@@ -42,17 +42,14 @@ print(section.name, len(section.pos), "points")
 # %%
 forces = formwright.load("rans-2d")
 alpha = np.arange(-4.0, 12.1, 1.0)
-said = forces.predict(section, alpha_deg=alpha, reynolds=3e6)
-polar = {name: values[0] for name, values in said.items()}
+polar = forces.predict(section, alpha_deg=alpha, reynolds=3e6)
 
 figure, (lift, drag) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-half = 1.645 * polar["cl_std"]
 lift.plot(alpha, polar["cl"])
-lift.fill_between(alpha, polar["cl"] - half, polar["cl"] + half, alpha=0.3)
+lift.fill_between(alpha, polar["cl_lower"], polar["cl_upper"], alpha=0.3)
 lift.set(xlabel="incidence, deg", ylabel="lift coefficient")
-half = 1.645 * polar["cd_std"]
 drag.plot(polar["cl"], 1e4 * polar["cd"])
-drag.fill_between(polar["cl"], 1e4 * (polar["cd"] - half), 1e4 * (polar["cd"] + half), alpha=0.3)
+drag.fill_between(polar["cl"], 1e4 * polar["cd_lower"], 1e4 * polar["cd_upper"], alpha=0.3)
 drag.set(xlabel="lift coefficient", ylabel="drag, counts")
 figure.savefig("polar.svg")
 
@@ -80,10 +77,8 @@ field_figure(flow).savefig("flow.png", dpi=150)
 # %%
 said = forces.predict(section, alpha_deg=4.0, reynolds=3e6)
 for name in ("cl", "cd"):
-    print(
-        f"{name}: {said[name].item():.4f} +- {1.645 * said[f'{name}_std'].item():.4f} by rans-2d,",
-        end=" ",
-    )
+    low, high = said[f"{name}_lower"], said[f"{name}_upper"]
+    print(f"{name}: {said[name]:.4f} ({low:.4f} .. {high:.4f}) by rans-2d,", end=" ")
     print(f"{flow.forces[name]:.4f} by the fields")
 
 # %% [markdown]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ __all__ = [
     "Placement",
     "Section",
     "SectionLike",
+    "WithCoordinates",
     "database",
     "family",
     "load_section",
@@ -33,12 +35,70 @@ __all__ = [
     "normalise",
     "parse_dat",
     "read_dat",
+    "section_list",
     "split_of",
     "validate",
     "write_dat",
 ]
 
-SectionLike: TypeAlias = Section | str | os.PathLike[str] | np.ndarray | Tensor
+
+@runtime_checkable
+class WithCoordinates(Protocol):
+    """A section of another program, such as AeroSandbox's ``Airfoil``."""
+
+    @property
+    def coordinates(self) -> Any:
+        """Points around the contour, (P, 2)."""
+        ...
+
+
+SectionLike: TypeAlias = Section | str | os.PathLike[str] | np.ndarray | Tensor | WithCoordinates
+_KINDS: Final = (
+    "Give a NACA name, a name of the database, the path of a file, points of shape (P, 2) or a CST "
+    "vector of shape (2 n + 2,) as an array, a Section, or an object with 'coordinates'."
+)
+
+
+def section_list(sections: Any) -> tuple[list[Any], bool]:
+    """Return sections as a list, and whether what was given is one alone.
+
+    Args:
+        sections: What ``load_section`` takes, or a list, an array or a column of these; arrays of
+            contours, (N, P, 2), and of CST vectors, (N, 2 n + 2), are lists of N.
+
+    Raises:
+        SectionError: Something is no section by its type or shape; the message says which.
+    """
+    if _is_section(sections):
+        return [sections], True
+    if isinstance(sections, Mapping) or hasattr(sections, "columns"):
+        raise SectionError(
+            f"a table (of type {type(sections).__name__}) is no section: give its column of "
+            "sections, and its conditions as arrays of shape (N, 1)."
+        )
+    scalar = isinstance(sections, np.ndarray | Tensor) and sections.ndim == 0
+    if scalar or isinstance(sections, bytes) or not isinstance(sections, Iterable):
+        raise SectionError(f"{_told(sections)} is no section. {_KINDS}")
+    listed = list(sections)
+    for i, one in enumerate(listed):
+        if not _is_section(one):
+            raise SectionError(f"section {i} is none: {_told(one)}. {_KINDS}")
+    return listed, False
+
+
+def _is_section(one: object) -> bool:
+    """Return whether something may be a section, by its type and shape."""
+    if isinstance(one, np.ndarray | Tensor):
+        text = isinstance(one, np.ndarray) and one.dtype.kind not in "fiu"
+        return not text and (one.ndim == 1 or (one.ndim == 2 and one.shape[1] == 2))
+    return isinstance(one, Section | str | os.PathLike | WithCoordinates)
+
+
+def _told(one: object) -> str:
+    """Return type and value of something in a few words."""
+    if isinstance(one, np.ndarray | Tensor):
+        return f"an array of shape {tuple(one.shape)} and type {one.dtype}"
+    return f"{str(one)[:60]!r} of type {type(one).__name__}"
 
 
 def load_section(spec: SectionLike, *, points_per_side: int = 100) -> Section:
@@ -47,9 +107,9 @@ def load_section(spec: SectionLike, *, points_per_side: int = 100) -> Section:
     Args:
         spec: A section; a NACA name (``"NACA 2412"``, ``"naca23012"``, ``"2412"``); a name of the
             shipped database; the path of a ``.dat`` file, or of an extruded surface (``.stl``,
-            ``.obj``, ``.ply``, ``.vtk``, ``.vtp``, ``.vtu``); points of shape (P, 2); or a CST
-            vector of shape (2 n + 2,). Four and five digits are computed even where the database
-            has a table of them.
+            ``.obj``, ``.ply``, ``.vtk``, ``.vtp``, ``.vtu``); points of shape (P, 2); a CST
+            vector of shape (2 n + 2,); or an object whose ``coordinates`` are points. Four and
+            five digits are computed even where the database has a table of them.
         points_per_side: Points a side where the contour is computed (NACA, CST).
 
     Raises:
@@ -61,6 +121,10 @@ def load_section(spec: SectionLike, *, points_per_side: int = 100) -> Section:
         return spec
     if isinstance(spec, np.ndarray | Tensor):
         return _from_numbers(spec, points_per_side)
+    if isinstance(spec, WithCoordinates):
+        return _from_coordinates(spec)
+    if not isinstance(spec, str | os.PathLike):
+        raise SectionError(f"{_told(spec)} is no section. {_KINDS}")
     text = os.fspath(spec)
     if Path(text).suffix.lower() in SUFFIXES:
         return read_section(text)
@@ -117,3 +181,15 @@ def _from_numbers(spec: np.ndarray | Tensor, points_per_side: int) -> Section:
     pos = cst.coordinates(values, points_per_side)
     validate(pos, "cst")
     return Section(name="cst", pos=pos, family="cst", source="CST parameters")
+
+
+def _from_coordinates(spec: WithCoordinates) -> Section:
+    """Return the section of another program's object."""
+    name = str(getattr(spec, "name", "") or "points")
+    points = np.asarray(spec.coordinates)
+    if points.ndim != 2 or points.shape[1] != 2 or points.dtype.kind not in "fiu":
+        raise SectionError(
+            f"section {name!r}, of type {type(spec).__name__}, has the coordinates "
+            f"{str(spec.coordinates)[:60]!r}, which are no points of shape (P, 2)."
+        )
+    return section_from_points(points, name, source=type(spec).__name__)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 import numpy as np
 import torch
@@ -14,23 +15,22 @@ from torch_geometric.data import Data
 
 from formwright.datasets.airfoils import cst
 from formwright.datasets.airfoils.contours import read_contours
-from formwright.datasets.airfoils.section import Section
 from formwright.datasets.airfoils.sections import SectionLike, load_section
 from formwright.datasets.airfoils.surface import stations_y
 from formwright.datasets.conditions import check, warn_outside
-from formwright.datasets.errors import ConditionError
-from formwright.datasets.solvers.result import N_STATIONS, POLAR_LABELS
+from formwright.datasets.solvers.result import N_STATIONS, POLAR_FIELDS, POLAR_LABELS
 from formwright.surrogate.airfoils.conditioned import Conditioned
 from formwright.surrogate.airfoils.encoder import ContourMLP
+from formwright.surrogate.airfoils.questions import Numbers, Sections, question
 from formwright.surrogate.model import Prediction, Surrogate
+from formwright.surrogate.table import PARTS, Table
 from formwright.surrogate.uncertainty.conformal import LEVEL, NORMAL_QUANTILE
 
 LABELS: Final = tuple(label.name for label in POLAR_LABELS)
-Numbers = float | Sequence[Any] | np.ndarray | np.generic | Tensor
 _CENTRE: Final = (0.0, -4.1, 0.0, 0.5, 0.5)
 _SCALE: Final = (0.7, 0.8, 0.05, 0.38, 0.38)
 _ROWS_AT_ONCE: Final = 1024
-_COLUMNS: Final = (*LABELS, *(f"{label}_std" for label in LABELS))
+_COLUMNS: Final = tuple(f"{label}{end}" for end in PARTS.values() for label in LABELS)
 _CONDITIONS: Final = ("alpha_deg", "reynolds", "ncrit")
 
 
@@ -136,35 +136,53 @@ class PolarSurrogate(Surrogate):
 
     def predict(
         self,
-        sections: Sequence[SectionLike] | SectionLike,
+        sections: Sections,
         *,
         alpha_deg: Numbers,
         reynolds: Numbers,
         ncrit: Numbers = 9.0,
-    ) -> dict[str, np.ndarray]:
-        """Predict N sections at M operating points each.
+        fields: bool = False,
+    ) -> Table:
+        """Predict sections at operating points, with intervals.
+
+        One section has the shape of its conditions: a number has none, M numbers are (M,). N
+        sections at M points are (N, M), at one point (N,). Conditions are numbers, lists, arrays or
+        tensors.
+
+        ```python
+        said = formwright.load("airfoil-polar").predict("e387", alpha_deg=[0, 4], reynolds=1e6)
+        said["cl"], said["cl_lower"], said["cl_upper"]  # each (2,)
+        said.to_dataframe()  # two rows
+        ```
 
         Args:
-            sections: NACA names, database names, ``.dat`` paths, coordinate arrays or CST vectors.
-            alpha_deg: Incidence in the axes of the section's file, degrees; (M,), (N, 1), (N, M)...
+            sections: One or a list of: NACA names, database names, paths of files (``load_section``
+                has all of them), arrays of points, (P, 2), or of CST weights, objects with
+                ``coordinates`` such as AeroSandbox's ``Airfoil``.
+            alpha_deg: Incidence in the axes of the section's file, degrees; of N sections (M,) for
+                all of them, (N, 1) for one a section, or (N, M).
             reynolds: Reynolds number; broadcasts with the others.
             ncrit: Amplification exponent; broadcasts.
+            fields: Also predict ``cp_top`` and ``cp_bottom``, (..., 32), at ``Table.stations``.
 
         Returns:
-            ``cl``, ``cd``, ``cm``, ``xtr_top``, ``xtr_bottom``, each (N, M).
+            ``cl``, ``cd``, ``cm``, ``xtr_top``, ``xtr_bottom``, and of each ``_std``, ``_lower``
+            and ``_upper``; ``flags`` say where a point lies outside the training range.
 
         Raises:
             SectionError: A section that is none.
             ConditionError: A condition without meaning, or shapes that do not broadcast.
         """
-        listed = section_list(sections)
-        given = {"alpha_deg": alpha_deg, "reynolds": reynolds, "ncrit": ncrit}
-        conditions = broadcast(len(listed), given)
-        shape = conditions.shape[1:]
-        rows = np.repeat(np.arange(len(listed)), shape[1])
-        alpha, speed, criterion = conditions.reshape(3, -1)
-        answer = self.predict_rows(listed, rows, alpha, speed, criterion, spread=False)  # pyright: ignore
-        return {label: answer[label].reshape(shape) for label in LABELS}
+        asked = question(sections, {"alpha_deg": alpha_deg, "reynolds": reynolds, "ncrit": ncrit})
+        ring, own = self._own(asked.sections, asked.index, asked.conditions)
+        warn_outside(own, self.training_range, stacklevel=2)
+        read = partial(self._columns, ends=True, fields=fields)
+        table = self._each(read, ring, asked.index, own).numpy()
+        columns = dict(zip(_COLUMNS, table.T, strict=False))
+        walls = np.split(table[:, len(_COLUMNS) :], len(POLAR_FIELDS), 1) if fields else ()
+        names = [quantity.name for quantity in POLAR_FIELDS]
+        cp = dict(zip(names, walls, strict=True)) if fields else {}
+        return asked.answer(self.labels, columns, cp, own, self.training_range)
 
     def predict_rows(
         self,
@@ -187,34 +205,62 @@ class PolarSurrogate(Surrogate):
             SectionError: A section that is none.
             ConditionError: A condition without meaning.
         """
-        given = zip(_CONDITIONS, (alpha_deg, reynolds, ncrit), strict=True)
-        conditions: dict[str, np.ndarray] = {str(name): values for name, values in given}
-        check(conditions)
+        given = {str(n): v for n, v in zip(_CONDITIONS, (alpha_deg, reynolds, ncrit), strict=True)}
+        ring, own = self._own(sections, section_index, given)
+        warn_outside(own, self.training_range, stacklevel=2)
+        table = self._each(partial(self._columns, spread=spread), ring, section_index, own).numpy()
+        return dict(zip(_COLUMNS, table.T, strict=False))
+
+    def _own(
+        self,
+        sections: Sequence[SectionLike],
+        index: Int[np.ndarray, " rows"],
+        given: Mapping[str, Float[np.ndarray, " rows"]],
+    ) -> tuple[Tensor, dict[str, Float[np.ndarray, " rows"]]]:
+        """Return the heights of the sections, and the conditions in their own axes.
+
+        Raises:
+            SectionError: A section that is none.
+            ConditionError: A condition without meaning.
+        """
+        check(given)
         ring, turned = read_rings(sections, self.config.stations)
+        return ring, {**given, "alpha_deg": given["alpha_deg"] + turned[index]}
+
+    def _each(
+        self,
+        read: Callable[[Tensor], Tensor],
+        ring: Tensor,
+        section_index: Int[np.ndarray, " rows"],
+        own: Mapping[str, Float[np.ndarray, " rows"]],
+    ) -> Tensor:
+        """Return what is read from the trunk's vector of each row, some rows at a time."""
         index = torch.as_tensor(section_index)
-        turned_alpha = alpha_deg + turned[section_index]
-        conditions["alpha_deg"] = turned_alpha
-        warn_outside(conditions, self.training_range, stacklevel=3)
-        arrays = (turned_alpha, reynolds, ncrit)
-        points = torch.from_numpy(np.array(arrays, dtype=np.float32))
+        points = torch.from_numpy(np.array([own[n] for n in _CONDITIONS], dtype=np.float32))
         with torch.inference_mode():
             cases = self.network.cases(Data(rings=ring))
             chunks = zip(*(c.split(_ROWS_AT_ONCE) for c in (index, *points)), strict=True)
-            parts = [self._chunk(cases, *chunk, spread=spread) for chunk in chunks]
-        table = torch.cat(parts).numpy()
-        return dict(zip(_COLUMNS if spread else LABELS, table.T, strict=True))
+            return torch.cat([read(self.network.points(cases, *chunk)) for chunk in chunks])
 
-    def _chunk(self, cases: Tensor, index: Tensor, *points: Tensor, spread: bool) -> Tensor:
-        """Return means, and perhaps standard deviations, of some rows: (rows, 5 or 10)."""
-        vector = self.network.points(cases, index, *points)
-        mean = self.means(vector) * self.scale + self.centre
-        mean[:, 1].exp_()
-        mean[:, 3:].clamp_(0.0, 1.0)
-        if not spread:
-            return mean.double()
-        std = self.half_widths(vector) / NORMAL_QUANTILE
-        std[:, 1] *= mean[:, 1]
-        return torch.cat([mean, std], -1).double()
+    def _columns(
+        self, vector: Tensor, *, spread: bool = True, ends: bool = False, fields: bool = False
+    ) -> Tensor:
+        """Return means, and perhaps deviations, ends of intervals and pressures: (rows, ...)."""
+        middle = self.means(vector) * self.scale + self.centre
+        half = self.half_widths(vector) if spread else None
+        several = (middle, middle - half, middle + half) if ends and half is not None else (middle,)
+        known = torch.stack(several)
+        known[..., 1].exp_()
+        known[..., 3:].clamp_(0.0, 1.0)
+        mean, *interval = known
+        parts = [mean]
+        if half is not None:
+            std = half / NORMAL_QUANTILE
+            std[:, 1] *= mean[:, 1]
+            parts += [std, *interval]
+        if fields:
+            parts.append(self.pressures(vector).flatten(1))
+        return torch.cat(parts, -1).double()
 
 
 DEFAULT_RANGE: Final[Mapping[str, tuple[float, float]]] = {
@@ -291,35 +337,3 @@ def read_rings(
             ring[rows] = stations_y(group.pos, stations)
             turned[rows] = group.rotation_deg
     return ring, turned
-
-
-def section_list(sections: Sequence[SectionLike] | SectionLike) -> list[Any]:
-    """Return the sections as a list, one given alone as a list of one."""
-    if isinstance(sections, np.ndarray | Tensor):
-        alone = sections.ndim == 1 or (sections.ndim == 2 and sections.shape[1] == 2)
-    else:
-        alone = isinstance(sections, str | Section) or hasattr(sections, "__fspath__")
-    return [sections] if alone else list(sections)  # pyright: ignore
-
-
-def broadcast(n: int, conditions: Mapping[str, Numbers]) -> Float[np.ndarray, "conditions n m"]:
-    """Return the conditions as (n, M) arrays, one after the other.
-
-    Raises:
-        ConditionError: Their shapes do not broadcast to (n, M).
-    """
-    arrays = [np.asarray(c, dtype=np.float64) for c in conditions.values()]
-    try:
-        shape = np.broadcast_shapes((n, 1), *(a.shape for a in arrays))
-    except ValueError:
-        shape = ()
-    if len(shape) != 2 or shape[0] != n:
-        shapes = ", ".join(f"{name} {a.shape}" for name, a in zip(conditions, arrays, strict=True))
-        raise ConditionError(
-            f"conditions of shapes {shapes} do not broadcast to ({n}, M) for {n} sections: give "
-            "(M,) for all sections, (N, 1) for one a section, or (N, M)."
-        )
-    filled = np.empty((len(arrays), *shape))
-    for row, array in zip(filled, arrays, strict=True):
-        row[...] = array
-    return filled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch_geometric.data import Data
 
 from formwright.datasets.atoms.elements import COUNT
+from formwright.datasets.atoms.files.structures import structure_list
 from formwright.datasets.atoms.structures import (
     ADSORBATE,
     E_ADS,
@@ -22,11 +23,14 @@ from formwright.datasets.atoms.structures import (
     collate,
     with_neighbours,
 )
+from formwright.datasets.errors import ConfigError
+from formwright.surrogate.atoms.checks import formula, ready
 from formwright.surrogate.atoms.encoder import AtomGNN
 from formwright.surrogate.atoms.surroundings import GIVEN, REACH, WIDTH, described
 from formwright.surrogate.model import Prediction, Surrogate
+from formwright.surrogate.table import Table, columns_of, flagged
 from formwright.surrogate.uncertainty.conformal import LEVEL, NORMAL_QUANTILE
-from formwright.surrogate.uncertainty.support import SUPPORT, Support, growth
+from formwright.surrogate.uncertainty.support import SUPPORT, Support, add_remarks, growth
 
 LABEL: Final = E_ADS.name
 COLUMNS: Final = tuple(f"{LABEL}{part}" for part in ("", "_std", "_lower", "_upper"))
@@ -159,19 +163,55 @@ class AdsorptionSurrogate(Surrogate):
             (case_of(batch)[strange],), torch.tensor(True)
         )
 
-    def predict(self, structures: Sequence[Structure]) -> dict[str, np.ndarray]:
-        """Predict structures as they are: nothing is relaxed.
+    def predict(self, structures: Any, *, fields: bool = False) -> Table:
+        """Predict slabs with an adsorbate, with intervals; nothing is relaxed.
+
+        One structure alone has numbers without a shape; a list of N has the shape (N,).
+
+        ```python
+        slab = ase.build.fcc111("Pt", (2, 2, 4), vacuum=8)
+        ase.build.add_adsorbate(slab, "O", 1.2, "fcc")
+        said = formwright.load("adsorption-mamun").predict(slab)
+        float(said["e_ads_ev"]), float(said["e_ads_ev_lower"]), float(said["e_ads_ev_upper"])
+        ```
 
         Args:
-            structures: Slabs with an adsorbate (tag 2).
+            structures: One or a list of: ``Structure``, ASE's ``Atoms``, pymatgen's ``Structure``.
+                Those of this package whose tags mark an adsorbate (2) are taken as they are; others
+                are read as files are (tags, layer numbers of ``ase.build``, else a guess that is
+                flagged) and checked.
+            fields: There are none.
 
         Returns:
             ``e_ads_ev`` and its ``_std``, ``_lower`` and ``_upper`` at the level 0.9, eV, and
             ``unknown_elements``, whether a case holds an element outside of the training data,
             and, where the surrogate knows, ``support``, how far the surroundings of adsorbate
             and surface are from those of the training data: beyond 1 such a number is a guess, and
-            its interval grows as ``support`` does. Each (structures,).
+            its interval grows as ``support`` does. ``flags`` say what makes a number a guess.
+
+        Raises:
+            StructureError: Something is no structure, or no energy can be asked of it.
+            UnknownNameError: The surrogate was not trained on its adsorbate.
+            ConfigError: Fields are asked for.
         """
+        if fields:
+            raise ConfigError("an adsorption energy has no fields: leave out fields=True.")
+        made, own, alone = structure_list(structures)
+        fine, told = ready(self, made, own)
+        columns = self._columns(fine)
+        add_remarks(told, columns, range(len(fine)))
+        shape = () if alone else (len(fine),)
+        about = np.array([one.name or formula(one.elements) for one in fine], dtype=object)
+        return Table(
+            labels=self.labels,
+            columns={name: values.reshape(shape) for name, values in columns.items()},
+            flags=flagged(shape, told),
+            about={"name": about.reshape(shape)},
+            dims=() if alone else ("case",),
+        )
+
+    def _columns(self, structures: Sequence[Structure]) -> dict[str, np.ndarray]:
+        """Return the columns of structures with tags, predicted in the order of their sizes."""
         order = np.argsort([len(one) for one in structures], kind="stable")
         table = {name: np.zeros(len(structures)) for name in COLUMNS}
         table[UNKNOWN] = np.zeros(len(structures), bool)
@@ -186,14 +226,7 @@ class AdsorptionSurrogate(Surrogate):
     def predict_batch(self, batch: Data) -> dict[str, np.ndarray]:
         """Return the columns of ``predict`` of a batch."""
         with torch.inference_mode():
-            said = self(batch)
-            parts = (said.mean, said.std, said.lower, said.upper)
-            table = {
-                name: part[LABEL].double().numpy()
-                for name, part in zip(COLUMNS, parts, strict=True)
-            }
-            table[UNKNOWN] = self.unknown(batch).numpy()
-            return table if said.support is None else table | {SUPPORT: said.support.numpy()}
+            return columns_of(self(batch)) | {UNKNOWN: self.unknown(batch).numpy()}
 
 
 def levels(batch: Data) -> Int[Tensor, " cases"]:

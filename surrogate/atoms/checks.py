@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int
@@ -11,18 +12,37 @@ from jaxtyping import Int
 from formwright.datasets.atoms import mamun
 from formwright.datasets.atoms.adsorbates import adsorbate
 from formwright.datasets.atoms.elements import symbols
-from formwright.datasets.atoms.slabs.surface_atoms import TagWarning, check_whole, tag
+from formwright.datasets.atoms.slabs.surface_atoms import (
+    TagWarning,
+    check_whole,
+    has_layers,
+    tag,
+)
 from formwright.datasets.atoms.structures import ADSORBATE, Structure, check_slab
-from formwright.datasets.errors import UnknownNameError, did_you_mean
-from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
+from formwright.datasets.errors import StructureError, UnknownNameError, did_you_mean
 
 
-def trained_adsorbates(surrogate: AdsorptionSurrogate) -> tuple[str, ...]:
+@runtime_checkable
+class Trained(Protocol):
+    """What is known of the training of a surrogate (``AdsorptionSurrogate``)."""
+
+    @property
+    def config(self) -> Any:
+        """The architecture, with the levels of theory."""
+        ...
+
+    @property
+    def trained_on(self) -> Any:
+        """Whether an element was in the training data, (95,)."""
+        ...
+
+
+def trained_adsorbates(surrogate: Trained) -> tuple[str, ...]:
     """Return the adsorbates that a surrogate was trained on; empty where that is not known."""
     return tuple(mamun.REACTIONS) if surrogate.config.levels == (mamun.LEVEL,) else ()
 
 
-def check_adsorbate(surrogate: AdsorptionSurrogate, name: str) -> None:
+def check_adsorbate(surrogate: Trained, name: str) -> None:
     """Refuse an adsorbate that is not known here or was not trained on.
 
     Raises:
@@ -37,7 +57,7 @@ def check_adsorbate(surrogate: AdsorptionSurrogate, name: str) -> None:
     adsorbate(name)
 
 
-def check_composition(surrogate: AdsorptionSurrogate, z: Int[np.ndarray, " atoms"]) -> None:
+def check_composition(surrogate: Trained, z: Int[np.ndarray, " atoms"]) -> None:
     """Refuse the atoms of an adsorbate if no adsorbate of the training data is made of them.
 
     Raises:
@@ -52,12 +72,12 @@ def check_composition(surrogate: AdsorptionSurrogate, z: Int[np.ndarray, " atoms
         )
 
 
-def strange_elements(surrogate: AdsorptionSurrogate, elements: Iterable[int]) -> list[str]:
+def strange_elements(surrogate: Trained, elements: Iterable[int]) -> list[str]:
     """Return symbols, of some atomic numbers, that the training data had not."""
     return [symbols()[z] for z in dict.fromkeys(elements) if not surrogate.trained_on[z]]
 
 
-def checked(surrogate: AdsorptionSurrogate, one: Structure) -> tuple[Structure, list[str]]:
+def checked(surrogate: Trained, one: Structure) -> tuple[Structure, list[str]]:
     """Return a slab in the standard frame with tags, and what makes its energy a guess.
 
     Raises:
@@ -72,10 +92,47 @@ def checked(surrogate: AdsorptionSurrogate, one: Structure) -> tuple[Structure, 
     if trained_adsorbates(surrogate):
         check_whole(tagged)
     check_composition(surrogate, tagged.z[tagged.tags == ADSORBATE])
-    strange = strange_elements(surrogate, tagged.z.tolist())
-    if strange:
-        remarks.append(f"{' and '.join(strange)}: not in the training data, the number is a guess")
-    return tagged, remarks
+    return tagged, [*remarks, *_strange(surrogate, tagged)]
+
+
+def ready(
+    surrogate: Trained, structures: Sequence[Structure], own: Sequence[bool]
+) -> tuple[list[Structure], dict[int, str]]:
+    """Return structures with tags, and what makes the energies of some a guess.
+
+    Structures of this package whose tags mark an adsorbate are taken as they are; all else goes
+    through ``checked``.
+
+    Args:
+        surrogate: To be asked.
+        structures: Slabs with an adsorbate.
+        own: Whether each is one of this package, not of another program.
+
+    Raises:
+        StructureError: No energy can be asked of one; the message says of which.
+        UnknownNameError: The surrogate was not trained on its adsorbate.
+    """
+    fine: list[Structure] = []
+    told: dict[int, str] = {}
+    for i, (made, ours) in enumerate(zip(structures, own, strict=True)):
+        plain = ours and bool((made.tags == ADSORBATE).any()) and not has_layers(made)
+        try:
+            found, remarks = (
+                (made, _strange(surrogate, made)) if plain else checked(surrogate, made)
+            )
+        except (StructureError, UnknownNameError) as error:
+            raise type(error)(f"structure {i}: {error}") from error
+        fine.append(found)
+        if remarks:
+            told[i] = "; ".join(remarks)
+    return fine, told
+
+
+def _strange(surrogate: Trained, one: Structure) -> list[str]:
+    """Return what is to be said of elements that the training data had not."""
+    strange = strange_elements(surrogate, one.z.tolist())
+    said = f"{' and '.join(strange)}: not in the training data, the number is a guess"
+    return [said] if strange else []
 
 
 def formula(elements: Sequence[str]) -> str:

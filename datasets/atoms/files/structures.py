@@ -15,10 +15,10 @@ from __future__ import annotations
 import gzip
 import io
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 FORMATS: Final = {".extxyz": "extxyz", ".xyz": "extxyz", ".cif": "cif", ".vasp": "vasp"}
 LMDB: Final = (".aselmdb", ".lmdb")
 _LONGEST_LINE: Final = 1 << 24
+_OF_ASE: Final = ("get_positions", "get_tags", "info")
+_OF_PYMATGEN: Final = ("cart_coords", "site_properties")
+_KINDS: Final = (
+    "Give a Structure, ASE's Atoms or pymatgen's Structure, or a list of these; of a file, what "
+    "read_structures(path) returns."
+)
 _Reader = Callable[[], tuple["Atoms | Structure", dict[str, Any]]]
 
 
@@ -50,6 +56,66 @@ def read_structures(path: str | os.PathLike[str]) -> list[Structure]:
     if not found:
         raise StructureError(f"{str(path)!r} holds no structure.")
     return found
+
+
+class Given(NamedTuple):
+    """Structures that a user holds.
+
+    Attributes:
+        structures: In the order given.
+        own: Whether each was one of this package before.
+        alone: Whether one was given, not a list.
+    """
+
+    structures: list[Structure]
+    own: list[bool]
+    alone: bool
+
+
+def structure_list(given: Any) -> Given:
+    """Return one structure or many as a list.
+
+    Args:
+        given: One or any number of: ``Structure``, ASE's ``Atoms``, pymatgen's ``Structure``,
+            ``Slab`` or ``Molecule``. Tags and held atoms are theirs, as ``read_structures`` has
+            them.
+
+    Raises:
+        StructureError: Something is none of these, or no structure; the message says which.
+    """
+    if _is_structure(given):
+        return Given([_converted(given, "the structure")], [isinstance(given, Structure)], True)
+    if isinstance(given, str | bytes | os.PathLike) or not isinstance(given, Iterable):
+        raise StructureError(
+            f"{str(given)[:60]!r} of type {type(given).__name__} is no structure. {_KINDS}"
+        )
+    listed = list(given)
+    made = [_converted(one, f"structure {i}") for i, one in enumerate(listed)]
+    return Given(made, [isinstance(one, Structure) for one in listed], False)
+
+
+def _is_structure(one: object) -> bool:
+    """Return whether something is ours, ASE's or pymatgen's, by what it can do."""
+    return isinstance(one, Structure) or any(
+        all(hasattr(one, name) for name in names) for names in (_OF_ASE, _OF_PYMATGEN)
+    )
+
+
+def _converted(one: Any, who: str) -> Structure:
+    """Return a structure from an object.
+
+    Raises:
+        StructureError: It is none.
+    """
+    if isinstance(one, Structure):
+        return one
+    if not _is_structure(one):
+        told = f"{str(one)[:60]!r} of type {type(one).__name__}"
+        raise StructureError(f"{who} is none: {told}. {_KINDS}")
+    try:
+        return _structure(one, one.info) if hasattr(one, _OF_ASE[0]) else _of_pymatgen(one)
+    except FormwrightError as error:
+        raise StructureError(f"{who}, of type {type(one).__name__}: {error}") from error
 
 
 def iterate_structures(
@@ -244,13 +310,19 @@ def _from_pymatgen(item: Mapping[str, Any]) -> Structure:
     from pymatgen.core import Molecule
     from pymatgen.core import Structure as Crystal
 
-    made = Crystal.from_dict(dict(item)) if "lattice" in item else Molecule.from_dict(dict(item))
+    return _of_pymatgen(
+        Crystal.from_dict(dict(item)) if "lattice" in item else Molecule.from_dict(dict(item))
+    )
+
+
+def _of_pymatgen(made: Any) -> Structure:
+    """Return pymatgen's structure, slab or molecule as a structure."""
     if not made.is_ordered:
         raise StructureError(
             f"{made.formula} has sites that several elements share: order it first (pymatgen: "
             "OrderDisorderedStructureTransformation)."
         )
-    crystal = isinstance(made, Crystal)
+    crystal = hasattr(made, "lattice")
     movable = made.site_properties.get("selective_dynamics")
     return structure(
         [site.specie.symbol for site in made],

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from formwright.commands.table import Block, Columns, Outcome, Rows, write_table
+from formwright.commands.table import Block, Columns, Outcome, Rows, inert, write_table
 from formwright.datasets.atoms.files.structures import iterate_frames
 from formwright.datasets.atoms.mamun import Alloy, Row
 from formwright.datasets.atoms.structures import ADSORBATE, Structure
@@ -74,7 +74,8 @@ def predict_structures(
         surrogate: Of adsorption energies.
         path: See ``datasets.atoms.files.structures``; for tags
             ``datasets.atoms.slabs.surface_atoms.tag``. Where they are guessed there is a flag.
-        out: The CSV to write: frame, name, formula and adsorbate, and what is predicted.
+        out: What to write (``table.predict_table``): frame, name, formula and adsorbate, and what
+            is predicted.
         spread: Also write standard deviations.
         prefix: Put before the name of each new column.
 
@@ -119,7 +120,7 @@ def _structures(
         if isinstance(one, str):
             failures[i] = one
             continue
-        rows[i][1:3] = one.name, formula(one.elements)
+        rows[i][1:3] = inert(one.name), formula(one.elements)
         try:
             tagged, remarks = checked(surrogate, one)
         except FormwrightError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from formwright.commands.section_table import SectionTable
+from formwright.commands.section_table import MACH, SectionTable
 from formwright.commands.table import Block, Columns, Outcome, Rows
 from formwright.datasets.airfoils.sections import Section
 from formwright.datasets.errors import FormwrightError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from formwright.datasets.rans.flow_field import FlowField
     from formwright.surrogate.rans.fields.surrogate import FieldSurrogate
 
-COLUMNS: Final = Columns(needed=("section", "alpha_deg", "reynolds"))
+COLUMNS: Final = Columns(needed=("section", "alpha_deg", "reynolds"), optional=MACH)
 FIELDS: Final = "fields"
 COEFFICIENTS: Final = ("cl", "cd", "cm")
 
@@ -62,12 +62,14 @@ class FieldTable(SectionTable):
         first, self._rows = self._rows, self._rows + len(rows)
         if self._folder is None:
             return block
+        from rich.console import Console
         from rich.progress import track
 
         names, flags = [""] * len(rows), dict(block.flags)
         forces = {name: np.full(len(rows), np.nan) for name in COEFFICIENTS}
         good = [i for i in range(len(rows)) if i not in block.failures]
-        for i in track(good, description="fields", transient=True):
+        shown = Console(stderr=True)
+        for i in track(good, description="fields", transient=True, console=shown):
             section, *conditions = (rows[i][places[name]].strip() for name in COLUMNS.needed)
             name = f"{first + i + 1:05d}-{slug(section)}"
             try:

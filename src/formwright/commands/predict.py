@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from cyclopts import Parameter
 from rich.console import Console
 
 if TYPE_CHECKING:
@@ -16,13 +18,14 @@ if TYPE_CHECKING:
 def predict(
     surrogate: str,
     *,
-    out: Path,
+    out: Annotated[Path, Parameter(allow_leading_hyphen=True)],
     cases: Path | None = None,
     structures: Path | None = None,
     fields: Path | None = None,
     field_surrogate: Path | None = None,
     std: bool = False,
     prefix: str = "",
+    json: bool = False,
 ) -> int:
     """Predict every row of a CSV, or every structure of a file.
 
@@ -31,7 +34,7 @@ def predict(
     formwright predict rans-2d --cases cases.csv --out out.csv --fields fields/
     formwright predict rans-2d --cases in.csv --out out.csv --fields f/ --field-surrogate runs/mine
     formwright predict adsorption-mamun --cases cases.csv --out out.csv
-    formwright predict adsorption-mamun --structures slabs.extxyz --out out.csv
+    formwright predict adsorption-mamun --structures slabs.extxyz --out out.parquet --json
     ```
 
     For `airfoil-polar`, `cases.csv` has the columns `section`, `alpha_deg`, `reynolds` and, if it
@@ -42,6 +45,8 @@ def predict(
     naca2412,4,1e6,9
     shapes/mine.dat,2.5,250000,5
     ```
+
+    Flow is incompressible: rows whose `mach`, if there is such a column, is above 0.1 are flagged.
 
     `rans-2d` (k-omega SST, turbulent from the nose on) takes the same without `ncrit`; with
     `--fields`, cells (`.vtu`: U, p, nut), wall (`.vtp`: cp, cf) and a figure of each row as well,
@@ -73,7 +78,7 @@ def predict(
 
     Args:
         surrogate: Name of a shipped surrogate, or a folder that `finetune` wrote.
-        out: The CSV to write.
+        out: What to write: a CSV; Parquet where it ends in `.parquet`; `-` is standard output.
         cases: The CSV to read.
         structures: A file of slabs with adsorbates (extxyz, CIF, ASE database, ...), predicted as
             they are; tag 2 marks the adsorbate's atoms, or tag 0 beside the layer numbers of
@@ -84,11 +89,20 @@ def predict(
             of fields where not given.
         std: Also write the standard deviation of each value, e.g. `cl_std`.
         prefix: Put this before the names of the new columns.
+        json: Print what was done as one line of JSON on standard output: rows, failed, flagged,
+            seconds, out.
     """
     from formwright.datasets.errors import ConfigError, OutOfRangeWarning
     from formwright.surrogate.rans.wall.surrogate import RansSurrogate
     from formwright.surrogate.zoo import load
 
+    if str(out).startswith("-") and out != Path("-"):
+        raise ConfigError(
+            f"--out {str(out)!r} looks like an option: give a file after --out, - for standard "
+            f"output, or ./{out} for a file of that name."
+        )
+    if json and out == Path("-"):
+        raise ConfigError("--json and --out - both want standard output: give a file to --out.")
     if (cases is None) == (structures is None):
         raise ConfigError("give either --cases TABLE.csv or --structures FILE, and not both.")
     if field_surrogate is not None and fields is None:
@@ -116,7 +130,9 @@ def predict(
     messages: dict[str, str] = {}
     for entry in caught:
         messages.setdefault(str(entry.message).partition(":")[0], str(entry.message))
-    return _tell(outcome, [*outcome.notes, *messages.values()], out)
+    if json:
+        print(dumps(outcome.summary(out)))
+    return _tell(outcome, [*outcome.notes, *messages.values()], out, quiet=json)
 
 
 def _predict(
@@ -154,12 +170,14 @@ def _predict(
     return predict_table(reader, cases, out, prefix=prefix)
 
 
-def _tell(outcome: Outcome, notes: list[str], out: Path) -> int:
-    """Print what was done to stderr; return the exit code."""
+def _tell(outcome: Outcome, notes: list[str], out: Path, *, quiet: bool) -> int:
+    """Print what was done to stderr, nothing but notes if ``quiet``; return the exit code."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     for note in notes:
         console.print("[yellow]note:[/]", end=" ")
         console.print(note, markup=False)
+    if quiet:
+        return 1 if outcome.failures else 0
     done = outcome.rows - len(outcome.failures)
     count, what = outcome.distinct
     console.print(

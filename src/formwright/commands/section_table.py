@@ -15,12 +15,15 @@ from formwright.datasets.airfoils.sections import Section, load_section
 from formwright.datasets.cases import DEFAULT_NCRIT
 from formwright.datasets.conditions import refusals
 from formwright.datasets.errors import FormwrightError, SectionWarning
+from formwright.surrogate.airfoils.polar import DEFAULT_RANGE
 from formwright.surrogate.uncertainty.support import add_remarks
 
 NUMBERS: Final = ("alpha_deg", "reynolds", "ncrit")
+MACH: Final = ("mach", "Mach")
+"""Columns that are looked at only to say that the surrogates do not."""
 COLUMNS: Final = Columns(
     needed=("section", "alpha_deg", "reynolds"),
-    optional=("ncrit",),
+    optional=("ncrit", *MACH),
     hint=f" and, if it is not {DEFAULT_NCRIT:g}, 'ncrit'",
 )
 SECTIONS_KEPT: Final = 20_000
@@ -62,6 +65,9 @@ class SectionTable:
         for reasons in (unread, refusals(numbers)):
             for i, reason in reasons.items():
                 failures.setdefault(i, reason)
+        fast, impossible = _mach(rows, places)
+        for i, reason in impossible.items():
+            failures.setdefault(i, reason)
         sections, index = _sections(rows, places["section"], self._read, failures)
         good = np.array([i for i in range(len(rows)) if i not in failures], dtype=int)
         alpha, reynolds, ncrit = (numbers[name][good] for name in NUMBERS)
@@ -76,6 +82,8 @@ class SectionTable:
                 failures.setdefault(i, f"the surrogate found no finite {label} here")
         specs = [row[places["section"]].strip() for row in rows]
         flags = {i: self._odd[specs[i]] for i in good.tolist() if specs[i] in self._odd}
+        for i in fast.keys() - failures.keys():
+            flags[i] = "; ".join(filter(None, (flags.get(i), fast[i])))
         add_remarks(flags, predicted, good.tolist())
         self._seen.update(specs)
         return Block(values=values, failures=failures, flags=flags)
@@ -105,6 +113,28 @@ def _numbers(
             column[i] = harmless[name]
         values[name] = column
     return values, unread
+
+
+def _mach(block: Rows, places: Mapping[str, int]) -> tuple[dict[int, str], dict[int, str]]:
+    """Return which rows are beyond incompressible flow, and which Mach numbers are none."""
+    low, high = DEFAULT_RANGE["mach"]
+    fast: dict[int, str] = {}
+    impossible: dict[int, str] = {}
+    for name in (name for name in MACH if name in places):
+        texts = [row[places[name]].strip() for row in block]
+        values = np.array([_number(text) if text else 0.0 for text in texts])
+        refused = refusals({"mach": values})
+        for i in np.flatnonzero(~((low <= values) & (values <= high))).tolist():
+            if not np.isfinite(values[i]):
+                impossible[i] = f"{name} = {texts[i]!r} is not a finite number"
+            elif i in refused:
+                impossible[i] = refused[i]
+            else:
+                fast[i] = (
+                    f"{name} = {texts[i]} is not looked at: what was learned from is "
+                    f"incompressible ({low:g} .. {high:g}), the number is a guess"
+                )
+    return fast, impossible
 
 
 def _sections(

@@ -1,4 +1,4 @@
-"""A CSV of cases in, the same CSV with predictions out, in chunks: no row is ever lost.
+"""A CSV of cases in, the same table with predictions out, in chunks: no row is ever lost.
 
 What the columns mean is a ``Reader``'s business (``section_table``, ``adsorption_table``).
 """
@@ -6,11 +6,16 @@ What the columns mean is a ``Reader``'s business (``section_table``, ``adsorptio
 from __future__ import annotations
 
 import csv
+import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryDirectory
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -21,6 +26,8 @@ from formwright.datasets.files import replacing
 FLAG: Final = "flag"
 REASON: Final = "reason"
 CHUNK: Final = 100_000
+PARQUET: Final = ".parquet"
+STANDARD_OUTPUT: Final = Path("-")
 Rows: TypeAlias = list[list[str]]
 Column: TypeAlias = np.ndarray | list[str]
 
@@ -36,6 +43,7 @@ class Outcome:
         distinct: How many different things the rows are about, and what they are called.
         notes: What the user should know.
         seconds: Taken.
+        numeric: Names of the new columns that hold numbers.
     """
 
     rows: int = 0
@@ -44,6 +52,17 @@ class Outcome:
     distinct: tuple[int, str] = (0, "")
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    numeric: tuple[str, ...] = ()
+
+    def summary(self, out: Path) -> dict[str, Any]:
+        """Return rows, failed, flagged, seconds and out, for programs."""
+        return {
+            "rows": self.rows,
+            "failed": len(self.failures),
+            "flagged": len(self.flags),
+            "seconds": round(self.seconds, 3),
+            "out": str(out),
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,8 +122,8 @@ def predict_table(
     Args:
         reader: What the columns mean.
         cases: A CSV; columns that the reader does not know are kept.
-        out: The CSV to write: the columns of ``cases``, the new ones, and ``flag`` and ``reason``
-            if a row has one.
+        out: What to write: the columns of ``cases``, the new ones, and ``flag`` and ``reason`` if
+            a row has one. A CSV; Parquet where it ends in ``.parquet``; standard output for ``-``.
         prefix: Put before the name of each new column.
         chunk: Rows predicted at once; bounds the memory.
 
@@ -141,7 +160,7 @@ def write_table(
     """Write a table atomically as its blocks come; fill and return ``outcome``.
 
     Args:
-        out: The CSV to write.
+        out: What to write (``predict_table``).
         header: Returns the columns that are there.
         blocks: From the header, rows and what is new in them; one block at least.
         outcome: To be filled.
@@ -153,7 +172,7 @@ def write_table(
         StorageError: ``out`` cannot be written.
     """
     began = time.perf_counter()
-    with replacing(out) as temporary:
+    with _landing(out) as temporary:
         draft = temporary.with_name(temporary.name + ".draft")
         try:
             given = header()
@@ -162,10 +181,68 @@ def write_table(
                     csv.writer(handle, lineterminator="\n"), given, blocks, outcome, source, prefix
                 )
             _add_remarks(draft, temporary, {FLAG: outcome.flags, REASON: outcome.failures})
+            if out.suffix.lower() == PARQUET:
+                _to_parquet(temporary, outcome.numeric)
         finally:
             draft.unlink(missing_ok=True)
     outcome.seconds = time.perf_counter() - began
     return outcome
+
+
+@contextmanager
+def _landing(out: Path) -> Iterator[Path]:
+    """Yield a path to write to: beside ``out``, or of what goes to standard output when whole."""
+    if out != STANDARD_OUTPUT:
+        with replacing(out) as temporary:
+            yield temporary
+        return
+    with TemporaryDirectory(prefix="formwright-") as folder:
+        made = Path(folder) / "out.csv"
+        yield made
+        with open(made, encoding="utf-8", newline="") as handle:
+            copyfileobj(handle, sys.stdout)
+
+
+def _to_parquet(path: Path, numeric: Sequence[str]) -> None:
+    """Turn a CSV into Parquet in its place: new columns of numbers as such, all others as text."""
+    from pyarrow import csv as arrow_csv
+    from pyarrow import float64, string
+    from pyarrow.parquet import ParquetWriter
+
+    with open(path, encoding="utf-8", newline="") as handle:
+        header = next(csv.reader(handle))
+    _check_names(header)
+    kinds = {name: float64() if name in numeric else string() for name in header}
+    options = arrow_csv.ConvertOptions(
+        column_types=kinds, null_values=[""], strings_can_be_null=False
+    )
+    whole = path.with_name(path.name + ".parquet")
+    try:
+        reader = arrow_csv.open_csv(
+            path,
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+            convert_options=options,
+        )
+        with ParquetWriter(whole, reader.schema) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+        whole.replace(path)
+    finally:
+        whole.unlink(missing_ok=True)
+
+
+def _check_names(header: Sequence[str]) -> None:
+    """Refuse columns of one name, which Parquet cannot hold.
+
+    Raises:
+        ConfigError: The message quotes the name.
+    """
+    twice = [name for name, count in Counter(header).items() if count > 1]
+    if twice:
+        raise ConfigError(
+            f"the table has several columns {twice[0]!r}, which Parquet cannot hold: rename them, "
+            "or write a CSV."
+        )
 
 
 def _write(
@@ -180,6 +257,9 @@ def _write(
     for number, (rows, block) in enumerate(blocks(header)):
         if number == 0:
             writer.writerow([*header, *_new_columns(block.values, header, prefix, source)])
+            outcome.numeric = tuple(
+                prefix + name for name, one in block.values.items() if isinstance(one, np.ndarray)
+            )
         cells = zip(*(_texts(column) for column in block.values.values()), strict=True)
         writer.writerows([*row, *more] for row, more in zip(rows, cells, strict=True))
         outcome.failures.update({outcome.rows + i: text for i, text in block.failures.items()})
@@ -277,11 +357,16 @@ def _add_remarks(draft: Path, target: Path, remarks: Mapping[str, Mapping[int, s
         rows, writer = csv.reader(source), csv.writer(handle, lineterminator="\n")
         writer.writerow([*next(rows), *there])
         for i, row in enumerate(rows):
-            writer.writerow([*row, *(by_row.get(i, "") for by_row in there.values())])
+            writer.writerow([*row, *(inert(by_row.get(i, "")) for by_row in there.values())])
+
+
+def inert(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula: with an apostrophe where it might."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _texts(column: Column) -> list[str]:
-    """Return numbers as text with seven digits, empty where there is none; text as it is."""
+    """Return numbers as text with seven digits, empty where there is none; text made inert."""
     if isinstance(column, list):
-        return column
+        return [inert(text) for text in column]
     return ["" if value != value else f"{value:.7g}" for value in column.tolist()]

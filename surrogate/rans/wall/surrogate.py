@@ -8,7 +8,7 @@ their spread is what the intervals are scaled by (Lakshminarayanan et al. 2017).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -21,18 +21,14 @@ from torch_geometric.data import Data
 from formwright.datasets.airfoils.sections import SectionLike, load_section
 from formwright.datasets.conditions import check, warn_outside
 from formwright.datasets.rans.data import FORCES
-from formwright.datasets.solvers.result import N_STATIONS, POLAR_LABELS
-from formwright.surrogate.airfoils.polar import (
-    Numbers,
-    PolarConfig,
-    PolarSurrogate,
-    answered,
-    broadcast,
-    section_list,
-)
+from formwright.datasets.solvers.result import N_STATIONS, POLAR_FIELDS, POLAR_LABELS
+from formwright.surrogate.airfoils.polar import PolarConfig, PolarSurrogate, answered
+from formwright.surrogate.airfoils.questions import Numbers, Sections, question
 from formwright.surrogate.model import Prediction, Surrogate
 from formwright.surrogate.rans.wall.flow import EVEN, FORCE_SCALE, ODD, WHOLE, WallFlow, wall_flow
 from formwright.surrogate.rans.wall.network import WallNet, WallView
+from formwright.surrogate.table import Table, columns_of, stacked
+from formwright.surrogate.uncertainty.conformal import LEVEL
 from formwright.surrogate.uncertainty.support import SUPPORT, Described, Support, growth
 
 RANS_LABELS: Final = tuple(label for label in POLAR_LABELS if label.name in FORCES)
@@ -152,34 +148,45 @@ class RansSurrogate(Surrogate):
 
     def predict(
         self,
-        sections: Sequence[SectionLike] | SectionLike,
+        sections: Sections,
         *,
         alpha_deg: Numbers,
         reynolds: Numbers,
-    ) -> dict[str, np.ndarray]:
-        """Predict N sections at M operating points each.
+        fields: bool = False,
+    ) -> Table:
+        """Predict sections at operating points, with intervals; shapes as of the polar.
+
+        One section has the shape of its conditions: a number has none, M numbers are (M,). N
+        sections at M points are (N, M), at one point (N,).
+
+        ```python
+        said = formwright.load("rans-2d").predict("e387", alpha_deg=[0, 4], reynolds=3e6)
+        said["cd"], said["cd_upper"], said["support"]  # each (2,)
+        ```
 
         Args:
-            sections: NACA names, database names, ``.dat`` paths, coordinate arrays or CST vectors.
-            alpha_deg: Incidence in the axes of the section's file, degrees; (M,), (N, 1), (N, M)...
+            sections: As ``PolarSurrogate.predict`` takes them.
+            alpha_deg: Incidence in the axes of the section's file, degrees; of N sections (M,) for
+                all of them, (N, 1) for one a section, or (N, M).
             reynolds: On the chord; broadcasts with the other.
+            fields: Also predict ``cp_top`` and ``cp_bottom``, (..., 32), at ``Table.stations``.
 
         Returns:
-            ``cl``, ``cd``, ``cm``, and their standard deviations ``cl_std``..., each (N, M), and,
-            where the surrogate knows, ``support``: how far the flow along the wall is from those
-            that it learned from. Beyond 1 the numbers are guesses.
+            ``cl``, ``cd``, ``cm``, and of each ``_std``, ``_lower`` and ``_upper``, and, where the
+            surrogate knows, ``support``: how far the flow along the wall is from those that it
+            learned from. Beyond 1 the numbers are guesses, which ``flags`` say.
 
         Raises:
             SectionError: A section that is none.
             ConditionError: A condition without meaning, or shapes that do not broadcast.
         """
-        listed = section_list(sections)
-        conditions = broadcast(len(listed), {"alpha_deg": alpha_deg, "reynolds": reynolds})
-        shape = conditions.shape[1:]
-        rows = np.repeat(np.arange(len(listed)), shape[1])
-        alpha, speed = conditions.reshape(2, -1)
-        said = self.predict_rows(listed, rows, alpha, speed)
-        return {name: values.reshape(shape) for name, values in said.items()}
+        asked = question(sections, {"alpha_deg": alpha_deg, "reynolds": reynolds})
+        contours, own = _own(asked.sections, asked.index, asked.conditions)
+        warn_outside(own, self.training_range, stacklevel=2)
+        said = list(self._said(contours, asked.index, own, fields=fields))
+        cp = stacked([{name: part.numpy() for name, part in one.fields.items()} for one in said])
+        columns = stacked([columns_of(one) for one in said])
+        return asked.answer(self.labels, columns, cp, own, self.training_range)
 
     def predict_rows(
         self,
@@ -209,31 +216,70 @@ class RansSurrogate(Surrogate):
             SectionError: A section that is none.
             ConditionError: A condition without meaning.
         """
-        conditions = {"alpha_deg": alpha_deg, "reynolds": reynolds}
-        check(conditions)
-        if not len(sections):
-            names = [*FORCES, *(f"{name}_std" for name in FORCES if spread)]
-            names += [SUPPORT] if self.support.known else []
-            return {name: np.empty(0) for name in names}
-        loaded = [load_section(section) for section in sections]
-        turned = np.array([section.placement.rotation_deg for section in loaded])
-        own_alpha = alpha_deg + turned[section_index]
-        warn_outside({**conditions, "alpha_deg": own_alpha}, self.training_range, stacklevel=2)
+        given = {"alpha_deg": alpha_deg, "reynolds": reynolds}
+        contours, own = _own(sections, section_index, given)
+        warn_outside(own, self.training_range, stacklevel=2)
         parts: list[dict[str, np.ndarray]] = []
-        rows = np.arange(len(section_index))
-        for part in np.split(rows, range(_ROWS_AT_ONCE, len(rows), _ROWS_AT_ONCE)):
-            used, case = np.unique(section_index[part], return_inverse=True)
-            batch = _joined([loaded[i].pos for i in used])
-            batch.condition_batch = torch.from_numpy(case.reshape(-1))
-            batch.alpha_deg = torch.from_numpy(own_alpha[part])
-            batch.reynolds = torch.from_numpy(np.asarray(reynolds[part], dtype=np.float64))
-            with torch.no_grad():
-                said = self(batch)
+        for said in self._said(contours, section_index, own):
             values = {name: said.mean[name].numpy() for name in FORCES}
             deviations = {f"{name}_std": said.std[name].numpy() for name in FORCES}
             far = {} if said.support is None else {SUPPORT: said.support.numpy()}
             parts.append({**values, **(deviations if spread else {}), **far})
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return stacked(parts)
+
+    def _said(
+        self,
+        contours: Sequence[Tensor],
+        index: Int[np.ndarray, " rows"],
+        own: Mapping[str, Float[np.ndarray, " rows"]],
+        *,
+        fields: bool = False,
+    ) -> Iterator[Prediction]:
+        """Yield what is said of the rows, some at a time; of none, nothing in the same columns."""
+        rows = np.arange(len(index))
+        if not len(rows):
+            yield self._nothing(fields)
+            return
+        for part in np.split(rows, range(_ROWS_AT_ONCE, len(rows), _ROWS_AT_ONCE)):
+            used, case = np.unique(index[part], return_inverse=True)
+            batch = _joined([contours[i] for i in used])
+            batch.condition_batch = torch.from_numpy(case.reshape(-1))
+            batch.alpha_deg = torch.from_numpy(own["alpha_deg"][part])
+            batch.reynolds = torch.from_numpy(np.asarray(own["reynolds"][part], dtype=np.float64))
+            with torch.no_grad():
+                said = self(batch, fields=fields)
+            yield said
+
+    def _nothing(self, fields: bool) -> Prediction:
+        """Return a prediction of no points."""
+        none = {name: torch.zeros(0) for name in FORCES}
+        walls = {quantity.name: torch.zeros(0, N_STATIONS) for quantity in POLAR_FIELDS}
+        return Prediction(
+            mean=none,
+            std=none,
+            lower=none,
+            upper=none,
+            level=LEVEL,
+            fields=walls if fields else {},
+            support=torch.zeros(0) if self.support.known else None,
+        )
+
+
+def _own(
+    sections: Sequence[SectionLike],
+    index: Int[np.ndarray, " rows"],
+    given: Mapping[str, Float[np.ndarray, " rows"]],
+) -> tuple[list[Tensor], dict[str, Float[np.ndarray, " rows"]]]:
+    """Return the contours of sections, and the conditions in their own axes.
+
+    Raises:
+        SectionError: A section that is none.
+        ConditionError: A condition without meaning.
+    """
+    check(given)
+    loaded = [load_section(section) for section in sections]
+    turned = np.array([section.placement.rotation_deg for section in loaded])
+    return [one.pos for one in loaded], {**given, "alpha_deg": given["alpha_deg"] + turned[index]}
 
 
 def seen_of(view: WallView) -> Described:

@@ -177,7 +177,7 @@ def test_sections_and_conditions_broadcast(shipped):
     said = shipped.predict(["naca2412", "e387"], alpha_deg=[0.0, 2.0, 4.0], reynolds=3e6)
     assert said["cl"].shape == said["cd_std"].shape == (2, 3)
     alone = shipped.predict("e387", alpha_deg=2.0, reynolds=3e6)
-    assert said["cd"][1, 1] == pytest.approx(alone["cd"][0, 0], rel=1e-5)
+    assert said["cd"][1, 1] == pytest.approx(float(alone["cd"]), rel=1e-5)
     with pytest.raises(ConditionError, match="do not broadcast"):
         shipped.predict("e387", alpha_deg=[0.0, 1.0], reynolds=[1e6, 2e6, 3e6])
 
@@ -198,3 +198,28 @@ def test_conditions_are_refused_or_warned_of(shipped):
 def test_the_pretrained_network_is_shipped():
     for name in ("turbulent-wall", "rans-wall"):
         assert isinstance(zoo.load(name), WallNet)
+
+
+def test_predict_has_intervals_pressures_and_flags(shipped):
+    pos = naca("2412", points_per_side=60).pos
+    alpha = torch.tensor([[0.0, 4.0]]).double()
+    with torch.no_grad():
+        conditions = {"alpha_deg": alpha, "reynolds": torch.full((1, 2), 3e6).double()}
+        want = shipped(sections_batch(pos[None], conditions), fields=True)
+    said = shipped.predict(pos, alpha_deg=[0.0, 4.0], reynolds=3e6, fields=True)
+    for name in ("cl", "cd", "cm"):
+        assert said.lower[name] == pytest.approx(want.lower[name].numpy(), rel=1e-4, abs=1e-5)
+        assert said.upper[name] == pytest.approx(want.upper[name].numpy(), rel=1e-4, abs=1e-5)
+    np.testing.assert_allclose(said["cp_top"], want.fields["cp_top"].numpy(), atol=1e-3)
+    assert said["cp_bottom"].shape == (2, 32) and said.flags.tolist() == ["", ""]
+    with pytest.warns(OutOfRangeWarning):
+        far = shipped.predict("naca2412", alpha_deg=30.0, reynolds=3e6)
+    assert far.shape == () and "alpha_deg = 30" in far.flags.item()
+
+
+def test_no_rows_have_the_same_columns(shipped):
+    nothing = shipped.predict([], alpha_deg=[0.0, 2.0], reynolds=3e6, fields=True)
+    one = shipped.predict("naca2412", alpha_deg=0.0, reynolds=3e6, fields=True)
+    assert list(nothing) == list(one) and nothing["cl"].shape == (0, 2)
+    none = np.zeros(0)
+    assert shipped.predict_rows([], np.zeros(0, int), none, none)["cd_std"].shape == (0,)
