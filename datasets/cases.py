@@ -139,13 +139,14 @@ class Batch:
 
     def clone(self) -> Batch:
         """Return a copy; gradients flow through it."""
-        return self._each(Tensor.clone)
+        return self.apply(Tensor.clone)
 
     def to(self, device: str | int | torch.device) -> Batch:
         """Return a copy with its tensors on a device."""
-        return self._each(lambda tensor: tensor.to(device))
+        return self.apply(lambda tensor: tensor.to(device))
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+    def apply(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """Return a copy with its tensors changed by a function."""
         held = self.__dict__.items()
         return Batch(**{k: change(v) if isinstance(v, Tensor) else v for k, v in held})
 
@@ -168,7 +169,7 @@ DEFAULT_MACH: Final = 0.0
 def sections_batch(
     pos: Float[Tensor, "cases points 2"],
     conditions: Mapping[str, Float[Tensor, "cases conditions"]],
-) -> Case:
+) -> Batch:
     """Join sections with equally many points and operating points into one batch.
 
     Args:
@@ -198,6 +199,6 @@ def sections_batch(
 
 def section_case(
     pos: Float[Tensor, "points 2"], conditions: Mapping[str, Float[Tensor, " conditions"]]
-) -> Case:
+) -> Batch:
     """Return one section with its operating points as a case (a batch of one)."""
     return sections_batch(pos[None], {name: value[None] for name, value in conditions.items()})

@@ -13,12 +13,11 @@ from typing import Any, Final
 
 import torch
 from torch.nn.functional import one_hot
-from torch_geometric.data import Data
 
 from formwright.datasets.airfoils.sections import naca
 from formwright.datasets.atoms.elements import COUNT
 from formwright.datasets.atoms.structures import ADSORBATE, BELOW, SURFACE, collate, structure
-from formwright.datasets.cases import section_case
+from formwright.datasets.cases import Case, section_case
 from formwright.datasets.errors import CheckpointError
 from formwright.surrogate.model import Surrogate
 from formwright.surrogate.uncertainty.support import SUPPORT
@@ -42,7 +41,7 @@ _ELEMENTS: Final = (
 )
 
 
-def slab_question(levels: int) -> Data:
+def slab_question(levels: int) -> Case:
     """Return three small slabs at each level of theory; one metal of the last is every element."""
     slabs = [structure(elements, _POS, _CELL, tags=_TAGS) for elements in _ELEMENTS] * levels
     batch = collate(slabs, level=torch.arange(levels).repeat_interleave(len(_ELEMENTS)))
@@ -52,7 +51,7 @@ def slab_question(levels: int) -> Data:
     return batch
 
 
-def section_question() -> Data:
+def section_question() -> Case:
     """Return a section at two operating points."""
     conditions = {
         "alpha_deg": [-4.0, 7.0],
@@ -64,7 +63,7 @@ def section_question() -> Data:
     return section_case(naca("4412").pos, values)
 
 
-def answers(surrogate: Surrogate, question: Data) -> dict[str, list[float]]:
+def answers(surrogate: Surrogate, question: Case) -> dict[str, list[float]]:
     """Return means, ends of intervals, fields in the mean, and support, of cases of a question.
 
     Raises:
@@ -90,7 +89,7 @@ def answers(surrogate: Surrogate, question: Data) -> dict[str, list[float]]:
 
 
 def check_answers(
-    surrogate: Surrogate, question: Data, known: Mapping[str, Sequence[Any]], source: str
+    surrogate: Surrogate, question: Case, known: Mapping[str, Sequence[Any]], source: str
 ) -> None:
     """Refuse a surrogate that no longer says what it said.
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, overload
 
 from torch import nn
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.config import from_mapping, to_mapping
 from formwright.datasets.errors import CheckpointError, UnknownNameError, did_you_mean
 from formwright.surrogate.airfoils.conditioned import Conditioned
@@ -46,7 +46,7 @@ class Kind:
 
     config: type[PolarConfig] | type[RansConfig] | type[AdsorptionConfig]
     build: Callable[[Any, Mapping[str, tuple[float, float]]], Any]
-    question: Callable[[Any], Data]
+    question: Callable[[Any], Case]
 
 
 KINDS: Final[Mapping[str, Kind]] = {

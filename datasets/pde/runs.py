@@ -23,8 +23,8 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Batch, Case
 from formwright.datasets.errors import CorpusError
 
 
@@ -34,13 +34,13 @@ def field_batch(
     interval: Float[Tensor, " cases"],
     start: Float[Tensor, " cases"],
     **labels: Float[Tensor, " cases"],
-) -> Data:
+) -> Batch:
     """Join runs on one grid into a batch of cases."""
     cases, frames, channels, *space = values.shape
     points = math.prod(space)
     case = torch.arange(cases, device=values.device)
     grid = torch.tensor(space, device=values.device).expand(cases, -1)
-    return Data(
+    return Batch(
         field=values.flatten(3).permute(0, 3, 1, 2).reshape(-1, frames, channels),
         grid=grid,
         spacing=spacing,
@@ -53,7 +53,7 @@ def field_batch(
     )
 
 
-def grid_values(batch: Data) -> Float[Tensor, "cases frames channels *space"]:
+def grid_values(batch: Case) -> Float[Tensor, "cases frames channels *space"]:
     """Return the fields of a batch on their grid.
 
     Raises:
@@ -76,8 +76,8 @@ def grid_values(batch: Data) -> Float[Tensor, "cases frames channels *space"]:
 
 
 def with_values(
-    batch: Data, values: Float[Tensor, "cases frames channels *space"], **changed: Tensor
-) -> Data:
+    batch: Case, values: Float[Tensor, "cases frames channels *space"], **changed: Tensor
+) -> Batch:
     """Return the batch with other fields, and other attributes where named.
 
     Attributes of cases stay; those of points do not, since the points are others.
@@ -133,7 +133,7 @@ class FieldRuns:
         """Return the number of runs."""
         return len(self.values)
 
-    def batch(self, rows: Int[Tensor, " cases"]) -> Data:
+    def batch(self, rows: Int[Tensor, " cases"]) -> Batch:
         """Return some runs, all their frames, as one batch of cases."""
         values = self.values[rows]
         whole = torch.ones(len(rows), dtype=values.dtype)

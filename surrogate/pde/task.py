@@ -10,8 +10,8 @@ from typing import Final
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import CorpusError, UnknownNameError, did_you_mean
 from formwright.datasets.pde.runs import FieldRuns, grid_values
 from formwright.datasets.pde.well_runs import open_runs
@@ -167,14 +167,14 @@ def _recipes(
     }
 
 
-def _raw(batch: Data) -> Float[Tensor, "cases values"]:
+def _raw(batch: Case) -> Float[Tensor, "cases values"]:
     """Return the values of a run, thinned evenly to some thousand."""
     flat = grid_values(batch).flatten(1)
     every = max(1, flat.shape[1] // MOST_RAW)
     return flat[:, ::every]
 
 
-def _hand(batch: Data) -> Float[Tensor, "cases features"]:
+def _hand(batch: Case) -> Float[Tensor, "cases features"]:
     """Return logarithms of energy, its decay, its gradients and its spectrum, first and last."""
     values = grid_values(batch).double()
     ends = values[:, [0, -1]]

@@ -13,8 +13,8 @@ from typing import Literal
 import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Batch, Case
 from formwright.datasets.errors import ViewError
 from formwright.surrogate.airfoils.views import PartialContour
 from formwright.surrogate.rans.fields.views import FLOW_FEATURES, HideCells
@@ -32,7 +32,7 @@ class Hidden:
             own vector of the point says where it is.
     """
 
-    batch: Data
+    batch: Case
     where: Bool[Tensor, " points"]
     values: Shaped[Tensor, " points *channels"]
     place: Float[Tensor, "points coordinates"] | None = None
@@ -52,7 +52,7 @@ class Patches:
     side: int = 4
     share: float = 0.75
 
-    def hide(self, batch: Data, generator: torch.Generator) -> Hidden:
+    def hide(self, batch: Case, generator: torch.Generator) -> Hidden:
         """Hide patches.
 
         Raises:
@@ -92,7 +92,7 @@ class Arcs:
     least: float = 0.2
     most: float = 0.6
 
-    def hide(self, batch: Data, generator: torch.Generator) -> Hidden:
+    def hide(self, batch: Case, generator: torch.Generator) -> Hidden:
         """Hide arcs."""
         seen = PartialContour(least=self.least, most=self.most)(batch, generator)
         assert batch.pos is not None and seen.pos is not None
@@ -118,7 +118,7 @@ class Nodes:
     attribute: str = "field"
     share: float = 0.4
 
-    def hide(self, batch: Data, generator: torch.Generator) -> Hidden:
+    def hide(self, batch: Case, generator: torch.Generator) -> Hidden:
         """Hide nodes.
 
         Raises:
@@ -155,7 +155,7 @@ class Cells:
     side: int = 4
     share: float = 0.5
 
-    def hide(self, batch: Data, generator: torch.Generator) -> Hidden:
+    def hide(self, batch: Case, generator: torch.Generator) -> Hidden:
         """Hide cells."""
         seen = HideCells(side=self.side, share=self.share)(batch, generator)
         return Hidden(seen, ~seen["visible"], batch["features"][:, list(FLOW_FEATURES)])
@@ -176,7 +176,7 @@ def _choose(
     return (rank < hidden).reshape(cases, *shape)
 
 
-def _filled(batch: Data, attribute: str, hidden: Bool[Tensor, " points"]) -> Data:
+def _filled(batch: Case, attribute: str, hidden: Bool[Tensor, " points"]) -> Case:
     """Return a copy with the attribute of hidden points replaced."""
     value, case = batch[attribute], batch.batch
     assert case is not None
@@ -189,4 +189,4 @@ def _filled(batch: Data, attribute: str, hidden: Bool[Tensor, " points"]) -> Dat
         filled[hidden] = means[case[hidden]]
     else:
         filled[hidden] = 0
-    return Data.from_dict({**batch.to_dict(), attribute: filled, "visible": ~hidden})
+    return Batch.from_dict({**batch.to_dict(), attribute: filled, "visible": ~hidden})

@@ -26,7 +26,7 @@ from formwright.surrogate.pretraining.masking import MaskedPrediction
 from formwright.surrogate.pretraining.named import matched
 from formwright.surrogate.pretraining.pretrain import ENCODER, PretrainConfig
 from formwright.surrogate.rans.fields.inputs import FEATURES
-from formwright.surrogate.rans.fields.surrogate import NETWORKS, FieldConfig, Network
+from formwright.surrogate.rans.fields.surrogate import FieldConfig, Network, encoder_class
 from formwright.surrogate.rans.fields.views import FLOW_LABELS, Graphs, JoinCells, OtherMesh
 from formwright.surrogate.training.loop import TrainConfig
 from formwright.surrogate.view import View
@@ -98,15 +98,16 @@ def pretrained_encoder(folder: str | os.PathLike[str], config: FieldConfig) -> E
     """
     path = Path(folder) / ENCODER
     tensors, _ = load_tensors(path)
-    for network, kind in NETWORKS.items():
-        names = kind(len(FEATURES), config.stages).state_dict().keys()
+    for network in Network:
+        other = encoder_class(network)(len(FEATURES), config.stages)
+        names = other.state_dict().keys()
         if network is not config.network and names == tensors.keys():
             raise CheckpointError(
                 f"{str(path)!r} is of another architecture: it holds an encoder of the {network} "
                 f"network, and the {config.network} network is asked for. Ask for the {network} "
                 f"network, or pretrain that of the {config.network}."
             )
-    encoder: Encoder = NETWORKS[config.network](len(FEATURES), config.stages)
+    encoder = encoder_class(config.network)(len(FEATURES), config.stages)
     load_state(encoder, tensors, str(path))
     return encoder
 
