@@ -87,8 +87,6 @@ def predict(
     """
     from formwright import load
     from formwright.datasets.errors import ConfigError, OutOfRangeWarning
-    from formwright.surrogate.rans.fields.surrogate import load as load_fields
-    from formwright.surrogate.rans.wall.surrogate import RansSurrogate
 
     if (cases is None) == (structures is None):
         raise ConfigError("give either --cases TABLE.csv or --structures FILE, and not both.")
@@ -99,11 +97,7 @@ def predict(
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("always", OutOfRangeWarning)
         loaded = load(surrogate)
-        if fields is not None and not isinstance(loaded, RansSurrogate):
-            raise ConfigError(
-                f"{surrogate!r} predicts no fields: leave out --fields, or use rans-2d."
-            )
-        of_fields = None if field_surrogate is None else load_fields(field_surrogate)
+        of_fields = None if fields is None else _of_fields(loaded, surrogate, field_surrogate)
         outcome = _predict(
             loaded, surrogate, cases, structures, fields, of_fields, out, std, prefix
         )
@@ -111,6 +105,17 @@ def predict(
     for entry in caught:
         messages.setdefault(str(entry.message).partition(":")[0], str(entry.message))
     return _tell(outcome, [*outcome.notes, *messages.values()], out)
+
+
+def _of_fields(surrogate: Any, name: str, path: Path | None) -> FieldSurrogate:
+    """Return the surrogate of fields, the shipped one where no path is given."""
+    from formwright.datasets.errors import ConfigError
+    from formwright.surrogate.rans.fields.surrogate import SHIPPED, load
+    from formwright.surrogate.rans.wall.surrogate import RansSurrogate
+
+    if not isinstance(surrogate, RansSurrogate):
+        raise ConfigError(f"{name!r} predicts no fields: leave out --fields, or use rans-2d.")
+    return load(path or SHIPPED)
 
 
 def _predict(
