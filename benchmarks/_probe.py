@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.surrogate.label_efficiency import curves as label_curves
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.pde.encoder import FieldCNN
@@ -34,7 +34,7 @@ class Split:
     data: Any
     y: Tensor
 
-    def whole(self) -> Data:
+    def whole(self) -> Case:
         """Return all cases as one batch."""
         return self.data.batch(torch.arange(len(self.y)))
 
@@ -143,7 +143,7 @@ class Regressor(nn.Module):
         super().__init__()
         self.encoder, self.head = encoder, nn.Linear(encoder.width, 1)
 
-    def forward(self, batch: Data) -> Tensor:
+    def forward(self, batch: Case) -> Tensor:
         """Return the label of each case."""
         return self.head(self.encoder(batch).per_case)[:, 0]
 

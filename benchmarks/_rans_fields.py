@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 import torch
 from torch import nn
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.rans.flow_field import FlowField
 from formwright.datasets.rans.mesh.c_grid import grid_of
 from formwright.surrogate.rans.fields.cases import FieldCases
@@ -25,7 +25,7 @@ LEAST_LIFT: Final = 0.05
 class Floor(nn.Module):
     """The same corrections for every case: nothing, or the mean over the training cases."""
 
-    def __init__(self, samples: Sequence[Data], *, mean: bool) -> None:
+    def __init__(self, samples: Sequence[Case], *, mean: bool) -> None:
         super().__init__()
         self.config = FieldConfig()
         self.precision = nn.Buffer(torch.zeros(()))
@@ -42,7 +42,7 @@ class Floor(nn.Module):
             alpha = torch.cat([s.alpha_deg for s in samples])
             self.slope = float((turn * alpha).sum() / alpha.square().sum())
 
-    def forward(self, batch: Data) -> Corrections:
+    def forward(self, batch: Case) -> Corrections:
         cases = len(batch.grid)
         return Corrections(
             decambering=self.slope * batch.alpha_deg,
@@ -51,7 +51,7 @@ class Floor(nn.Module):
         )
 
 
-def _wall(case: Data) -> torch.Tensor:
+def _wall(case: Case) -> torch.Tensor:
     speed, turning, friction, scale = case["wall_prior"].unbind(-1)
     turned = speed + case["decambering"] * turning
     cp, cf = case["wall_truth"].unbind(-1)

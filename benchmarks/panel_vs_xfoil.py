@@ -15,11 +15,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from _common import Benchmark, save
-from torch_geometric.data import Data
 
 from formwright.datasets.airfoils.cst import coordinates, fit
 from formwright.datasets.airfoils.sections import database
-from formwright.datasets.cases import section_case
+from formwright.datasets.cases import Case, section_case
 from formwright.datasets.solvers.panel.solver import Panel
 from formwright.datasets.solvers.result import Result
 from formwright.datasets.solvers.xfoil.solver import XFoil
@@ -37,7 +36,7 @@ ERRORS = {
 }
 
 
-def sample(count: int, incidences: int, seed: int) -> list[Data]:
+def sample(count: int, incidences: int, seed: int) -> list[Case]:
     """Return cases: random sections of the database, each at one Reynolds number and one Ncrit."""
     generator = np.random.default_rng(seed)
     sections = database()
@@ -56,7 +55,7 @@ def sample(count: int, incidences: int, seed: int) -> list[Data]:
     return cases
 
 
-def solved(solver: Panel | XFoil, cases: Sequence[Data]) -> tuple[list[Result], float]:
+def solved(solver: Panel | XFoil, cases: Sequence[Case]) -> tuple[list[Result], float]:
     """Return the results and the processor seconds that they took, children included."""
     begin = sum(_times())
     results = list(solver.solve(cases))

@@ -18,8 +18,8 @@ from _common import Benchmark, save, tell
 from _rans_fields import Floor, wall_scores
 from _walls import load_walls
 from rans_accuracy import RANS, shipped
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.rans.data import RansData, read_rans
 from formwright.datasets.rans.flow_field import Wall
 from formwright.datasets.rans.mesh.c_grid import section_grid
@@ -33,7 +33,7 @@ SAME_PLACE = 1e-5
 """Chords between a face of the corpus's mesh and that of the mesh made here, at most."""
 
 
-def sample(data: RansData, i: int, wall: Wall, factor: int) -> Data | None:
+def sample(data: RansData, i: int, wall: Wall, factor: int) -> Case | None:
     """Return case ``i`` with the truth at its wall; None where its trailing edge is blunt.
 
     Raises:

@@ -19,8 +19,8 @@ from typing import Any, Final
 import numpy as np
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError, CorpusError, FormwrightError
 from formwright.datasets.files import read_record, write_record
 
@@ -190,7 +190,7 @@ def described(value: Any, _within: tuple[int, ...] = ()) -> Any:
 
 def _parts(value: Any, within: tuple[int, ...]) -> Any:
     """Return a container or an object with what it holds."""
-    if isinstance(value, Data):
+    if isinstance(value, Case):
         value = value.to_dict()
     if isinstance(value, Mapping):
         return {str(key): described(item, within) for key, item in value.items()}

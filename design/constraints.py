@@ -15,17 +15,17 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch_geometric.data import Data
 
 from formwright.datasets.airfoils import geometry
 from formwright.datasets.airfoils.cst import cosine_spacing
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError
 from formwright.design.objectives import label, per_design
 from formwright.design.spaces.points import OperatingPoints
 from formwright.design.spaces.sides import reading_matrix
 from formwright.surrogate.model import Prediction
 
-Function = Callable[[Prediction, Data], Tensor]
+Function = Callable[[Prediction, Case], Tensor]
 Bound = float | tuple[float, ...] | None
 
 APART: Final = 1e-3
@@ -69,7 +69,7 @@ class Constraint:
                 f"its upper bound {self.upper}."
             )
 
-    def values(self, prediction: Prediction, case: Data) -> Float[Tensor, "designs values"]:
+    def values(self, prediction: Prediction, case: Case) -> Float[Tensor, "designs values"]:
         """Return the values, one row a design."""
         values = self.function(prediction, case)
         return values[:, None] if values.ndim == 1 else values
@@ -82,7 +82,7 @@ def as_list(bound: Bound, missing: float) -> list[float]:
     return [float(bound)] if isinstance(bound, int | float) else [float(b) for b in bound]
 
 
-def contours(case: Data) -> Float[Tensor, "designs points 2"]:
+def contours(case: Case) -> Float[Tensor, "designs points 2"]:
     """Return the contours of a batch whose sections have equally many points."""
     pos, ptr = case.pos, case.ptr
     assert pos is not None and ptr is not None
@@ -94,7 +94,7 @@ def lift_targets(points: OperatingPoints) -> Constraint:
     free = list(points.free)
     targets = tuple(float(points.points[i].cl or 0.0) for i in free)
 
-    def lift(prediction: Prediction, case: Data) -> Float[Tensor, "designs values"]:
+    def lift(prediction: Prediction, case: Case) -> Float[Tensor, "designs values"]:
         return label(prediction, "cl", case)[:, free]
 
     return Constraint(name="cl_target", function=lift, lower=targets, upper=targets, scale=0.1)
@@ -105,7 +105,7 @@ def label_between(
 ) -> Constraint:
     """A label at every operating point."""
 
-    def value(prediction: Prediction, case: Data) -> Float[Tensor, "designs points"]:
+    def value(prediction: Prediction, case: Case) -> Float[Tensor, "designs points"]:
         return label(prediction, name, case)
 
     return Constraint(name=name, function=value, lower=lower, upper=upper, scale=scale)
@@ -121,7 +121,7 @@ def confidence(name: str = "cd", *, upper: Bound, relative: bool = True) -> Cons
         relative: Divide by the mean, e.g. for the drag.
     """
 
-    def deviation(prediction: Prediction, case: Data) -> Float[Tensor, "designs points"]:
+    def deviation(prediction: Prediction, case: Case) -> Float[Tensor, "designs points"]:
         mean, std = label(prediction, name, case), per_design(prediction.std[name], case)
         return std / mean if relative else std
 
@@ -154,13 +154,13 @@ def sides_apart(least: float = 0.0, *, taper: bool = False) -> Constraint:
         taper: Measure from the height of an open trailing edge, so that sections narrow to it.
     """
 
-    def value(prediction: Prediction, case: Data) -> Float[Tensor, "designs points"]:
+    def value(prediction: Prediction, case: Case) -> Float[Tensor, "designs points"]:
         return wedge(case, taper=taper)
 
     return Constraint(name="sides_apart", function=value, lower=max(least, APART), scale=0.1)
 
 
-def wedge(case: Data, *, taper: bool = False) -> Float[Tensor, "designs points"]:
+def wedge(case: Case, *, taper: bool = False) -> Float[Tensor, "designs points"]:
     """Return thickness(x) / (x (1 - x)) at every point of the contour but nose and trailing edge.
 
     Towards a sharp trailing edge it is the tangent of the angle between the sides. Contours whose
@@ -192,7 +192,7 @@ def _thickness_at(stations: tuple[float, ...]) -> Function:
     x = torch.tensor(stations, dtype=torch.float64)
     known: tuple[Tensor, Tensor] | None = None
 
-    def value(prediction: Prediction, case: Data) -> Float[Tensor, "designs stations"]:
+    def value(prediction: Prediction, case: Case) -> Float[Tensor, "designs stations"]:
         nonlocal known
         pos = contours(case)
         if "abscissae" not in case:
@@ -216,7 +216,7 @@ def geometric(
 ) -> Constraint:
     """A function of ``datasets.airfoils.geometry`` of the contours, e.g. ``geometry.area``."""
 
-    def value(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
+    def value(prediction: Prediction, case: Case) -> Float[Tensor, " designs"]:
         return function(contours(case))
 
     return Constraint(name=name, function=value, lower=lower, upper=upper, scale=scale)
@@ -227,7 +227,7 @@ def wiggliness(weights: Float[Tensor, "designs 2 n"]) -> Float[Tensor, " designs
     return weights.diff(n=2, dim=2).square().sum((1, 2))
 
 
-def smoothness(reference: Data, factor: float = 2.0) -> Constraint:
+def smoothness(reference: Case, factor: float = 2.0) -> Constraint:
     """The weights wiggle at most ``factor`` times as much as those of a reference case.
 
     Args:
@@ -236,7 +236,7 @@ def smoothness(reference: Data, factor: float = 2.0) -> Constraint:
     """
     limit = factor * float(wiggliness(reference.weights.detach())[0])
 
-    def value(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
+    def value(prediction: Prediction, case: Case) -> Float[Tensor, " designs"]:
         return wiggliness(case.weights)
 
     return Constraint(name="smoothness", function=value, upper=limit, scale=max(limit, 1e-6))
@@ -245,14 +245,14 @@ def smoothness(reference: Data, factor: float = 2.0) -> Constraint:
 def alpha_increasing(minimum_deg: float = 0.0) -> Constraint:
     """The incidence grows from each operating point to the next."""
 
-    def value(prediction: Prediction, case: Data) -> Float[Tensor, "designs steps"]:
+    def value(prediction: Prediction, case: Case) -> Float[Tensor, "designs steps"]:
         return per_design(case.alpha_deg, case).diff(dim=1)
 
     return Constraint(name="alpha_increasing", function=value, lower=minimum_deg, scale=0.1)
 
 
 def stacked(
-    constraints: Sequence[Constraint], prediction: Prediction, case: Data
+    constraints: Sequence[Constraint], prediction: Prediction, case: Case
 ) -> Float[Tensor, "designs rows"]:
     """Return the values of all constraints, one at least, side by side."""
     return torch.cat([c.values(prediction, case).to(torch.float64) for c in constraints], 1)

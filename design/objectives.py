@@ -13,22 +13,22 @@ from typing import Final
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import UnknownNameError, did_you_mean
 from formwright.surrogate.model import Prediction
 
-Objective = Callable[[Prediction, Data], Tensor]
+Objective = Callable[[Prediction, Case], Tensor]
 
 
-def per_design(values: Float[Tensor, " rows"], case: Data) -> Float[Tensor, "designs points"]:
+def per_design(values: Float[Tensor, " rows"], case: Case) -> Float[Tensor, "designs points"]:
     """Fold one value an operating point into one row a design."""
     ptr = case.ptr
     assert ptr is not None
     return values.reshape(len(ptr) - 1, -1)
 
 
-def label(prediction: Prediction, name: str, case: Data) -> Float[Tensor, "designs points"]:
+def label(prediction: Prediction, name: str, case: Case) -> Float[Tensor, "designs points"]:
     """Return the mean of a label, one row a design.
 
     Raises:
@@ -51,7 +51,7 @@ def weighted_drag(weights: Sequence[float], caution: float = 0.0) -> Objective:
             surrogate may be wrong. Good values: 0 to 2.
     """
 
-    def objective(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
+    def objective(prediction: Prediction, case: Case) -> Float[Tensor, " designs"]:
         drag = label(prediction, "cd", case)
         if caution:
             drag = drag + caution * per_design(prediction.std["cd"], case)
@@ -63,7 +63,7 @@ def weighted_drag(weights: Sequence[float], caution: float = 0.0) -> Objective:
 def weighted_lift_to_drag(weights: Sequence[float], caution: float = 0.0) -> Objective:
     """Return -mean(w CL / CD) over the operating points; ``caution`` as in ``weighted_drag``."""
 
-    def objective(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
+    def objective(prediction: Prediction, case: Case) -> Float[Tensor, " designs"]:
         drag = label(prediction, "cd", case)
         if caution:
             drag = drag + caution * per_design(prediction.std["cd"], case)
@@ -76,7 +76,7 @@ def weighted_lift_to_drag(weights: Sequence[float], caution: float = 0.0) -> Obj
 def lift_error(target: Sequence[float], weights: Sequence[float]) -> Objective:
     """Return mean(w (CL - target)^2) over the operating points."""
 
-    def objective(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
+    def objective(prediction: Prediction, case: Case) -> Float[Tensor, " designs"]:
         lift = label(prediction, "cl", case)
         return weighted_mean((lift - lift.new_tensor(target)) ** 2, weights)
 
@@ -86,7 +86,7 @@ def lift_error(target: Sequence[float], weights: Sequence[float]) -> Objective:
 def weighted_lift(weights: Sequence[float], caution: float = 0.0) -> Objective:
     """Return -mean(w CL) over the operating points; ``caution`` standard deviations less of it."""
 
-    def objective(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
+    def objective(prediction: Prediction, case: Case) -> Float[Tensor, " designs"]:
         lift = label(prediction, "cl", case)
         if caution:
             lift = lift - caution * per_design(prediction.std["cl"], case)
@@ -98,7 +98,7 @@ def weighted_lift(weights: Sequence[float], caution: float = 0.0) -> Objective:
 def combined(parts: Mapping[Objective, float]) -> Objective:
     """Return the sum of objectives, each with its factor."""
 
-    def objective(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
+    def objective(prediction: Prediction, case: Case) -> Float[Tensor, " designs"]:
         terms = [factor * part(prediction, case) for part, factor in parts.items()]
         return torch.stack(terms).sum(0)
 

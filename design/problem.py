@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError
 from formwright.design.constraints import Constraint, as_list, stacked
 from formwright.design.objectives import Objective
@@ -46,7 +46,7 @@ class Evaluation:
         constraints: Values of all constraints side by side, (designs, rows).
     """
 
-    case: Data
+    case: Case
     prediction: Prediction
     objective: Float[Tensor, " designs"]
     constraints: Float[Tensor, "designs rows"]
@@ -73,7 +73,7 @@ def evaluate(problem: Problem, x: Float[Tensor, "designs parameters"]) -> Evalua
     return judge(problem, case, problem.surrogate(case))
 
 
-def judge(problem: Problem, case: Data, prediction: Prediction) -> Evaluation:
+def judge(problem: Problem, case: Case, prediction: Prediction) -> Evaluation:
     """Return objective and constraints of cases whose prediction is there."""
     objective = problem.objective(prediction, case).to(torch.float64)
     rows = problem.constraints

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch_geometric.data import Data
+
+from formwright.datasets.cases import Case
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Encoder(nn.Module, ABC):
     images: int = 1
 
     @abstractmethod
-    def forward(self, batch: Data) -> Embedding:
+    def forward(self, batch: Case) -> Embedding:
         """Encode the cases of a batch; conditions are not looked at."""
 
 

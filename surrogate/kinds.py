@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.surrogate.label_efficiency.protocol import Task
 from formwright.surrogate.objectives.objective import Objective
 from formwright.surrogate.pretraining.choices import matched
@@ -103,7 +103,7 @@ class Kind:
     model: type[nn.Module]
     config: type[Any]
     build: Callable[[Any, Ranges], Any]
-    question: Callable[[Any], Data] | None
+    question: Callable[[Any], Case] | None
     network: Callable[[Any], nn.Module]
     training: Callable[[Any, Mapping[str, Any]], Any]
     read: Callable[[Sequence[Path], Any, str, Path | None], Any]

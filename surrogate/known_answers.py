@@ -12,8 +12,8 @@ from copy import deepcopy
 from typing import Any, Final
 
 import torch
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import CheckpointError
 from formwright.surrogate.model import Surrogate
 from formwright.surrogate.uncertainty.support import SUPPORT
@@ -22,7 +22,7 @@ TOLERANCE: Final = 1e-4
 """Allowed difference, in the unit of each label."""
 
 
-def answers(surrogate: Surrogate, question: Data) -> dict[str, list[float]]:
+def answers(surrogate: Surrogate, question: Case) -> dict[str, list[float]]:
     """Return means, ends of intervals, fields in the mean, and support, of cases of a question.
 
     Raises:
@@ -48,7 +48,7 @@ def answers(surrogate: Surrogate, question: Data) -> dict[str, list[float]]:
 
 
 def check_answers(
-    surrogate: Surrogate, question: Data, known: Mapping[str, Sequence[Any]], source: str
+    surrogate: Surrogate, question: Case, known: Mapping[str, Sequence[Any]], source: str
 ) -> None:
     """Refuse a surrogate that no longer says what it said.
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
-from formwright.datasets.cases import Quantity
+from formwright.datasets.cases import Case, Quantity
 from formwright.datasets.errors import ConfigError
 
 
@@ -57,11 +56,11 @@ class Surrogate(nn.Module, ABC):
     training_range: Mapping[str, tuple[float, float]]
 
     @abstractmethod
-    def forward(self, batch: Data, *, fields: bool = False) -> Prediction:
+    def forward(self, batch: Case, *, fields: bool = False) -> Prediction:
         """Predict every operating point of the batch.
 
         Args:
-            batch: Cases joined by PyG's collation or ``datasets.cases.sections_batch``.
+            batch: Cases, joined by ``datasets.cases.sections_batch`` or as PyG's ``Data``.
             fields: Also predict the fields (the pressure distribution).
         """
 

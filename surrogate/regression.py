@@ -17,9 +17,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
-from torch_geometric.data import Data
 
-from formwright.datasets.cases import Quantity
+from formwright.datasets.cases import Case, Quantity
 from formwright.surrogate.encoder import Encoder
 from formwright.surrogate.kinds import Kind, Scores, Start
 from formwright.surrogate.label_efficiency.protocol import LabelledCases, Task
@@ -73,7 +72,7 @@ class Regression(Surrogate):
         encoder: Encoder,
         labels: Sequence[Quantity],
         logarithms: Collection[str] = (),
-        described: Callable[[Data], Float[Tensor, "cases features"]] | None = None,
+        described: Callable[[Case], Float[Tensor, "cases features"]] | None = None,
         width: int = 0,
     ) -> None:
         """Build an untrained surrogate.
@@ -97,7 +96,7 @@ class Regression(Surrogate):
         self.calibration = nn.Buffer(torch.ones(len(self.labels)))
         self.support = Support(width or encoder.width)
 
-    def targets(self, batch: Data) -> Float[Tensor, "cases labels"]:
+    def targets(self, batch: Case) -> Float[Tensor, "cases labels"]:
         """Return the labels of a batch as they are regressed, in deviations from their mean."""
         columns = [
             batch[one.name].log() if one.name in self.logarithms else batch[one.name]
@@ -105,7 +104,7 @@ class Regression(Surrogate):
         ]
         return (torch.stack(columns, 1).to(self.centre) - self.centre) / self.scale
 
-    def described(self, batch: Data) -> Described:
+    def described(self, batch: Case) -> Described:
         """Return what is compared with the training cases."""
         if self._described is None:
             features = self.encoder(batch).per_case
@@ -113,7 +112,7 @@ class Regression(Surrogate):
             features = self._described(batch)
         return Described(features, features[:, :0])
 
-    def forward(self, batch: Data, *, fields: bool = False) -> Prediction:
+    def forward(self, batch: Case, *, fields: bool = False) -> Prediction:
         """Predict the labels of the cases of a batch, differentiably; there are no fields."""
         middle = self.head(self.encoder(batch).per_case) * self.scale + self.centre
         support = self.support(self.described(batch)) if self.support.known else None
@@ -153,7 +152,7 @@ class Regression(Surrogate):
         return {name: torch.cat(values).double().numpy() for name, values in columns.items()}
 
 
-def batches(cases: LabelledCases) -> list[Data]:
+def batches(cases: LabelledCases) -> list[Case]:
     """Return all cases, some at a time."""
     return [cases.batch(rows) for rows in torch.arange(len(cases)).split(_AT_ONCE)]
 
@@ -250,9 +249,9 @@ def regression(
     encoder: Callable[[Any], Encoder],
     labels: Sequence[Quantity],
     read: Callable[[Sequence[Path], RegressionTraining, str, Path | None], LabelledCases],
-    hand: Callable[[Data], Float[Tensor, "cases features"]],
+    hand: Callable[[Case], Float[Tensor, "cases features"]],
     hand_features: int,
-    raw: Callable[[Data], Float[Tensor, "cases values"]] | None = None,
+    raw: Callable[[Case], Float[Tensor, "cases values"]] | None = None,
     views: Mapping[str, View] | None = None,
     logarithms: Collection[str] = (),
     training: RegressionTraining | None = None,

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.surrogate.keeps import Keeps
 
 
@@ -33,12 +33,12 @@ class View(Protocol):
         """Return the promise."""
         ...
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return a changed copy; the batch itself stays as it is."""
         ...
 
 
-def apply(views: Sequence[View], case: Data, generator: torch.Generator) -> Data:
+def apply(views: Sequence[View], case: Case, generator: torch.Generator) -> Case:
     """Return the batch after one view after the other."""
     for view in views:
         case = view(case, generator)

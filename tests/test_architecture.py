@@ -187,7 +187,7 @@ HEAVY = ("torch_geometric", "matplotlib", "pymatgen", "meshio", "pyarrow", "optu
 def loaded_after(statement: str) -> set[str]:
     code = f"import sys\n{statement}\nprint(*sorted(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(run.stdout.split())
+    return set(run.stdout.splitlines()[-1].split())
 
 
 def test_import_formwright_is_light() -> None:
@@ -205,3 +205,40 @@ def test_import_of_a_case_draws_no_plots_and_reads_no_meshes() -> None:
         "import formwright.datasets.airfoils.sections, formwright.datasets.airfoils.cst"
     )
     assert not loaded & {"matplotlib", "pymatgen", "meshio", "optuna", "ase"}
+
+
+PREDICTIONS = {
+    "sections": "load('airfoil-polar').predict('naca2412', alpha_deg=[2.0], reynolds=1e6)",
+    "turbulent flow": "load('rans-2d').predict('naca2412', alpha_deg=[2.0], reynolds=3e6)",
+    "fields": """
+from formwright.datasets.airfoils.sections import naca
+from formwright.datasets.rans.mesh.cmesh import CMesh
+from formwright.surrogate.rans.fields.predict import predict_fields
+from formwright.surrogate.rans.fields.surrogate import load as load_fields
+mesh = CMesh(cells_side=32, cells_wake=8, cells_normal=32, far_field=20.0, even_share=0.05)
+predict_fields(load_fields(), naca("2412").pos, 2.0, 3e6, settings=mesh)
+""",
+    "alloys": """
+from formwright.datasets.atoms.mamun import Alloy, Row
+from formwright.surrogate.atoms.alloy_rows import predict_rows
+row = Row(Alloy("A1", "Cu", "Cu"), "OH", "bridge|A_A|A")
+assert not predict_rows(load("adsorption-mamun"), [row]).failures
+""",
+    "a design study": """
+import tempfile
+from formwright.datasets.config import from_mapping
+from formwright.design.airfoils.specs import Study
+from formwright.design.airfoils.study import run
+asked = {"points": [{"cl": 0.4, "reynolds": 1e6}], "solver": "panel", "rounds": 1, "workers": 1,
+    "method": {"kind": "slsqp", "max_iterations": 3}}
+with tempfile.TemporaryDirectory() as folder:
+    run(from_mapping(Study, {"name": "small", "surrogate": "airfoil-polar", **asked}), folder)
+""",
+}
+
+
+@pytest.mark.parametrize("kind", PREDICTIONS)
+def test_predictions_and_design_need_neither_pyg_nor_what_it_draws_in(kind: str) -> None:
+    loaded = loaded_after(f"from formwright import load\n{PREDICTIONS[kind]}")
+    assert "formwright.datasets.cases" in loaded
+    assert not loaded & {"torch_geometric", "pandas", "torch._dynamo"}

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch_geometric.data import Data
 
 from formwright.datasets.airfoils import cst
 from formwright.datasets.airfoils.blends import SPLITS, Blending, Drawn, draw_section
 from formwright.datasets.airfoils.sections import database
 from formwright.datasets.campaign import fill
-from formwright.datasets.cases import CONDITIONS, section_case
+from formwright.datasets.cases import CONDITIONS, Case, section_case
 from formwright.datasets.config import to_mapping
 from formwright.datasets.corpus import Corpus, Manifest, start_corpus
 from formwright.datasets.errors import ConfigError
@@ -161,7 +160,7 @@ def failed_section(config: PolarCorpus, index: int, error: Exception) -> pa.Tabl
     return rows_of(config, index, drawn, case, result)
 
 
-def draw(config: PolarCorpus, index: int) -> tuple[Drawn, Data]:
+def draw(config: PolarCorpus, index: int) -> tuple[Drawn, Case]:
     """Return section ``index`` and its case, a function of seed, split and index alone."""
     rng = np.random.default_rng([config.seed, SPLITS.index(config.split), index])
     drawn = draw_section(config.blending, config.split, index, rng)
@@ -170,7 +169,7 @@ def draw(config: PolarCorpus, index: int) -> tuple[Drawn, Data]:
 
 def draw_case(
     config: PolarCorpus, vector: Float[np.ndarray, " parameters"], rng: np.random.Generator
-) -> Data:
+) -> Case:
     """Draw the operating points of a section."""
     low, high = config.alpha_deg
     step = (high - low) / config.incidences
@@ -188,7 +187,7 @@ def draw_case(
     return section_case(cst.coordinates(torch.from_numpy(vector)), conditions)
 
 
-def rows_of(config: PolarCorpus, index: int, drawn: Drawn, case: Data, result: Result) -> pa.Table:
+def rows_of(config: PolarCorpus, index: int, drawn: Drawn, case: Case, result: Result) -> pa.Table:
     """Return one row an operating point."""
     import pyarrow as pa
 

@@ -21,12 +21,12 @@ from typing import Final
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms.adsorbates import adsorbate
 from formwright.datasets.atoms.elements import number
 from formwright.datasets.atoms.slabs.ordered import PROTOTYPES, find_site, site_labels, slabs
 from formwright.datasets.atoms.structures import Structure, structures_of
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import StructureError, UnknownNameError, did_you_mean
 from formwright.datasets.families import hashed
 
@@ -231,7 +231,7 @@ def build(rows: Sequence[Row]) -> list[Structure]:
     return [replace(made[i], name=str(row)) for i, row in enumerate(rows)]
 
 
-def _batch(rows: Sequence[Row]) -> Data:
+def _batch(rows: Sequence[Row]) -> Case:
     """Return rows of one prototype, adsorbate and site as one batch."""
     first = rows[0]
     size = [lattice(row.alloy) for row in rows]

@@ -1,4 +1,4 @@
-"""The case of atoms: a slab, a crystal or a molecule as ``torch_geometric.data.Data``.
+"""The case of atoms: a slab, a crystal or a molecule as a ``cases.Batch``.
 
 ===============  ============  ===================================================================
 attribute        shape         meaning and unit
@@ -30,10 +30,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms.elements import COUNT, covalent_radii, numbers, symbols
-from formwright.datasets.cases import Quantity
+from formwright.datasets.cases import Batch, Case, Quantity
 from formwright.datasets.errors import StructureError
 
 if TYPE_CHECKING:
@@ -189,7 +188,7 @@ def to_ase(one: Structure) -> Atoms:
 
 def collate(
     structures: Sequence[Structure], labels: Mapping[str, Any] | None = None, **more: Any
-) -> Data:
+) -> Batch:
     """Return structures as one batch, float64, without neighbours.
 
     Args:
@@ -204,7 +203,7 @@ def collate(
         for name in ("pos", "z", "tags", "fixed")
     }
     numbered = {k: torch.as_tensor(np.asarray(v)) for k, v in (labels or {}).items()}
-    return Data(
+    return Batch(
         **joined,
         cell=torch.from_numpy(np.stack([one.cell for one in structures])),
         pbc=torch.from_numpy(np.stack([one.pbc for one in structures])),
@@ -215,19 +214,19 @@ def collate(
     )
 
 
-def join(batches: Sequence[Data]) -> Data:
+def join(batches: Sequence[Case]) -> Batch:
     """Return the cases of several batches as one; attributes that all have are kept."""
     names = set(batches[0].keys()).intersection(*(b.keys() for b in batches[1:])) - set(_EDGES)
     joined = {n: torch.cat([b[n] for b in batches]) for n in names - {"batch", "ptr"}}
     counts = torch.cat([b["ptr"].diff() for b in batches])
-    return Data(
+    return Batch(
         **joined,
         batch=torch.arange(len(counts)).repeat_interleave(counts),
         ptr=torch.cat([counts.new_zeros(1), counts.cumsum(0)]),
     )
 
 
-def structures_of(batch: Data) -> list[Structure]:
+def structures_of(batch: Case) -> list[Structure]:
     """Return the cases of a batch as structures; a mixture is rounded to its largest weight."""
     z = batch.mixture.argmax(1) if "mixture" in batch else batch.z
     bounds = batch.ptr.tolist()
@@ -246,15 +245,15 @@ def structures_of(batch: Data) -> list[Structure]:
     ]
 
 
-def case_of(batch: Data) -> Int[Tensor, " atoms"]:
+def case_of(batch: Case) -> Int[Tensor, " atoms"]:
     """Return the case that each atom belongs to."""
     return batch["batch"]
 
 
-def moved(batch: Data, **changed: Any) -> Data:
+def moved(batch: Case, **changed: Any) -> Batch:
     """Return a copy with attributes changed, without what was worked out from the old places."""
     kept = {name: value for name, value in batch.to_dict().items() if name not in _EDGES}
-    return Data.from_dict({**kept, **changed})
+    return Batch.from_dict({**kept, **changed})
 
 
 def neighbours(
@@ -310,7 +309,7 @@ def check_cell(
     )
 
 
-def with_neighbours(batch: Data, cutoff: float) -> Data:
+def with_neighbours(batch: Case, cutoff: float) -> Batch:
     """Return the batch with ``edge_index`` and ``edge_shift``, found case by case."""
     pos, cell = batch["pos"].detach().cpu().numpy(), batch.cell.detach().cpu().numpy()
     pbc, bounds = batch.pbc.cpu().numpy(), batch.ptr.tolist()
@@ -321,7 +320,7 @@ def with_neighbours(batch: Data, cutoff: float) -> Data:
     edges = np.concatenate([e + a for (e, _), a in zip(found, bounds, strict=False)], 1)
     shifts = np.concatenate([shift for _, shift in found])
     device = batch["pos"].device
-    return Data.from_dict(
+    return Batch.from_dict(
         {
             **batch.to_dict(),
             "edge_index": torch.from_numpy(edges).to(device),

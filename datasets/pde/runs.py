@@ -25,8 +25,8 @@ from typing import Final
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Batch, Case
 from formwright.datasets.errors import CorpusError
 
 TOLERANCE: Final = 1e-3
@@ -40,7 +40,7 @@ def field_batch(
     start: Float[Tensor, " cases"],
     periodic: Bool[Tensor, "cases axes"] | None = None,
     **labels: Float[Tensor, " cases"],
-) -> Data:
+) -> Batch:
     """Join runs on one grid into a batch of cases; all axes are periodic where nothing is said."""
     cases, frames, channels, *space = values.shape
     if periodic is None:
@@ -48,7 +48,7 @@ def field_batch(
     points = math.prod(space)
     case = torch.arange(cases, device=values.device)
     grid = torch.tensor(space, device=values.device).expand(cases, -1)
-    return Data(
+    return Batch(
         field=values.flatten(3).permute(0, 3, 1, 2).reshape(-1, frames, channels),
         grid=grid,
         spacing=spacing,
@@ -62,7 +62,7 @@ def field_batch(
     )
 
 
-def grid_values(batch: Data) -> Float[Tensor, "cases frames channels *space"]:
+def grid_values(batch: Case) -> Float[Tensor, "cases frames channels *space"]:
     """Return the fields of a batch on their grid.
 
     Raises:
@@ -104,8 +104,8 @@ def on_rings(periodic: Bool[Tensor, "cases axes"], what: str) -> None:
 
 
 def with_values(
-    batch: Data, values: Float[Tensor, "cases frames channels *space"], **changed: Tensor
-) -> Data:
+    batch: Case, values: Float[Tensor, "cases frames channels *space"], **changed: Tensor
+) -> Batch:
     """Return the batch with other fields, and other attributes where named.
 
     Attributes of cases stay; those of points do not, since the points are others.
@@ -163,7 +163,7 @@ class FieldRuns:
         """Return the number of runs."""
         return len(self.values)
 
-    def batch(self, rows: Int[Tensor, " cases"]) -> Data:
+    def batch(self, rows: Int[Tensor, " cases"]) -> Batch:
         """Return some runs, all their frames, as one batch of cases."""
         values = self.values[rows]
         return field_batch(

@@ -10,8 +10,8 @@ from typing import Any, Final
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import CorpusError
 from formwright.datasets.pde.runs import FieldRuns, join_runs
 from formwright.datasets.pde.well import WellFile, open_well
@@ -44,7 +44,7 @@ class WellRuns:
         known = [(file.runs, file.times, file.constants) for file in self.files]
         return self.read(rows), self.fields, self.frames, known
 
-    def batch(self, rows: Int[Tensor, " cases"]) -> Data:
+    def batch(self, rows: Int[Tensor, " cases"]) -> Case:
         """Return some runs as one batch of cases, in the order of ``rows``."""
         return self.read(rows).batch(torch.arange(len(rows)))
 

@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch_geometric.data import Data
 
 from formwright.datasets.airfoils import cst
-from formwright.datasets.cases import sections_batch
+from formwright.datasets.cases import Case, sections_batch
 from formwright.datasets.corpus import CASE_ID, open_corpus
 from formwright.datasets.errors import CorpusError, StudyWarning
 from formwright.datasets.families import hashed
@@ -125,7 +124,7 @@ class RansData:
         """Return the contours, upper trailing edge first, float64, in chords."""
         return cst.coordinates(torch.from_numpy(self.cst), points_per_side)
 
-    def batch(self) -> Data:
+    def batch(self) -> Case:
         """Return the cases as sections with one operating point each."""
         conditions = {"alpha_deg": self.alpha_deg, "reynolds": self.reynolds}
         return sections_batch(

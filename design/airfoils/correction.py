@@ -8,8 +8,8 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.design.airfoils.verify import Verdict
 from formwright.surrogate.model import Prediction, Surrogate
 
@@ -35,7 +35,7 @@ class Corrected(Surrogate):
         self.training_range = base.training_range
         self.offsets = {name: tuple(values) for name, values in offsets.items()}
 
-    def forward(self, batch: Data, *, fields: bool = False) -> Prediction:
+    def forward(self, batch: Case, *, fields: bool = False) -> Prediction:
         """Predict a batch of designs, each at all operating points."""
         plain = self.base(batch, fields=fields)
         parts = {part: dict(getattr(plain, part)) for part in ("mean", "std", "lower", "upper")}

@@ -26,8 +26,8 @@ from typing import Final
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.design import constraints
 from formwright.design.constraints import Constraint, wedge, wiggliness
 from formwright.surrogate.model import Prediction
@@ -50,7 +50,7 @@ class Guard(StrEnum):
 
 
 def guards(
-    start: Data,
+    start: Case,
     prediction: Prediction,
     plain: Float[Tensor, "sides weights"],
     off: Iterable[Guard],
@@ -77,7 +77,7 @@ def guards(
     return tuple(one for one in made if one.name not in taken)
 
 
-def _sides_apart(start: Data) -> Constraint:
+def _sides_apart(start: Case) -> Constraint:
     """Return the wedge; from the height of the trailing edge where the start narrows to it."""
     narrowing = float(wedge(start, taper=True).min())
     taper = narrowing > constraints.APART
@@ -86,7 +86,7 @@ def _sides_apart(start: Data) -> Constraint:
     return constraints.sides_apart(max(least, constraints.APART), taper=taper)
 
 
-def _smoothness(start: Data, plain: Float[Tensor, "sides weights"], slack: float) -> Constraint:
+def _smoothness(start: Case, plain: Float[Tensor, "sides weights"], slack: float) -> Constraint:
     own, least = wiggliness(torch.stack([start.weights.detach()[0], plain])).tolist()
     limit = SMOOTHNESS_FACTOR * max(1.0, LEAST_WIGGLINESS * least / max(own, 1e-12))
     return constraints.smoothness(start, 1.0 + slack * (limit - 1.0))

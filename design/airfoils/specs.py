@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from jaxtyping import Float
 from torch import Tensor
-from torch_geometric.data import Data
 
 from formwright.datasets.airfoils import geometry
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError
 from formwright.design import constraints
 from formwright.design.airfoils.guards import Guard
@@ -135,7 +135,7 @@ class ConstraintSpec:
     label: str | None = None
     factor: float | None = None
 
-    def build(self, start: Data) -> Constraint:
+    def build(self, start: Case) -> Constraint:
         """Return the constraint.
 
         Args:
@@ -168,13 +168,13 @@ class ConstraintSpec:
 LABEL_SCALES: Final = {"cl": 0.1, "cd": 0.001, "cm": 0.01, "xtr_top": 0.1, "xtr_bottom": 0.1}
 
 
-def _label(spec: ConstraintSpec, start: Data) -> Constraint:
+def _label(spec: ConstraintSpec, start: Case) -> Constraint:
     name = spec.need("label")
     scale = LABEL_SCALES.get(name, 0.01)
     return constraints.label_between(name, lower=spec.lower, upper=spec.upper, scale=scale)
 
 
-def _confidence(spec: ConstraintSpec, start: Data) -> Constraint:
+def _confidence(spec: ConstraintSpec, start: Case) -> Constraint:
     upper = spec.need("upper")
     if not isinstance(upper, float):
         raise ConfigError(f"a constraint of kind 'confidence' takes one upper bound; got {upper}.")
@@ -182,22 +182,22 @@ def _confidence(spec: ConstraintSpec, start: Data) -> Constraint:
     return constraints.confidence(name, upper=upper, relative=name == "cd")
 
 
-def _thickness(spec: ConstraintSpec, start: Data) -> Constraint:
+def _thickness(spec: ConstraintSpec, start: Case) -> Constraint:
     at = float(spec.need("at"))
     if not 0.0 < at < 1.0:
         raise ConfigError(f"a constraint of kind 'thickness' has 0 < at < 1; got at = {at:g}.")
     return constraints.thickness(at, lower=spec.lower, upper=spec.upper)
 
 
-def _positive(spec: ConstraintSpec, start: Data) -> Constraint:
+def _positive(spec: ConstraintSpec, start: Case) -> Constraint:
     return constraints.positive_thickness(_one(spec))
 
 
-def _smoothness(spec: ConstraintSpec, start: Data) -> Constraint:
+def _smoothness(spec: ConstraintSpec, start: Case) -> Constraint:
     return constraints.smoothness(start, 2.0 if spec.factor is None else spec.factor)
 
 
-def _increasing(spec: ConstraintSpec, start: Data) -> Constraint:
+def _increasing(spec: ConstraintSpec, start: Case) -> Constraint:
     return constraints.alpha_increasing(_one(spec))
 
 
@@ -208,10 +208,10 @@ def _one(spec: ConstraintSpec) -> float:
     return spec.lower or 0.0
 
 
-def _shape(name: str, scale: float) -> Callable[[ConstraintSpec, Data], Constraint]:
+def _shape(name: str, scale: float) -> Callable[[ConstraintSpec, Case], Constraint]:
     """Return the builder of a geometric constraint."""
 
-    def build(spec: ConstraintSpec, start: Data) -> Constraint:
+    def build(spec: ConstraintSpec, start: Case) -> Constraint:
         bounds: dict[str, Bound] = {"lower": spec.lower, "upper": spec.upper}
         return constraints.geometric(name, getattr(geometry, name), scale=scale, **bounds)
 
@@ -219,7 +219,7 @@ def _shape(name: str, scale: float) -> Callable[[ConstraintSpec, Data], Constrai
 
 
 BOTH: Final = ("lower", "upper")
-Builder = Callable[[ConstraintSpec, Data], Constraint]
+Builder = Callable[[ConstraintSpec, Case], Constraint]
 BUILDERS: Final[Mapping[ConstraintKind, tuple[tuple[str, ...], Builder]]] = {
     ConstraintKind.LABEL: (("label", *BOTH), _label),
     ConstraintKind.CONFIDENCE: (("label", "upper"), _confidence),

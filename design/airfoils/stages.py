@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch_geometric.data import Data
 
 from formwright.datasets.airfoils.sections import Section, load_section, naca
-from formwright.datasets.cases import section_case
+from formwright.datasets.cases import Case, section_case
 from formwright.datasets.errors import OutOfRangeWarning, StudyWarning
 from formwright.datasets.solvers.result import Result
 from formwright.design.airfoils.beforehand import outside, turned, unlike
@@ -60,7 +59,7 @@ class Claims:
         bounds: By label, lower and upper end of the intervals along each polar.
     """
 
-    case: Data
+    case: Case
     prediction: Prediction
     sweeps: tuple[Sweep, ...]
     bounds: tuple[Ends, ...]
@@ -100,7 +99,7 @@ class Setup:
     points: OperatingPoints
     space: CST | BSpline
     problem: Problem
-    reference: Data
+    reference: Case
     own: tuple[Constraint, ...]
     section: Section
     start: Claims
@@ -184,7 +183,7 @@ def claim_start(surrogate: Surrogate, space: CST | BSpline, section: Section) ->
 
 
 def claim(
-    surrogate: Surrogate, points: OperatingPoints, case: Data, offsets: Offsets | None = None
+    surrogate: Surrogate, points: OperatingPoints, case: Case, offsets: Offsets | None = None
 ) -> Claims:
     """Return the claims on one case and on the polars around it.
 
@@ -222,7 +221,7 @@ def claim_sweeps(
     return sweeps, bounds
 
 
-def _polar(case: Data, said: Prediction, offset: Mapping[str, float]) -> tuple[Sweep, Ends]:
+def _polar(case: Case, said: Prediction, offset: Mapping[str, float]) -> tuple[Sweep, Ends]:
     """Return a claimed polar and the ends of its intervals."""
 
     def numbers(part: Mapping[str, Tensor], name: str) -> np.ndarray:
@@ -236,7 +235,7 @@ def _polar(case: Data, said: Prediction, offset: Mapping[str, float]) -> tuple[S
     return make_sweep(alpha, result), ends
 
 
-def quietly(surrogate: Surrogate, case: Data, *, fields: bool = False) -> Prediction:
+def quietly(surrogate: Surrogate, case: Case, *, fields: bool = False) -> Prediction:
     """Predict without gradients; a polar may leave the training range without a warning."""
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", OutOfRangeWarning)

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch_geometric.data import Data
 
-from formwright.datasets.cases import section_case
+from formwright.datasets.cases import Case, section_case
 from formwright.datasets.solvers.result import Result
 from formwright.design.spaces.points import OperatingPoints
 
@@ -79,7 +78,7 @@ def sweep_cases(
     points: OperatingPoints,
     alpha_deg: Sequence[float],
     asked: SweepRange,
-) -> tuple[list[Data], list[int]]:
+) -> tuple[list[Case], list[int]]:
     """Return one case for each set of conditions, and which of them each operating point is on."""
     groups: dict[tuple[float, ...], list[int]] = {}
     for i, point in enumerate(points.points):

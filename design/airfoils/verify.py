@@ -16,9 +16,9 @@ from typing import Any, Final, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
-from torch_geometric.data import Data
 
 from formwright.datasets.airfoils.contour import validate
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import SectionError
 from formwright.datasets.solvers.result import POLAR_LABELS, Result, unanswered
 from formwright.design.airfoils.sweeps import Sweep, SweepRange, Values, make_sweep, sweep_cases
@@ -32,7 +32,7 @@ NO_SECTION: Final = "no solver was asked"
 class Solver(Protocol):
     """Anything that solves cases, as those of ``datasets.solvers`` do."""
 
-    def solve(self, cases: Iterable[Data]) -> Iterator[Result]:
+    def solve(self, cases: Iterable[Case]) -> Iterator[Result]:
         """Return one result a case."""
         ...
 
@@ -119,7 +119,7 @@ def verify(
     )
 
 
-def asked(solver: Solver, case: Data) -> Result:
+def asked(solver: Solver, case: Case) -> Result:
     """Return what a solver says of a case; a contour that is no section is not asked about."""
     pos = case.pos
     assert pos is not None

@@ -13,12 +13,12 @@ from typing import Final
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms import mamun
 from formwright.datasets.atoms.mamun import Alloy
 from formwright.datasets.atoms.prices import alloy_usd_per_mole
 from formwright.datasets.atoms.slabs.ordered import PROTOTYPES
+from formwright.datasets.cases import Batch, Case
 from formwright.datasets.errors import ConfigError
 from formwright.design.constraints import Constraint
 from formwright.design.spaces.slab import OrderedAlloys
@@ -158,7 +158,7 @@ def most_stable(
 def objective_of(space: OrderedAlloys, targets: Sequence[Target]) -> Callable[..., Tensor]:
     """Return minus the log probability that a design meets all targets."""
 
-    def objective(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
+    def objective(prediction: Prediction, case: Case) -> Float[Tensor, " designs"]:
         places = len(space.places)
         mean, std = (part[LABEL].reshape(places, -1) for part in (prediction.mean, prediction.std))
         total = mean.new_zeros(mean.shape[1])
@@ -193,7 +193,7 @@ def _proposals(
     """Return one proposal an alloy from a prediction of all places."""
     places = len(space.places)
     mean, std = (part[LABEL].reshape(places, -1) for part in (said.mean, said.std))
-    chance = (-objective_of(space, targets)(said, Data())).exp().tolist()
+    chance = (-objective_of(space, targets)(said, Batch())).exp().tolist()
     claims: list[dict[str, Claim]] = [{} for _ in alloys]
     for target in targets:
         own = [i for i, (name, _) in enumerate(space.places) if name == target.adsorbate]
@@ -227,7 +227,7 @@ def price_constraint(design: AlloyDesign, prototype: str) -> tuple[Constraint, .
     letters = PROTOTYPES[prototype]
     shares = [letters.count(letter) / len(letters) for letter in sorted(set(letters))]
 
-    def price(prediction: Prediction, case: Data) -> Float[Tensor, " designs"]:
+    def price(prediction: Prediction, case: Case) -> Float[Tensor, " designs"]:
         return (case.weights @ prices) @ case.weights.new_tensor(shares)
 
     return (Constraint(name="price_usd_per_mol", function=price, upper=bound, scale=bound),)

@@ -21,9 +21,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch_geometric.data import Data
 
-from formwright.datasets.cases import CONDITIONS
+from formwright.datasets.cases import CONDITIONS, Case
 from formwright.design.problem import Evaluation, Problem, evaluate, judge
 from formwright.surrogate.model import Prediction
 
@@ -159,7 +158,7 @@ def _prediction_jacobian(
     return torch.autograd.grad(total, copies)[0]
 
 
-def _at_rows(batch: Data, rows: Int[Tensor, " kept"]) -> Data:
+def _at_rows(batch: Case, rows: Int[Tensor, " kept"]) -> Case:
     """Return a batch that keeps only the given operating points."""
     kept = copy(batch)
     for name in (*(condition.name for condition in CONDITIONS), "condition_batch"):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError
 from formwright.design.optimise import adam, scipy_methods
 from formwright.design.optimise.methods import SQP, Adam, Method
@@ -39,7 +39,7 @@ class Solution:
     """
 
     x: Float[Tensor, " parameters"]
-    case: Data
+    case: Case
     prediction: Prediction
     objective: float
     constraints: Mapping[str, Float[Tensor, " values"]]

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.design.spaces import sides
 from formwright.design.spaces.points import OperatingPoints
 from formwright.design.spaces.space import DesignSpace
@@ -69,11 +69,11 @@ class BSpline(DesignSpace):
         pairs = [self.lower] * self.n + [self.upper] * self.n + [self.nose]
         return sides.stack_bounds(pairs, self.trailing_edge, self.points)
 
-    def decode(self, x: Float[Tensor, "designs parameters"]) -> Data:
+    def decode(self, x: Float[Tensor, "designs parameters"]) -> Case:
         """Return the designs as one batch of cases."""
         return sides.decode(self.sides, self.points, x)
 
-    def encode(self, case: Data) -> Float[Tensor, "designs parameters"]:
+    def encode(self, case: Case) -> Float[Tensor, "designs parameters"]:
         """Return the parameters nearest to the sections, by least squares."""
         return sides.encode(self.sides, self.points, case)
 

@@ -7,9 +7,9 @@ from functools import cached_property, partial
 
 from jaxtyping import Float
 from torch import Tensor
-from torch_geometric.data import Data
 
 from formwright.datasets.airfoils.cst import design_matrices
+from formwright.datasets.cases import Case
 from formwright.design.spaces import sides
 from formwright.design.spaces.points import OperatingPoints
 from formwright.design.spaces.space import DesignSpace
@@ -68,11 +68,11 @@ class CST(DesignSpace):
         upper = [(max(self.upper[0], first), self.upper[1])] + [self.upper] * (self.n - 1)
         return sides.stack_bounds([*lower, *upper, self.nose], self.trailing_edge, self.points)
 
-    def decode(self, x: Float[Tensor, "designs parameters"]) -> Data:
+    def decode(self, x: Float[Tensor, "designs parameters"]) -> Case:
         """Return the designs as one batch of cases."""
         return sides.decode(self.sides, self.points, x)
 
-    def encode(self, case: Data) -> Float[Tensor, "designs parameters"]:
+    def encode(self, case: Case) -> Float[Tensor, "designs parameters"]:
         """Return the parameters nearest to the sections, by least squares."""
         return sides.encode(self.sides, self.points, case)
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch_geometric.data import Data
 
 from formwright.datasets.airfoils.cst import cosine_spacing
 from formwright.datasets.airfoils.surface import stations_y
-from formwright.datasets.cases import sections_batch
+from formwright.datasets.cases import Case, sections_batch
 from formwright.datasets.errors import ConfigError, SectionError
 from formwright.design.spaces.points import OperatingPoints
 from formwright.surrogate.airfoils.encoder import STATIONS
@@ -101,7 +100,7 @@ class Sides:
         return (self.thickness(shape)[:, 1:-1] > 0).all(1)
 
 
-def decode(sides: Sides, points: OperatingPoints, x: Float[Tensor, "designs parameters"]) -> Data:
+def decode(sides: Sides, points: OperatingPoints, x: Float[Tensor, "designs parameters"]) -> Case:
     """Return designs as one batch.
 
     Three attributes travel with it: for constraints ``weights`` (designs, 2, n), and ``abscissae``
@@ -119,7 +118,7 @@ def decode(sides: Sides, points: OperatingPoints, x: Float[Tensor, "designs para
 
 
 def encode(
-    sides: Sides, points: OperatingPoints, case: Data
+    sides: Sides, points: OperatingPoints, case: Case
 ) -> Float[Tensor, "designs parameters"]:
     """Return the parameters nearest to the sections of a batch, and the incidences of the cases.
 

@@ -20,7 +20,6 @@ from typing import Final
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms import mamun
 from formwright.datasets.atoms.adsorbates import adsorbate
@@ -29,6 +28,7 @@ from formwright.datasets.atoms.elements import COUNT, numbers
 from formwright.datasets.atoms.mamun import Alloy, canonical
 from formwright.datasets.atoms.slabs.ordered import PROTOTYPES, site_labels, slabs
 from formwright.datasets.atoms.structures import join
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError
 from formwright.design.spaces.space import DesignSpace
 
@@ -120,7 +120,7 @@ class OrderedAlloys(DesignSpace):
         hard = torch.nn.functional.one_hot(scores.argmax(-1), len(self.elements)).to(soft)
         return hard + soft - soft.detach()
 
-    def decode(self, x: Float[Tensor, "designs parameters"]) -> Data:
+    def decode(self, x: Float[Tensor, "designs parameters"]) -> Case:
         """Return the designs, each with every adsorbate on every site, as one batch.
 
         The batch has ``weights``, (designs, letters, elements), for constraints on composition.
@@ -151,7 +151,7 @@ class OrderedAlloys(DesignSpace):
         batch.weights = weights
         return batch
 
-    def encode(self, case: Data) -> Float[Tensor, "designs parameters"]:
+    def encode(self, case: Case) -> Float[Tensor, "designs parameters"]:
         """Return the parameters of a batch that ``decode`` made: its elements, without the rest."""
         weights = case.weights.detach().double()
         rest = weights.new_zeros(len(weights), 4)

@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 
 from jaxtyping import Float
 from torch import Tensor
-from torch_geometric.data import Data
+
+from formwright.datasets.cases import Case
 
 
 class DesignSpace(ABC):
@@ -27,11 +28,11 @@ class DesignSpace(ABC):
         """Lowest and highest value of each parameter."""
 
     @abstractmethod
-    def decode(self, x: Float[Tensor, "designs parameters"]) -> Data:
+    def decode(self, x: Float[Tensor, "designs parameters"]) -> Case:
         """Return the designs as one batch of cases."""
 
     @abstractmethod
-    def encode(self, case: Data) -> Float[Tensor, "designs parameters"]:
+    def encode(self, case: Case) -> Float[Tensor, "designs parameters"]:
         """Return the parameters that come nearest to the cases of a batch."""
 
     @abstractmethod

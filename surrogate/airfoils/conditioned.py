@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.surrogate.encoder import Encoder
 
 EVEN_FEATURES: Final = 4
@@ -74,7 +74,7 @@ class Conditioned(nn.Module):
         self.of_point = nn.Linear(EVEN_FEATURES + ODD_FEATURES, hidden, bias=False)
         self.layers = nn.ModuleList(TwinLinear(hidden, hidden) for _ in range(layers))
 
-    def cases(self, batch: Data) -> Float[Tensor, "cases width"]:
+    def cases(self, batch: Case) -> Float[Tensor, "cases width"]:
         """Return what the trunk needs to know of each section."""
         own = self.encoder(batch).per_case
         twin = own.roll(self.encoder.width // 2, -1)
@@ -99,7 +99,7 @@ class Conditioned(nn.Module):
             x = x + functional.silu(layer(x))
         return torch.cat(x.unbind(), -1)
 
-    def forward(self, batch: Data) -> Float[Tensor, "points width"]:
+    def forward(self, batch: Case) -> Float[Tensor, "points width"]:
         """Return the vector of every operating point of a batch."""
         cases = self.cases(batch)
         return self.points(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Batch, Case
 from formwright.datasets.errors import ViewError
 
 
-def contours(batch: Data) -> Float[Tensor, "cases points 2"]:
+def contours(batch: Case) -> Float[Tensor, "cases points 2"]:
     """Return the contours of a batch whose sections have equally many points.
 
     Raises:
@@ -28,7 +28,7 @@ def contours(batch: Data) -> Float[Tensor, "cases points 2"]:
     return pos.reshape(len(counts), -1, 2)
 
 
-def with_contours(batch: Data, pos: Float[Tensor, "cases points 2"], **point: Tensor) -> Data:
+def with_contours(batch: Case, pos: Float[Tensor, "cases points 2"], **point: Tensor) -> Case:
     """Return ``batch`` with other contours; ``point`` holds attributes of shape (cases, points)."""
     cases, points = pos.shape[:2]
     case = torch.arange(cases, device=pos.device)
@@ -39,7 +39,7 @@ def with_contours(batch: Data, pos: Float[Tensor, "cases points 2"], **point: Te
         **{name: value.reshape(-1) for name, value in point.items()},
     }
     kept = {name: value for name, value in batch.to_dict().items() if name != "rings"}
-    return Data.from_dict({**kept, **changed})
+    return Batch.from_dict({**kept, **changed})
 
 
 def arc_length(pos: Float[Tensor, "cases points 2"]) -> Float[Tensor, "cases points"]:

@@ -16,9 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.data import Data
 
 from formwright.datasets.airfoils.surface import stations_y
+from formwright.datasets.cases import Case
 from formwright.surrogate.encoder import Embedding, Encoder
 
 STATIONS: Final = 32
@@ -30,7 +30,7 @@ def mirrored(ring: Float[Tensor, "*cases heights"]) -> Float[Tensor, "*cases hei
     return -ring.flip(-1)
 
 
-def rings(batch: Data, stations: int = STATIONS) -> Float[Tensor, "cases heights"]:
+def rings(batch: Case, stations: int = STATIONS) -> Float[Tensor, "cases heights"]:
     """Return the heights of every section of a batch, ``2 * stations`` a section.
 
     A batch that already carries them as ``rings`` is taken at its word.
@@ -40,7 +40,7 @@ def rings(batch: Data, stations: int = STATIONS) -> Float[Tensor, "cases heights
     return stations_y(contours(batch), stations)
 
 
-def contours(batch: Data) -> Float[Tensor, "cases points 2"]:
+def contours(batch: Case) -> Float[Tensor, "cases points 2"]:
     """Return the contours of a batch; shorter ones repeat their last point."""
     pos, ptr = batch.pos, batch.ptr
     assert pos is not None and ptr is not None
@@ -81,7 +81,7 @@ class ContourMLP(Encoder):
         """Take mean and deviation of the heights from a set of sections."""
         self.scale.fit(ring)
 
-    def forward(self, batch: Data) -> Embedding:
+    def forward(self, batch: Case) -> Embedding:
         """Encode the sections of a batch."""
         return Embedding(_both_images(self.layers, self.scale, rings(batch, self.stations)))
 
@@ -121,7 +121,7 @@ class ContourCNN(Encoder):
         """Take mean and deviation of the heights from a set of sections."""
         self.scale.fit(ring)
 
-    def forward(self, batch: Data) -> Embedding:
+    def forward(self, batch: Case) -> Embedding:
         """Encode the sections of a batch."""
         return Embedding(_both_images(self._network, self.scale, rings(batch, self.stations)))
 

@@ -19,10 +19,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
-from torch_geometric.data import Data
 
 from formwright.datasets.airfoils.polar_data import Polars
 from formwright.datasets.airfoils.surface import stations_y
+from formwright.datasets.cases import Batch, Case
 from formwright.surrogate.airfoils.polar import LABELS, PolarSurrogate
 from formwright.surrogate.least_squares import LeastSquares
 from formwright.surrogate.objectives.loss import Loss
@@ -77,14 +77,14 @@ class LabelledPoints:
         """Return the number of sections."""
         return len(self.rings)
 
-    def batch(self, sections: Int[Tensor, " cases"]) -> tuple[Data, Int[Tensor, " points"]]:
+    def batch(self, sections: Int[Tensor, " cases"]) -> tuple[Case, Int[Tensor, " points"]]:
         """Return some sections with all their points, and the rows of these points."""
         counts = self.first[sections + 1] - self.first[sections]
         case = torch.repeat_interleave(torch.arange(len(sections)), counts)
         before = counts.cumsum(0) - counts
         rows = torch.arange(len(case)) - before[case] + self.first[sections][case]
         alpha, reynolds, ncrit = self.conditions[rows].unbind(1)
-        data = Data(
+        data = Batch(
             rings=self.rings[sections],
             condition_batch=case,
             alpha_deg=alpha,

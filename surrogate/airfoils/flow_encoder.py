@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.surrogate.airfoils.flows import Flows
 
 
@@ -35,7 +35,7 @@ class FlowStandard(nn.Module):
         self.mean = nn.Buffer(line.mean(1).float())
         self.std = nn.Buffer(line.std(1).float().clamp_min(1e-6))
 
-    def forward(self, batch: Data) -> Float[Tensor, "points fields line"]:
+    def forward(self, batch: Case) -> Float[Tensor, "points fields line"]:
         """Return the fields of every operating point."""
         fields = {f"{n}_{side}": batch[f"{n}_{side}"] for n in self.names for side in _SIDES}
         line = torch.stack([_line(fields, name) for name in self.names], 1).to(self.mean)
@@ -59,7 +59,7 @@ class AnswerStandard(nn.Module):
         self.mean = nn.Buffer(both.mean(0).float())
         self.std = nn.Buffer(both.std(0).float().clamp_min(1e-6))
 
-    def forward(self, batch: Data) -> Float[Tensor, "images labels"]:
+    def forward(self, batch: Case) -> Float[Tensor, "images labels"]:
         """Return the labels of every operating point, then those of every mirror image."""
         both = self._both({name: batch[name] for name in self.names})
         return (both.to(self.mean) - self.mean) / self.std
@@ -91,7 +91,7 @@ class FlowEncoder(nn.Module):
             length = (length + 1) // 2
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(length * sizes[-1], half))
 
-    def forward(self, batch: Data) -> Float[Tensor, "points width"]:
+    def forward(self, batch: Case) -> Float[Tensor, "points width"]:
         """Encode the flow at every operating point of the batch."""
         line = self.standard(batch)
         return torch.cat(self.layers(torch.cat([line, line.flip(-1)])).chunk(2), -1)

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.surrogate.airfoils.conditioned import Conditioned
 from formwright.surrogate.airfoils.flow_encoder import AnswerStandard, FlowEncoder, FlowStandard
 from formwright.surrogate.airfoils.flows import Flows
@@ -37,7 +37,7 @@ class FlowMatch:
     objective: Symmetric = field(default_factory=VICReg)
     projector: int = 256
 
-    def build(self, network: Any, data: Any, sample: Data | None = None) -> FlowMatching:
+    def build(self, network: Any, data: Any, sample: Case | None = None) -> FlowMatching:
         """Return the two branches with their projectors."""
         return FlowMatching(self, network, data)
 
@@ -55,7 +55,7 @@ class FlowPredict:
     kind: Literal["flow-predict"] = "flow-predict"
     answers: float = 1.0
 
-    def build(self, network: Any, data: Any, sample: Data | None = None) -> FlowPrediction:
+    def build(self, network: Any, data: Any, sample: Case | None = None) -> FlowPrediction:
         """Return the network with a linear read-out of the flow."""
         return FlowPrediction(self, network, data)
 
@@ -74,13 +74,13 @@ class FlowMatching(nn.Module):
         self.project = projector(half, pretext.projector)
         self.project_flow = projector(half, pretext.projector)
 
-    def forward(self, a: Data, b: Data, generator: torch.Generator) -> Loss:
+    def forward(self, a: Case, b: Case, generator: torch.Generator) -> Loss:
         """Compare the section of ``a`` with the flow of ``b``, at each operating point."""
         za = self.project(self.embedding(a))
         zb = self.project_flow(each_image(self.flow(b), self.network.images))
         return compare(self.objective, za, zb, generator)
 
-    def embedding(self, batch: Data) -> Float[Tensor, "rows width"]:
+    def embedding(self, batch: Case) -> Float[Tensor, "rows width"]:
         """Return what is watched for collapse."""
         return each_image(self.network(batch), self.network.images)
 
@@ -105,7 +105,7 @@ class FlowPrediction(nn.Module):
             self.answer_read_out = nn.Linear(width, len(flows.answers))
         self.read_out = nn.Linear(width, self.flow.fields * self.flow.stations)
 
-    def forward(self, a: Data, b: Data, generator: torch.Generator) -> Loss:
+    def forward(self, a: Case, b: Case, generator: torch.Generator) -> Loss:
         """Compare the prediction from the section of ``a`` with the flow of ``b``."""
         vector = self.embedding(a)
         said = self.read_out(vector).unflatten(-1, (self.flow.fields, -1))
@@ -116,7 +116,7 @@ class FlowPrediction(nn.Module):
         answers = _mean_error(self.answer_read_out(vector), self.answer(b), 0.05)
         return Loss(flow + self.weight * answers, {"flow": flow, "answers": answers})
 
-    def embedding(self, batch: Data) -> Float[Tensor, "rows width"]:
+    def embedding(self, batch: Case) -> Float[Tensor, "rows width"]:
         """Return what is watched for collapse."""
         return each_image(self.network(batch), self.network.images)
 

@@ -13,9 +13,8 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch_geometric.data import Data
 
-from formwright.datasets.cases import sections_batch
+from formwright.datasets.cases import Case, sections_batch
 from formwright.datasets.errors import CorpusError
 from formwright.surrogate.checkpoints import load_tensors, save_tensors
 
@@ -51,7 +50,7 @@ class Flows:
         """Return the number of sections."""
         return len(self.pos)
 
-    def batch(self, rows: Int[Tensor, " cases"]) -> Data:
+    def batch(self, rows: Int[Tensor, " cases"]) -> Case:
         """Return some sections as one batch of cases, fields as attributes."""
         case = sections_batch(self.pos[rows], {k: v[rows] for k, v in self.conditions.items()})
         for name, value in {**self.fields, **self.answers}.items():

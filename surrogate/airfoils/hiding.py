@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.surrogate.airfoils.views import PartialContour
 from formwright.surrogate.pretraining.hiding import Hidden
 
@@ -28,7 +28,7 @@ class Arcs:
     least: float = 0.2
     most: float = 0.6
 
-    def hide(self, batch: Data, generator: torch.Generator) -> Hidden:
+    def hide(self, batch: Case, generator: torch.Generator) -> Hidden:
         """Hide arcs."""
         seen = PartialContour(least=self.least, most=self.most)(batch, generator)
         assert batch.pos is not None and seen.pos is not None

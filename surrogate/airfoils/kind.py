@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch_geometric.data import Data
 
 from formwright.datasets.airfoils.polar_data import LABELS, Polars, read_polars
 from formwright.datasets.airfoils.sections import naca
-from formwright.datasets.cases import section_case
+from formwright.datasets.cases import Case, section_case
 from formwright.surrogate.airfoils import finetune as tuning
 from formwright.surrogate.airfoils.flow_corpus import read_flows
 from formwright.surrogate.airfoils.flow_pretexts import FlowMatch
@@ -24,7 +23,7 @@ from formwright.surrogate.kinds import Kind, Start
 from formwright.surrogate.pretraining.pretrain import PretrainConfig
 
 
-def section_question(_: Any = None) -> Data:
+def section_question(_: Any = None) -> Case:
     """Return a section at two operating points."""
     conditions = {
         "alpha_deg": [-4.0, 7.0],

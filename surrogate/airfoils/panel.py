@@ -6,8 +6,8 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.solvers.panel.solver import SEPARATION_LIMIT, analyse
 from formwright.datasets.solvers.result import POLAR_FIELDS, POLAR_LABELS
 from formwright.surrogate.model import Prediction, Surrogate
@@ -45,7 +45,7 @@ class PanelSurrogate(Surrogate):
         self.panels = panels
         self.steps = steps
 
-    def forward(self, batch: Data, *, fields: bool = False) -> Prediction:
+    def forward(self, batch: Case, *, fields: bool = False) -> Prediction:
         """Analyse every operating point; all sections of a batch need equally many points.
 
         Args:

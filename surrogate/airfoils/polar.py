@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
 from formwright.datasets.airfoils import cst
 from formwright.datasets.airfoils.contours import read_contours
 from formwright.datasets.airfoils.sections import SectionLike, load_section
 from formwright.datasets.airfoils.surface import stations_y
+from formwright.datasets.cases import Batch, Case
 from formwright.datasets.conditions import check, warn_outside
 from formwright.datasets.solvers.result import N_STATIONS, POLAR_FIELDS, POLAR_LABELS
 from formwright.surrogate.airfoils.conditioned import Conditioned
@@ -119,7 +119,7 @@ class PolarSurrogate(Surrogate):
         """Return half the calibrated interval, in the labels' units (of ln cd for cd)."""
         return self.log_spreads(vector).exp() * self.calibration * self.scale
 
-    def forward(self, batch: Data, *, fields: bool = False) -> Prediction:
+    def forward(self, batch: Case, *, fields: bool = False) -> Prediction:
         """Predict every operating point of a batch, differentiably.
 
         Args:
@@ -238,7 +238,7 @@ class PolarSurrogate(Surrogate):
         index = torch.as_tensor(section_index)
         points = torch.from_numpy(np.array([own[n] for n in _CONDITIONS], dtype=np.float32))
         with torch.inference_mode():
-            cases = self.network.cases(Data(rings=ring))
+            cases = self.network.cases(Batch(rings=ring))
             chunks = zip(*(c.split(_ROWS_AT_ONCE) for c in (index, *points)), strict=True)
             return torch.cat([read(self.network.points(cases, *chunk)) for chunk in chunks])
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
 from formwright.datasets.airfoils.polar_data import LABELS, Polars, read_polars
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import CorpusError, UnknownNameError, did_you_mean
 from formwright.surrogate.airfoils.conditioned import condition_features
 from formwright.surrogate.airfoils.encoder import rings
@@ -164,13 +164,13 @@ def _title(name: str, pretext: Pretext) -> str:
     return f"{name}, section and flow" if _reads_flow(pretext) else f"{name}, contours"
 
 
-def _raw(batch: Data) -> Float[Tensor, "points inputs"]:
+def _raw(batch: Case) -> Float[Tensor, "points inputs"]:
     """Return heights at 64 stations and the features of the conditions."""
     even, odd = condition_features(batch.alpha_deg, batch.reynolds, batch.ncrit)
     return torch.cat([rings(batch)[batch.condition_batch] / 0.06, even, odd], 1)
 
 
-def _hand(batch: Data) -> Float[Tensor, "points features"]:
+def _hand(batch: Case) -> Float[Tensor, "points features"]:
     """Return thickness and camber at 8 places, incidence, ln Re, Ncrit."""
     ring = rings(batch, 8)
     upper, lower = ring.flip(-1)[:, 8:], ring[:, 8:]

@@ -14,8 +14,8 @@ from typing import ClassVar, Final, Literal
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Batch, Case
 from formwright.datasets.errors import ViewError
 from formwright.datasets.solvers.result import POLAR_FIELDS, POLAR_LABELS
 from formwright.surrogate.airfoils.curve import (
@@ -65,7 +65,7 @@ class Repanel:
         """Return the promise."""
         return _all(Keeps.EXACT)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch on another panelling."""
         pos = contours(case)
         s = arc_length(pos)
@@ -108,7 +108,7 @@ class ManufacturingNoise:
         """Return the promise."""
         return _all(Keeps.APPROXIMATE, xtr_top=Keeps.FORBIDDEN, xtr_bottom=Keeps.FORBIDDEN)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch with every surface displaced; the trailing edges stay."""
         pos = contours(case)
         s = arc_length(pos)
@@ -156,7 +156,7 @@ class PartialContour:
         """Return the promise."""
         return _all(Keeps.EXACT)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch with one arc of each contour hidden."""
         pos = contours(case)
         s = arc_length(pos)
@@ -195,7 +195,7 @@ class Mirror:
         """Return the promise."""
         return _all(Keeps.EQUIVARIANT, cd=Keeps.EXACT)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch with some cases mirrored, labels and conditions included."""
         pos = contours(case)
         chosen = (torch.rand(len(pos), generator=generator) < self.probability).to(pos.device)
@@ -234,7 +234,7 @@ class Incidence:
         """Return the promise."""
         return _all(Keeps.EXACT)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch with ``count`` operating points a case.
 
         Raises:
@@ -255,7 +255,7 @@ class Incidence:
             for name, value in case.to_dict().items()
             if name not in _OF_POINTS and isinstance(value, Tensor) and len(value) == total
         }
-        return Data.from_dict({**case.to_dict(), **kept})
+        return Batch.from_dict({**case.to_dict(), **kept})
 
 
 ContourView = Repanel | ManufacturingNoise | PartialContour | Mirror | Incidence

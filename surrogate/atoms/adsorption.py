@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms.elements import COUNT
 from formwright.datasets.atoms.files.structures import structure_list
@@ -23,6 +22,7 @@ from formwright.datasets.atoms.structures import (
     collate,
     with_neighbours,
 )
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError
 from formwright.surrogate.atoms.checks import formula, ready
 from formwright.surrogate.atoms.encoder import AtomGNN
@@ -112,17 +112,17 @@ class AdsorptionSurrogate(Surrogate):
         self.support = Support(WIDTH, GIVEN)
         self.trained_on = nn.Buffer(torch.zeros(COUNT, dtype=torch.bool))
 
-    def offsets(self, batch: Data) -> Float[Tensor, " cases"]:
+    def offsets(self, batch: Case) -> Float[Tensor, " cases"]:
         """Return the references of the adsorbate's atoms, eV."""
         level = levels(batch)
         return self.base[level] + (self.references[level] * composition(batch).to(self.base)).sum(1)
 
-    def vectors(self, batch: Data) -> Float[Tensor, "cases hidden"]:
+    def vectors(self, batch: Case) -> Float[Tensor, "cases hidden"]:
         """Return what the heads read."""
         return self.trunk(self.encoder(batch).per_case)
 
     def doubts(
-        self, batch: Data, hidden: Float[Tensor, "cases hidden"]
+        self, batch: Case, hidden: Float[Tensor, "cases hidden"]
     ) -> Float[Tensor, "cases doubts"]:
         """Return what the expected error is read from: the vector, the adsorbate, the alloying.
 
@@ -133,11 +133,11 @@ class AdsorptionSurrogate(Surrogate):
         parts = (hidden, composition(batch).to(hidden), purity(batch).to(hidden)[:, None])
         return torch.cat(parts, -1).clamp(*self.doubt_range)
 
-    def outside(self, batch: Data) -> Float[Tensor, " cases"] | None:
+    def outside(self, batch: Case) -> Float[Tensor, " cases"] | None:
         """Return how far each case is from what was learned, or None; beyond 1 it is a guess."""
         return self.support(described(batch)) if self.support.known else None
 
-    def forward(self, batch: Data, *, fields: bool = False) -> Prediction:
+    def forward(self, batch: Case, *, fields: bool = False) -> Prediction:
         """Predict the adsorption energy of every case of a batch, differentiably."""
         if "edge_index" not in batch:
             batch = with_neighbours(batch, max(self.encoder.cutoff, REACH))
@@ -156,7 +156,7 @@ class AdsorptionSurrogate(Surrogate):
             support=support,
         )
 
-    def unknown(self, batch: Data) -> Bool[Tensor, " cases"]:
+    def unknown(self, batch: Case) -> Bool[Tensor, " cases"]:
         """Return which cases hold an element that the training data had not."""
         strange = ~self.trained_on[batch.z]
         return torch.zeros(len(batch.ptr) - 1, dtype=torch.bool).index_put(
@@ -223,18 +223,18 @@ class AdsorptionSurrogate(Surrogate):
                 table[name][index] = part
         return table
 
-    def predict_batch(self, batch: Data) -> dict[str, np.ndarray]:
+    def predict_batch(self, batch: Case) -> dict[str, np.ndarray]:
         """Return the columns of ``predict`` of a batch."""
         with torch.inference_mode():
             return columns_of(self(batch)) | {UNKNOWN: self.unknown(batch).numpy()}
 
 
-def levels(batch: Data) -> Int[Tensor, " cases"]:
+def levels(batch: Case) -> Int[Tensor, " cases"]:
     """Return the level of theory of each case, by its number; 0 where the batch says nothing."""
     return batch.level if "level" in batch else batch.ptr.new_zeros(len(batch.ptr) - 1)
 
 
-def composition(batch: Data) -> Float[Tensor, "cases elements"]:
+def composition(batch: Case) -> Float[Tensor, "cases elements"]:
     """Return how many atoms of each element the adsorbate of each case has."""
     chosen = batch.tags == ADSORBATE
     counts = torch.zeros(len(batch.ptr) - 1, COUNT, device=batch.z.device)
@@ -242,7 +242,7 @@ def composition(batch: Data) -> Float[Tensor, "cases elements"]:
     return counts.index_put(place, counts.new_ones(()), accumulate=True)
 
 
-def purity(batch: Data) -> Float[Tensor, " cases"]:
+def purity(batch: Case) -> Float[Tensor, " cases"]:
     """Return the sum of the squared shares of the elements in each slab: 1 for a pure metal."""
     slab = batch.tags != ADSORBATE
     held = batch.mixture if "mixture" in batch else functional.one_hot(batch.z, COUNT).float()

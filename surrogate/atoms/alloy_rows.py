@@ -13,13 +13,13 @@ from typing import Final
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms.adsorbates import adsorbate
 from formwright.datasets.atoms.bulks import Lattice, lattice_of
 from formwright.datasets.atoms.elements import number
 from formwright.datasets.atoms.mamun import Alloy, Row
 from formwright.datasets.atoms.slabs.ordered import PROTOTYPES, find_site, slabs
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import (
     FormwrightError,
     StructureError,
@@ -88,7 +88,7 @@ def predict_rows(surrogate: AdsorptionSurrogate, rows: Sequence[Row]) -> RowPred
 
 def batches(
     rows: Sequence[Row], index: Sequence[int], sizes: dict[Alloy, Lattice | str]
-) -> Iterator[tuple[list[int], Data]]:
+) -> Iterator[tuple[list[int], Case]]:
     """Yield rows of one prototype, adsorbate and site as batches.
 
     Args:

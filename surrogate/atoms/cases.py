@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms.structures import Structure, collate
+from formwright.datasets.cases import Batch
 from formwright.datasets.errors import CorpusError
 from formwright.surrogate.atoms.encoder import AtomGNN
 
@@ -61,7 +61,7 @@ class AtomCases:
         """Return what the cases are, without what was computed from it."""
         return self.structures, self.labels
 
-    def batch(self, rows: Int[Tensor, " cases"], *, prepared: bool = True) -> Data:
+    def batch(self, rows: Int[Tensor, " cases"], *, prepared: bool = True) -> Batch:
         """Return some structures with their labels as one batch, positions in float64.
 
         Args:

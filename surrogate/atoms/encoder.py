@@ -26,10 +26,10 @@ from typing import Final
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms.elements import COUNT, properties
 from formwright.datasets.atoms.structures import case_of, with_neighbours
+from formwright.datasets.cases import Case
 from formwright.surrogate.encoder import Embedding, Encoder
 
 _TINY: Final = 1e-8
@@ -60,7 +60,7 @@ class Layout:
         return padded.flatten(0, 1)[self.slot]
 
 
-def layout(batch: Data) -> Layout:
+def layout(batch: Case) -> Layout:
     """Return the padded layout of a batch."""
     counts = batch.ptr.diff()
     size = int(counts.max())
@@ -112,7 +112,7 @@ class AtomGNN(Encoder):
             nn.Linear(3 * channels, 2 * embedding), nn.SiLU(), nn.Linear(2 * embedding, embedding)
         )
 
-    def forward(self, batch: Data) -> Embedding:
+    def forward(self, batch: Case) -> Embedding:
         """Encode the cases of a batch."""
         where = layout(batch)
         near = batch["basis"] if "basis" in batch else self.basis(batch, where)
@@ -123,13 +123,13 @@ class AtomGNN(Encoder):
         scalars = where.take(s)
         return Embedding(self.read_out(_means(scalars, batch)), scalars)
 
-    def elements(self, batch: Data) -> Float[Tensor, "atoms channels"]:
+    def elements(self, batch: Case) -> Float[Tensor, "atoms channels"]:
         """Return the first scalars: what element an atom is, or which mixture, and where it is."""
         table = self.of_properties(self.properties) + self.of_element.weight
         mixed = batch.mixture.to(table) @ table if "mixture" in batch else table[batch.z]
         return mixed + self.of_tag(batch.tags)
 
-    def basis(self, batch: Data, where: Layout | None = None) -> Float[Tensor, "cases i width j"]:
+    def basis(self, batch: Case, where: Layout | None = None) -> Float[Tensor, "cases i width j"]:
         """Return what the layers need of the geometry.
 
         Returns:
@@ -195,7 +195,7 @@ class _Layer(nn.Module):
         return s + add + cross * (left * right).sum(2), v + gate[:, :, None] * left
 
 
-def _means(scalars: Float[Tensor, "atoms channels"], batch: Data) -> Float[Tensor, "cases width"]:
+def _means(scalars: Float[Tensor, "atoms channels"], batch: Case) -> Float[Tensor, "cases width"]:
     """Return means over the adsorbate's atoms, over the surface and over all others."""
     group = case_of(batch) * 3 + batch.tags
     sums = scalars.new_zeros(3 * (len(batch.ptr) - 1), scalars.shape[1])

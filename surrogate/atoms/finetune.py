@@ -17,10 +17,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms.elements import COUNT
 from formwright.datasets.atoms.structures import ADSORBATE, case_of
+from formwright.datasets.cases import Case
 from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionSurrogate, composition, levels
 from formwright.surrogate.atoms.cases import AtomCases
 from formwright.surrogate.atoms.surroundings import TOLERANCE, described
@@ -181,7 +181,7 @@ def _groups(slabs: list[Tensor]) -> Int[Tensor, " cases"]:
     return torch.cat(slabs).unique(dim=0, return_inverse=True)[1]
 
 
-def _elements(batch: Data) -> Bool[Tensor, "cases elements"]:
+def _elements(batch: Case) -> Bool[Tensor, "cases elements"]:
     """Return which elements are in the slab of each case."""
     slab = batch.tags != ADSORBATE
     found = torch.zeros(len(batch.ptr) - 1, COUNT, dtype=torch.bool)
@@ -197,7 +197,7 @@ def mean_absolute_error(surrogate: AdsorptionSurrogate, cases: AtomCases) -> flo
     return float(torch.cat(errors).mean())
 
 
-def _parts(cases: AtomCases) -> Iterator[Data]:
+def _parts(cases: AtomCases) -> Iterator[Case]:
     """Yield all cases, some at a time."""
     return (cases.batch(rows) for rows in _all(cases))
 
@@ -208,7 +208,7 @@ def _all(cases: AtomCases) -> tuple[Int[Tensor, " cases"], ...]:
     return sizes.argsort(stable=True).split(_AT_ONCE)
 
 
-def _target(surrogate: AdsorptionSurrogate, batch: Data) -> Float[Tensor, " cases"]:
+def _target(surrogate: AdsorptionSurrogate, batch: Case) -> Float[Tensor, " cases"]:
     """Return the labels on the scale of training."""
     return (batch[LABEL] - surrogate.offsets(batch)) / surrogate.scale
 

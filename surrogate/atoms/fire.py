@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms.structures import case_of, moved
+from formwright.datasets.cases import Case
 from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
 from formwright.surrogate.atoms.forces import respond
 
@@ -66,7 +66,7 @@ class State:
     downhill: Int[Tensor, " cases"]
 
 
-def init(surrogate: AdsorptionSurrogate, method: Fire, batch: Data) -> State:
+def init(surrogate: AdsorptionSurrogate, method: Fire, batch: Case) -> State:
     """Return the state before the first step: at rest."""
     pos = batch["pos"].detach().double()
     forces, energy = _forces(surrogate, batch, pos)
@@ -81,7 +81,7 @@ def init(surrogate: AdsorptionSurrogate, method: Fire, batch: Data) -> State:
     )
 
 
-def step(surrogate: AdsorptionSurrogate, method: Fire, batch: Data, state: State) -> State:
+def step(surrogate: AdsorptionSurrogate, method: Fire, batch: Case, state: State) -> State:
     """Return the state after one step; fixed atoms are not touched."""
     case = case_of(batch)
     power = _sums(state.forces * state.velocity, case, len(state.energy))
@@ -127,7 +127,7 @@ def _sums(
 
 
 def _forces(
-    surrogate: AdsorptionSurrogate, batch: Data, pos: Float[Tensor, "atoms 3"]
+    surrogate: AdsorptionSurrogate, batch: Case, pos: Float[Tensor, "atoms 3"]
 ) -> tuple[Float[Tensor, "atoms 3"], Float[Tensor, " cases"]]:
     """Return forces, zero on fixed atoms, and energies."""
     said = respond(surrogate, moved(batch, pos=pos))

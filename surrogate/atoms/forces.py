@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms.structures import case_of
+from formwright.datasets.cases import Batch, Case
 from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionSurrogate
 from formwright.surrogate.model import Prediction
 
@@ -39,7 +39,7 @@ class Response:
     prediction: Prediction
 
 
-def respond(surrogate: AdsorptionSurrogate, batch: Data) -> Response:
+def respond(surrogate: AdsorptionSurrogate, batch: Case) -> Response:
     """Return energies, forces and stresses of a batch.
 
     Args:
@@ -47,7 +47,7 @@ def respond(surrogate: AdsorptionSurrogate, batch: Data) -> Response:
         batch: Structures; neighbours are found where it has none.
     """
     pos, cell = (batch[name].detach().double().requires_grad_() for name in ("pos", "cell"))
-    copy = Data.from_dict({**batch.to_dict(), "pos": pos, "cell": cell})
+    copy = Batch.from_dict({**batch.to_dict(), "pos": pos, "cell": cell})
     with torch.enable_grad():
         prediction = surrogate(copy)
         energy = prediction[LABEL]

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import torch
 from torch.nn.functional import one_hot
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms.elements import COUNT
 from formwright.datasets.atoms.files.structures import read_structures
 from formwright.datasets.atoms.labelled_structures import LabelledStructures, read_labelled
 from formwright.datasets.atoms.structures import ADSORBATE, BELOW, SURFACE, collate, structure
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError
 from formwright.surrogate.atoms import finetune as tuning
 from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionConfig, AdsorptionSurrogate
@@ -48,7 +48,7 @@ _ELEMENTS: Final = (
 )
 
 
-def slab_question(levels: int) -> Data:
+def slab_question(levels: int) -> Case:
     """Return three small slabs at each level of theory; one metal of the last is every element."""
     slabs = [structure(elements, _POS, _CELL, tags=_TAGS) for elements in _ELEMENTS] * levels
     batch = collate(slabs, level=torch.arange(levels).repeat_interleave(len(_ELEMENTS)))

@@ -13,7 +13,6 @@ from typing import Final
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms.structures import (
     Structure,
@@ -22,6 +21,7 @@ from formwright.datasets.atoms.structures import (
     check_slab,
     collate,
 )
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError, StructureError
 from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
 from formwright.surrogate.atoms.calculator import check_tags
@@ -163,19 +163,19 @@ def _relax_batch(
     return done
 
 
-def _batch(structures: Sequence[Structure], level: int) -> Data:
+def _batch(structures: Sequence[Structure], level: int) -> Case:
     """Return structures as a batch of one level of theory."""
     return collate(structures, level=torch.full((len(structures),), level))
 
 
-def _kept(state: State, batch: Data, keep: Bool[Tensor, " cases"]) -> State:
+def _kept(state: State, batch: Case, keep: Bool[Tensor, " cases"]) -> State:
     """Return the state of some cases."""
     atoms = keep[case_of(batch)]
     names = [field.name for field in fields(State)]
     return State(**{n: getattr(state, n)[keep if n in _OF_CASES else atoms] for n in names})
 
 
-def _peaks(vectors: Float[Tensor, "atoms 3"], batch: Data) -> Float[Tensor, " cases"]:
+def _peaks(vectors: Float[Tensor, "atoms 3"], batch: Case) -> Float[Tensor, " cases"]:
     """Return the length of the longest vector of each case; NaN where there is one."""
     length = vectors.norm(dim=1)
     start = length.new_zeros(len(batch.ptr) - 1)

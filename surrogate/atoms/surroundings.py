@@ -30,10 +30,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms.elements import COUNT, covalent_radii
 from formwright.datasets.atoms.structures import ADSORBATE, SURFACE, case_of, with_neighbours
+from formwright.datasets.cases import Case
 from formwright.surrogate.uncertainty.support import Described
 
 REACH: Final = 6.0
@@ -47,7 +47,7 @@ _FARTHEST: Final = 2.5
 _TINY: Final = 1e-9
 
 
-def described(batch: Data) -> Described:
+def described(batch: Case) -> Described:
     """Return the surroundings of cases, and the elements that they are expected from.
 
     Args:
@@ -56,7 +56,7 @@ def described(batch: Data) -> Described:
     return Described(surroundings(batch), elements(batch))
 
 
-def elements(batch: Data) -> Float[Tensor, "cases given"]:
+def elements(batch: Case) -> Float[Tensor, "cases given"]:
     """Return shares of the elements in each slab, their squares, and the adsorbate's atoms.
 
     Linear in these, lattice constants are Vegard's with a bow for each element.
@@ -71,7 +71,7 @@ def elements(batch: Data) -> Float[Tensor, "cases given"]:
     return torch.cat([shares, shares.square(), adsorbate], 1)
 
 
-def surroundings(batch: Data) -> Float[Tensor, "cases width"]:
+def surroundings(batch: Case) -> Float[Tensor, "cases width"]:
     """Return the eight numbers of each case."""
     batch = batch if "edge_index" in batch else with_neighbours(batch, REACH)
     sender, receiver = batch["edge_index"]

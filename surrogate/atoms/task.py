@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms.elements import properties
 from formwright.datasets.atoms.files.structures import read_structures
 from formwright.datasets.atoms.labelled_structures import LabelledStructures, read_labelled
 from formwright.datasets.atoms.structures import ADSORBATE, E_ADS, SURFACE, Structure, case_of
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import CorpusError
 from formwright.surrogate.atoms.adsorption import AdsorptionConfig, composition
 from formwright.surrogate.atoms.cases import AtomCases
@@ -123,12 +123,12 @@ def _recipes(
     }
 
 
-def _vectors(network: nn.Module, batch: Data) -> Float[Tensor, "cases width"]:
+def _vectors(network: nn.Module, batch: Case) -> Float[Tensor, "cases width"]:
     """Return the embedding of every case."""
     return network(batch).per_case
 
 
-def _raw(batch: Data) -> Float[Tensor, "cases values"]:
+def _raw(batch: Case) -> Float[Tensor, "cases values"]:
     """Return how many atoms of each element slab and adsorbate have, as shares."""
     cases, case = len(batch.ptr) - 1, case_of(batch)
     slab = torch.zeros(cases, properties().shape[0])
@@ -136,7 +136,7 @@ def _raw(batch: Data) -> Float[Tensor, "cases values"]:
     return torch.cat([slab / slab.sum(1, keepdim=True).clamp_min(1.0), composition(batch)], 1)
 
 
-def _hand(batch: Data) -> Float[Tensor, "cases features"]:
+def _hand(batch: Case) -> Float[Tensor, "cases features"]:
     """Return means of elements' properties near the adsorbate, in the surface and in the slab."""
     table, case, cases = properties(), case_of(batch), len(batch.ptr) - 1
     own = table[batch.z]
@@ -148,7 +148,7 @@ def _hand(batch: Data) -> Float[Tensor, "cases features"]:
     return torch.cat(found, 1)
 
 
-def _near(batch: Data) -> Tensor:
+def _near(batch: Case) -> Tensor:
     """Return which atoms of the slab are among the nearest to the adsorbate's lowest atom."""
     pos, chosen = batch["pos"], torch.zeros(len(batch.z), dtype=torch.bool)
     for k, (a, b) in enumerate(zip(batch.ptr.tolist(), batch.ptr.tolist()[1:], strict=False)):

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 import torch
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms.structures import ADSORBATE, E_ADS, case_of, moved
+from formwright.datasets.cases import Batch, Case
 from formwright.surrogate.keeps import Keeps
 
 LABELS: Final = (E_ADS.name,)
@@ -37,7 +37,7 @@ class Jiggle:
         """Return the promise."""
         return dict.fromkeys(LABELS, Keeps.APPROXIMATE)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch with moved atoms."""
         pos = case["pos"]
         error = torch.randn(pos.shape, generator=generator, dtype=torch.float64).to(pos)
@@ -63,7 +63,7 @@ class Strain:
         """Return the promise."""
         return dict.fromkeys(LABELS, Keeps.APPROXIMATE)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch, each case stretched by itself."""
         draw = torch.rand(len(case.cell), 3, generator=generator, dtype=torch.float64)
         factor = (1.0 + self.most * (2.0 * draw - 1.0)).to(case.cell)
@@ -90,11 +90,11 @@ class HideElements:
         """Return the promise."""
         return dict.fromkeys(LABELS, Keeps.APPROXIMATE)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch with hidden elements."""
         drawn = torch.rand(len(case.z), generator=generator).to(case.z.device) < self.share
         hidden = drawn & (case.tags != ADSORBATE)
-        return Data.from_dict({**case.to_dict(), "z": case.z.masked_fill(hidden, 0)})
+        return Batch.from_dict({**case.to_dict(), "z": case.z.masked_fill(hidden, 0)})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,11 +113,11 @@ class OtherElement:
         """Return the promise."""
         return dict.fromkeys(LABELS, Keeps.FORBIDDEN)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch with the first metal of each slab exchanged."""
         z = case.z.clone()
         for number, first in zip(z[case.ptr[:-1]].tolist(), case.ptr.tolist(), strict=False):
             new = int(torch.randint(3, self.highest + 1, (1,), generator=generator))
             same = (case_of(case) == case_of(case)[first]) & (z == number)
             z[same & (case.tags != ADSORBATE)] = new
-        return Data.from_dict({**case.to_dict(), "z": z})
+        return Batch.from_dict({**case.to_dict(), "z": z})

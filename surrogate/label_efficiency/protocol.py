@@ -19,9 +19,9 @@ from typing import Any, Final, Protocol, runtime_checkable
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
 from formwright.datasets.begun import claim, content, digest
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError, CorpusError
 from formwright.datasets.ledger import Ledger
 from formwright.datasets.names import slug
@@ -62,7 +62,7 @@ class LabelledCases(Protocol):
         """Return the number of cases."""
         ...
 
-    def batch(self, rows: Int[Tensor, " cases"]) -> Data:
+    def batch(self, rows: Int[Tensor, " cases"]) -> Case:
         """Return some cases as one batch."""
         ...
 
@@ -94,11 +94,11 @@ class Task:
     label: str
     unlabeled: Any
     parts: Mapping[str, LabelledCases]
-    target: Callable[[Data], Float[Tensor, " rows"]]
+    target: Callable[[Case], Float[Tensor, " rows"]]
     network: Callable[[], nn.Module]
-    vectors: Callable[[nn.Module, Data], Float[Tensor, "rows width"]]
-    raw: Callable[[Data], Float[Tensor, "rows raw"]]
-    hand: Callable[[Data], Float[Tensor, "rows features"]]
+    vectors: Callable[[nn.Module, Case], Float[Tensor, "rows width"]]
+    raw: Callable[[Case], Float[Tensor, "rows raw"]]
+    hand: Callable[[Case], Float[Tensor, "rows features"]]
     recipes: Mapping[str, PretrainConfig]
 
 
@@ -222,7 +222,7 @@ class Regressor(nn.Module):
         self.network, self.read = network, task.vectors
         self.head = nn.Linear(int(network.width), 1)  # pyright: ignore
 
-    def forward(self, batch: Data) -> Float[Tensor, " rows"]:
+    def forward(self, batch: Case) -> Float[Tensor, " rows"]:
         """Predict the label of every row."""
         return self.head(self.read(self.network, batch))[:, 0]
 
@@ -360,7 +360,7 @@ class _Bench:
         read = reads.get(kind) or (lambda batch: self.task.vectors(network, batch))  # pyright: ignore
         return Rows(features=self._all(cases, read), label=self._all(cases, self.task.target))
 
-    def _all(self, cases: LabelledCases, read: Callable[[Data], Tensor]) -> Tensor:
+    def _all(self, cases: LabelledCases, read: Callable[[Case], Tensor]) -> Tensor:
         """Return what ``read`` makes of all cases, row by row."""
         with torch.no_grad():
             parts = torch.arange(len(cases)).split(_AT_ONCE)

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError, CorpusError
 from formwright.datasets.pde.runs import grid_values, on_rings
 from formwright.surrogate.encoder import Embedding, Encoder
@@ -80,13 +80,13 @@ class FieldCNN(Encoder):
             convolution(after, point_channels, 1) for after in stages if point_channels
         )
 
-    def standardise(self, batch: Data) -> None:
+    def standardise(self, batch: Case) -> None:
         """Take mean and deviation of each channel from a set of runs."""
         values = batch.field.flatten(0, 1)
         self.mean.copy_(values.mean(0))
         self.std.copy_(values.std(0).clamp_min(SMALLEST))
 
-    def forward(self, batch: Data) -> Embedding:
+    def forward(self, batch: Case) -> Embedding:
         """Encode the cases of a batch.
 
         Raises:

@@ -26,8 +26,8 @@ from typing import ClassVar, Final
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import ViewError
 from formwright.datasets.pde.equations import equation as named
 from formwright.datasets.pde.runs import grid_values, on_rings, with_values
@@ -69,7 +69,7 @@ class Shift:
         """Return the promise."""
         return promise(Keeps.EXACT, self.equation)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch with every case rolled."""
         values = ring_values(case, "Shift")
         for axis in range(3, values.dim()):
@@ -101,7 +101,7 @@ class Parity:
         kept = Keeps.FORBIDDEN if self.equation == "kdv" else Keeps.EXACT
         return promise(kept, self.equation)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch with some cases turned."""
         values = ring_values(case, "Parity")
         sign = 1.0 if values.dim() == 5 else -1.0
@@ -131,7 +131,7 @@ class Galilean:
         kept = Keeps.EXACT if self.equation in CARRIED else Keeps.FORBIDDEN
         return promise(kept, self.equation)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch, each case in a frame of its own.
 
         Raises:
@@ -184,7 +184,7 @@ class Rescale:
         fixed = self.equation == "kuramoto-sivashinsky"
         return promise(Keeps.FORBIDDEN if fixed else Keeps.EQUIVARIANT, self.equation)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch, each case in a unit of its own."""
         values = grid_values(case)
         a = factors(values, self.least, self.most, generator)
@@ -213,7 +213,7 @@ class QuarterTurn:
         """Return the promise."""
         return promise(Keeps.FORBIDDEN if self.forced else Keeps.EXACT, "flow2d")
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch with every case turned.
 
         Raises:
@@ -246,7 +246,7 @@ class Reflect:
         """Return the promise."""
         return promise(Keeps.FORBIDDEN if self.forced else Keeps.EXACT, "flow2d")
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch with some cases mirrored."""
         values = plane(case, "Reflect")
         return _some(case, values, -backwards(values, 3), self.probability, generator)
@@ -273,7 +273,7 @@ class ShiftReflect:
         """Return the promise."""
         return promise(Keeps.EXACT, "flow2d")
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch with some cases changed."""
         values = plane(case, "ShiftReflect")
         half = _period(values.shape[4], 2 * self.waves)
@@ -316,7 +316,7 @@ def rolled(values: Tensor, roll: Int[Tensor, " cases"], axis: int) -> Tensor:
     return values.gather(axis, index.reshape(shape).expand_as(values))
 
 
-def ring_values(case: Data, view: str) -> Float[Tensor, "cases frames channels *space"]:
+def ring_values(case: Case, view: str) -> Float[Tensor, "cases frames channels *space"]:
     """Return the fields of cases that go on round the ends of their grid.
 
     Raises:
@@ -327,7 +327,7 @@ def ring_values(case: Data, view: str) -> Float[Tensor, "cases frames channels *
     return grid_values(case)
 
 
-def plane(case: Data, view: str) -> Float[Tensor, "cases frames channels x y"]:
+def plane(case: Case, view: str) -> Float[Tensor, "cases frames channels x y"]:
     """Return the fields of 2-D cases on a square grid.
 
     Raises:
@@ -355,8 +355,8 @@ def _period(points: int, waves: int) -> int:
 
 
 def _some(
-    case: Data, values: Tensor, changed: Tensor, share: float, generator: torch.Generator
-) -> Data:
+    case: Case, values: Tensor, changed: Tensor, share: float, generator: torch.Generator
+) -> Case:
     """Return the batch with some of its cases changed."""
     chosen = (torch.rand(len(values), generator=generator) < share).to(values.device)
     return with_values(case, torch.where(each_case(chosen, values), changed, values))

@@ -10,8 +10,8 @@ from typing import Final
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import CorpusError, UnknownNameError, did_you_mean
 from formwright.datasets.pde.runs import FieldRuns, check_alike, grid_values, join_runs
 from formwright.datasets.pde.well_runs import open_runs
@@ -204,7 +204,7 @@ def _recipes(
     }
 
 
-def _raw(batch: Data) -> Float[Tensor, "cases values"]:
+def _raw(batch: Case) -> Float[Tensor, "cases values"]:
     """Return the values of a run, thinned evenly to some thousand."""
     flat = grid_values(batch).flatten(1)
     every = max(1, flat.shape[1] // MOST_RAW)
@@ -216,7 +216,7 @@ def hand_width(channels: int) -> int:
     return 3 * channels * (2 + BANDS)
 
 
-def hand_features(batch: Data) -> Float[Tensor, "cases features"]:
+def hand_features(batch: Case) -> Float[Tensor, "cases features"]:
     """Return logarithms of energy, its decay, its gradients and its spectrum, first and last."""
     values = grid_values(batch).double()
     ends = values[:, [0, -1]]

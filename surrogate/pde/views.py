@@ -15,8 +15,8 @@ from typing import ClassVar
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Batch, Case
 from formwright.datasets.errors import CorpusError, ViewError
 from formwright.datasets.pde.runs import FieldRuns, grid_values, with_values
 from formwright.surrogate.keeps import Keeps
@@ -43,7 +43,7 @@ class TimeLag:
         """Return the promise."""
         return promise(Keeps.EXACT, self.equation)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return a window of each case.
 
         Raises:
@@ -77,7 +77,7 @@ class Window:
         """Return the promise."""
         return promise(Keeps.EXACT, self.equation)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return a window of each case.
 
         Raises:
@@ -116,7 +116,7 @@ class Amplitude:
         """Return the promise."""
         return promise(Keeps.FORBIDDEN, self.equation)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch, each case times a number of its own."""
         values = grid_values(case)
         factor = factors(values, self.least, self.most, generator)
@@ -143,7 +143,7 @@ class Coarsen:
         """Return the promise."""
         return promise(Keeps.EXACT, self.equation)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch on the coarser grid.
 
         Raises:
@@ -185,7 +185,7 @@ class Noise:
         """Return the promise."""
         return promise(Keeps.APPROXIMATE, self.equation)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch with noise."""
         values = grid_values(case)
         axes = tuple(range(1, values.dim()))
@@ -216,7 +216,7 @@ class Mask:
         """Return the promise."""
         return promise(Keeps.EXACT, self.equation)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch with gaps.
 
         Raises:
@@ -260,7 +260,7 @@ class Fidelity:
         """Return the promise."""
         return promise(Keeps.APPROXIMATE, self.equation)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch with some runs of the coarse solve.
 
         Raises:
@@ -276,7 +276,7 @@ class Fidelity:
             )
         chosen = torch.rand(len(case.grid), generator=generator) < self.probability
         point = chosen.to(coarse.device)[case.batch][:, None, None]
-        changed = Data.from_dict({k: v for k, v in case.to_dict().items() if k != "coarse"})
+        changed = Batch.from_dict({k: v for k, v in case.to_dict().items() if k != "coarse"})
         changed.field = torch.where(point, coarse, case.field)
         return changed
 
@@ -305,7 +305,7 @@ class PairedRuns:
         """Return the number of runs."""
         return len(self.fine)
 
-    def batch(self, rows: Int[Tensor, " cases"]) -> Data:
+    def batch(self, rows: Int[Tensor, " cases"]) -> Case:
         """Return some runs as one batch of cases."""
         case = self.fine.batch(rows)
         case.coarse = self.coarse.batch(rows).field
@@ -313,11 +313,11 @@ class PairedRuns:
 
 
 def _window(
-    case: Data,
+    case: Case,
     values: Float[Tensor, "cases frames channels *space"],
     frames: int,
     generator: torch.Generator,
-) -> Data:
+) -> Case:
     """Return a window at a random time of each case; ``start`` goes with it."""
     first = torch.randint(0, values.shape[1] - frames + 1, (len(values),), generator=generator)
     first = first.to(values.device)

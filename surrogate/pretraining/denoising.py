@@ -8,9 +8,9 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms.structures import moved
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError, ViewError
 from formwright.surrogate.encoder import each_image, encoder_of
 from formwright.surrogate.objectives.compare import compare
@@ -57,7 +57,7 @@ class Denoising:
         if self.sigma <= 0:
             raise ConfigError(f"Denoising.sigma = {self.sigma} should be > 0.")
 
-    def build(self, network: Any, data: Any, sample: Data | None = None) -> DenoisingNetworks:
+    def build(self, network: Any, data: Any, sample: Case | None = None) -> DenoisingNetworks:
         """Return the encoder with a read-out of the noise.
 
         Args:
@@ -70,7 +70,7 @@ class Denoising:
             ViewError: The cases have no such attribute.
         """
         if sample is None:
-            first: Data = data.batch(torch.arange(min(2, len(data))))
+            first: Case = data.batch(torch.arange(min(2, len(data))))
             sample = first
         return DenoisingNetworks(self, network, sample)
 
@@ -81,7 +81,7 @@ class DenoisingNetworks(nn.Module):
     two_views = False
     copies = 1
 
-    def __init__(self, pretext: Denoising, network: Any, sample: Data) -> None:
+    def __init__(self, pretext: Denoising, network: Any, sample: Case) -> None:
         super().__init__()
         self.encoder, self.pretext = encoder_of(network), pretext
         if pretext.attribute not in sample:
@@ -104,7 +104,7 @@ class DenoisingNetworks(nn.Module):
             nn.Linear(width + extra, pretext.hidden), nn.SiLU(), nn.Linear(pretext.hidden, out)
         )
 
-    def forward(self, a: Data, b: Data, generator: torch.Generator) -> Loss:
+    def forward(self, a: Case, b: Case, generator: torch.Generator) -> Loss:
         """Disturb ``a`` and compare the predicted noise with the true one."""
         clean = a[self.pretext.attribute]
         noise = torch.randn(clean.shape, generator=generator).to(clean)
@@ -115,14 +115,14 @@ class DenoisingNetworks(nn.Module):
         said = self._slope(noisy, a, value) if self.pretext.gradient else self._read(noisy, a)
         return compare(self.pretext.objective, said.to(noise), noise.flatten(1), generator)
 
-    def embedding(self, batch: Data) -> Float[Tensor, "rows width"]:
+    def embedding(self, batch: Case) -> Float[Tensor, "rows width"]:
         """Return what is watched for collapse."""
         return each_image(self.encoder(batch).per_case, self.encoder.images)
 
     def after_update(self, done: float) -> None:
         """Do nothing: there is no slow copy."""
 
-    def _read(self, noisy: Data, clean: Data) -> Float[Tensor, "points components"]:
+    def _read(self, noisy: Case, clean: Case) -> Float[Tensor, "points components"]:
         """Return the noise as read from the vectors of points."""
         vectors, case = self.encoder(noisy).per_point, noisy.batch
         if self.condition is not None:
@@ -131,7 +131,7 @@ class DenoisingNetworks(nn.Module):
             vectors = torch.cat([vectors, told[case]], 1)
         return self.read_out(vectors)
 
-    def _slope(self, noisy: Data, clean: Data, value: Tensor) -> Float[Tensor, "points components"]:
+    def _slope(self, noisy: Case, clean: Case, value: Tensor) -> Float[Tensor, "points components"]:
         """Return the noise as minus the gradient of a scalar, in units of its deviation."""
         vector = self.encoder(noisy).per_case
         if self.condition is not None:

@@ -13,8 +13,8 @@ from typing import Literal, Protocol, runtime_checkable
 import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Batch, Case
 from formwright.datasets.errors import ViewError
 
 
@@ -30,7 +30,7 @@ class Hidden:
             own vector of the point says where it is.
     """
 
-    batch: Data
+    batch: Case
     where: Bool[Tensor, " points"]
     values: Shaped[Tensor, " points *channels"]
     place: Float[Tensor, "points coordinates"] | None = None
@@ -40,7 +40,7 @@ class Hidden:
 class Hiding(Protocol):
     """What is hidden of each case; a frozen dataclass with a ``kind`` of its own."""
 
-    def hide(self, batch: Data, generator: torch.Generator) -> Hidden:
+    def hide(self, batch: Case, generator: torch.Generator) -> Hidden:
         """Return the batch with something hidden."""
         ...
 
@@ -59,7 +59,7 @@ class Patches:
     side: int = 4
     share: float = 0.75
 
-    def hide(self, batch: Data, generator: torch.Generator) -> Hidden:
+    def hide(self, batch: Case, generator: torch.Generator) -> Hidden:
         """Hide patches.
 
         Raises:
@@ -97,7 +97,7 @@ class Nodes:
     attribute: str = "field"
     share: float = 0.4
 
-    def hide(self, batch: Data, generator: torch.Generator) -> Hidden:
+    def hide(self, batch: Case, generator: torch.Generator) -> Hidden:
         """Hide nodes.
 
         Raises:
@@ -130,7 +130,7 @@ def _choose(
     return (rank < hidden).reshape(cases, *shape)
 
 
-def _filled(batch: Data, attribute: str, hidden: Bool[Tensor, " points"]) -> Data:
+def _filled(batch: Case, attribute: str, hidden: Bool[Tensor, " points"]) -> Case:
     """Return a copy with the attribute of hidden points replaced."""
     value, case = batch[attribute], batch.batch
     assert case is not None
@@ -143,4 +143,4 @@ def _filled(batch: Data, attribute: str, hidden: Bool[Tensor, " points"]) -> Dat
         filled[hidden] = means[case[hidden]]
     else:
         filled[hidden] = 0
-    return Data.from_dict({**batch.to_dict(), attribute: filled, "visible": ~hidden})
+    return Batch.from_dict({**batch.to_dict(), attribute: filled, "visible": ~hidden})

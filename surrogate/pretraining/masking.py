@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError
 from formwright.surrogate.encoder import Embedding, each_image, encoder_of
 from formwright.surrogate.objectives.compare import compare
@@ -44,7 +44,7 @@ class MaskedPrediction:
     hidden: int = 128
     classes: int = 100
 
-    def build(self, network: Any, data: Any, sample: Data | None = None) -> MaskedPredicting:
+    def build(self, network: Any, data: Any, sample: Case | None = None) -> MaskedPredicting:
         """Return the encoder with a decoder of points.
 
         Args:
@@ -56,7 +56,7 @@ class MaskedPrediction:
             ConfigError: JEPA is asked for and the encoder has no vectors of points.
         """
         if sample is None:
-            first: Data = data.batch(torch.arange(min(_LOOKED_AT, len(data))))
+            first: Case = data.batch(torch.arange(min(_LOOKED_AT, len(data))))
             sample = first
         return MaskedPredicting(self, network, sample)
 
@@ -67,7 +67,7 @@ class MaskedPredicting(nn.Module):
     two_views = False
     copies = 1
 
-    def __init__(self, pretext: MaskedPrediction, network: Any, sample: Data) -> None:
+    def __init__(self, pretext: MaskedPrediction, network: Any, sample: Case) -> None:
         super().__init__()
         self.encoder, self.pretext = encoder_of(network), pretext
         hidden = pretext.hiding.hide(sample, torch.Generator().manual_seed(0))
@@ -88,13 +88,13 @@ class MaskedPredicting(nn.Module):
         decay = pretext.objective.decay if isinstance(pretext.objective, JEPA) else 0.0
         self.teacher = Teacher([self.encoder], decay) if slow else None
 
-    def forward(self, a: Data, b: Data, generator: torch.Generator) -> Loss:
+    def forward(self, a: Case, b: Case, generator: torch.Generator) -> Loss:
         """Hide a part of ``a`` and compare its prediction with the truth."""
         hidden = self.pretext.hiding.hide(a, generator)
         said = self.decode(self._features(hidden))
         return compare(self.pretext.objective, said, self._truth(a, hidden), generator)
 
-    def embedding(self, batch: Data) -> Float[Tensor, "rows width"]:
+    def embedding(self, batch: Case) -> Float[Tensor, "rows width"]:
         """Return what is watched for collapse."""
         return each_image(self.encoder(batch).per_case, self.encoder.images)
 
@@ -121,7 +121,7 @@ class MaskedPredicting(nn.Module):
         parts += [] if hidden.place is None else [hidden.place[hidden.where].to(parts[0])]
         return torch.cat(parts, 1)
 
-    def _truth(self, whole: Data, hidden: Hidden) -> Tensor:
+    def _truth(self, whole: Case, hidden: Hidden) -> Tensor:
         """Return values, classes or vectors of the hidden points."""
         if isinstance(self.pretext.objective, Masked):
             values = hidden.values[hidden.where]
@@ -143,7 +143,7 @@ def _vectors(embedding: Embedding) -> Float[Tensor, "points channels"]:
     return embedding.per_point
 
 
-def length_of_points(encoder: nn.Module, batch: Data) -> int:
+def length_of_points(encoder: nn.Module, batch: Case) -> int:
     """Return the length of the encoder's vector of a point; 0 if it makes none."""
     with torch.no_grad():
         per_point = encoder(batch).per_point

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.surrogate.encoder import each_image, encoder_of
 from formwright.surrogate.objectives.compare import Variance, compare
 from formwright.surrogate.objectives.loss import Loss, Target
@@ -47,7 +47,7 @@ class ViewMatch:
     variance: Variance = Variance.ACROSS
     times: int = 8
 
-    def build(self, network: Any, data: Any, sample: Data | None = None) -> ViewMatching:
+    def build(self, network: Any, data: Any, sample: Case | None = None) -> ViewMatching:
         """Return the encoder with what the objective needs."""
         return ViewMatching(self, network)
 
@@ -72,7 +72,7 @@ class ViewMatching(nn.Module):
         online = [self.encoder, self.project]
         self.teacher = Teacher(online, self.objective.decay) if slow else None
 
-    def forward(self, a: Data, b: Data, generator: torch.Generator) -> Loss:
+    def forward(self, a: Case, b: Case, generator: torch.Generator) -> Loss:
         """Compare the cases of ``a`` with those of ``b``."""
         za = self.project(self.embedding(a))
         if self.predict is None and self.objective.both_ways:
@@ -87,7 +87,7 @@ class ViewMatching(nn.Module):
         terms = {k: 0.5 * (value + back.terms[k]) for k, value in there.terms.items()}
         return Loss(there.total + back.total, terms)
 
-    def embedding(self, batch: Data) -> Float[Tensor, "rows width"]:
+    def embedding(self, batch: Case) -> Float[Tensor, "rows width"]:
         """Return what is watched for collapse."""
         return each_image(self.encoder(batch).per_case, self.encoder.images)
 
@@ -100,7 +100,7 @@ class ViewMatching(nn.Module):
         """Return the loss over the batch of all processes."""
         return compare(self.objective, za, zb, generator, self.copies)
 
-    def _target(self, batch: Data, online: Tensor | None = None) -> Float[Tensor, "rows width"]:
+    def _target(self, batch: Case, online: Tensor | None = None) -> Float[Tensor, "rows width"]:
         """Return the embeddings that are compared with or predicted; ``online`` if computed."""
         if self.teacher is not None:
             with torch.no_grad():
@@ -109,7 +109,7 @@ class ViewMatching(nn.Module):
         z = self.project(self.embedding(batch)) if online is None else online
         return z if self.objective.target is Target.SHARED else z.detach()
 
-    def _with_lag(self, z: Tensor, a: Data, b: Data) -> Float[Tensor, "rows more"]:
+    def _with_lag(self, z: Tensor, a: Case, b: Case) -> Float[Tensor, "rows more"]:
         """Return the embeddings and beside them the standardised time from ``a`` to ``b``."""
         lag = z.new_zeros(len(z), 1)
         if "start" in a and "start" in b:

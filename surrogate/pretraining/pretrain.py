@@ -21,9 +21,9 @@ from typing import Any, Final, Protocol, runtime_checkable
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
 from formwright.datasets.begun import content
+from formwright.datasets.cases import Case
 from formwright.datasets.config import to_mapping
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_json
@@ -50,7 +50,7 @@ class Cases(Protocol):
         """Return the number of cases."""
         ...
 
-    def batch(self, rows: Int[Tensor, " cases"]) -> Data:
+    def batch(self, rows: Int[Tensor, " cases"]) -> Case:
         """Return some of the cases as one batch."""
         ...
 
@@ -59,7 +59,7 @@ class Cases(Protocol):
 class Pretext(Protocol):
     """What pretraining asks of a network; a frozen dataclass with a ``kind`` of its own."""
 
-    def build(self, network: Any, data: Any, sample: Data | None = None) -> Any:
+    def build(self, network: Any, data: Any, sample: Case | None = None) -> Any:
         """Add the networks that are needed only while pretraining.
 
         What is returned is called with two views of a batch and a generator (where its
@@ -201,7 +201,7 @@ class _Step:
 
     def views(
         self, rows: Int[Tensor, " cases"], generator: torch.Generator, *, two: bool
-    ) -> tuple[Data, Data]:
+    ) -> tuple[Case, Case]:
         """Return two views of some cases, or one and the cases without the separate views."""
         both = apply(self.joint, self.data.batch(rows), generator)
         a = apply(self.separate, both, generator).to(str(self.device))
@@ -209,7 +209,7 @@ class _Step:
             return a, both.to(str(self.device))
         return a, apply(self.separate, both, generator).to(str(self.device))
 
-    def sample(self) -> Data:
+    def sample(self) -> Case:
         """Return one view of the first cases, always the same."""
         rows = torch.arange(min(WATCHED_CASES, len(self.data)))
         return self.views(rows, torch.Generator().manual_seed(0), two=False)[0]
@@ -218,7 +218,7 @@ class _Step:
 class _Watch:
     """Looks at one view of the same cases, drawn once, whenever a line is logged."""
 
-    def __init__(self, model: Any, sample: Data) -> None:
+    def __init__(self, model: Any, sample: Case) -> None:
         self.model, self.batch, self.started = model, sample, 0.0
         self.started = self._report().spread
         model.train()

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch_geometric.data import Data
 
 from formwright.datasets.atoms.adsorbates import Adsorbate
 from formwright.datasets.atoms.elements import covalent_radii
 from formwright.datasets.atoms.structures import ADSORBATE, BELOW, SURFACE
+from formwright.datasets.cases import Batch
 from formwright.datasets.errors import StructureError
 
 PROTOTYPES: Final[Mapping[str, str]] = {"A1": "AAAA", "L12": "BAAA", "L10": "AABB"}
@@ -229,7 +229,7 @@ def slabs(
     mixture: Float[Tensor, "cases 4 elements"] | None = None,
     strain: Float[Tensor, " cases"] | None = None,
     shift: Float[Tensor, "cases 3"] | None = None,
-) -> Data:
+) -> Batch:
     """Return (111) slabs as one batch, bare or each with the adsorbate on the site.
 
     Args:
@@ -258,7 +258,7 @@ def slabs(
         number = torch.cat([number, torch.as_tensor(adsorbate.z).expand(cases, -1)], 1)
         tags, fixed = tags + [ADSORBATE] * len(adsorbate.z), fixed + [False] * len(adsorbate.z)
     atoms = pos.shape[1]
-    batch = Data(
+    batch = Batch(
         pos=pos.flatten(0, 1),
         z=number.flatten(),
         tags=torch.tensor(tags).repeat(cases),

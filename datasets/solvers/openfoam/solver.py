@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConditionError, FlowFileError, SectionError
 from formwright.datasets.rans.flow_field import FlowField
 from formwright.datasets.rans.mesh.cmesh import CMesh
@@ -81,7 +81,7 @@ class OpenFOAM:
         """Raise MissingSolverError, which says what to install, where the programs are absent."""
         foam_process.require(PROGRAMS)
 
-    def solve(self, cases: Iterable[Data]) -> Iterator[Result]:
+    def solve(self, cases: Iterable[Case]) -> Iterator[Result]:
         """Solve each section at its operating points; Mach number and Ncrit mean nothing here.
 
         Raises:
@@ -149,7 +149,7 @@ class OpenFOAM:
             numerics=self.numerics,
         )
 
-    def _solve_case(self, case: Data) -> Result:
+    def _solve_case(self, case: Case) -> Result:
         """Solve the points of one section."""
         begin = time.perf_counter()
         n = len(case["alpha_deg"])

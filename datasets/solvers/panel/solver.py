@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConditionError, SectionError
 from formwright.datasets.solvers.panel import coupling, interaction, vortex_panels
 from formwright.datasets.solvers.panel.interaction import Conditions
@@ -151,14 +151,14 @@ class Panel:
     separation_limit: float = SEPARATION_LIMIT
     batch: int = 32
 
-    def solve(self, cases: Iterable[Data]) -> Iterator[Result]:
+    def solve(self, cases: Iterable[Case]) -> Iterator[Result]:
         """Solve cases in order; those of equal size together.
 
         Raises:
             SectionError: A contour is not finite or too short.
             ConditionError: A condition without meaning for this solver.
         """
-        group: list[Data] = []
+        group: list[Case] = []
         for case in cases:
             _check(case)
             if group and (len(group) == self.batch or _size(case) != _size(group[0])):
@@ -168,7 +168,7 @@ class Panel:
         if group:
             yield from self._solve(group)
 
-    def _solve(self, cases: list[Data]) -> Iterator[Result]:
+    def _solve(self, cases: list[Case]) -> Iterator[Result]:
         begin = time.perf_counter()
         names = ("pos", "alpha_deg", "reynolds", "ncrit", "mach")
         with torch.no_grad():
@@ -227,11 +227,11 @@ class Panel:
         return tuple(reasons)
 
 
-def _size(case: Data) -> tuple[int, int]:
+def _size(case: Case) -> tuple[int, int]:
     return len(case.pos), len(case.alpha_deg)  # pyright: ignore
 
 
-def _check(case: Data) -> None:
+def _check(case: Case) -> None:
     """Refuse what has no meaning here, quoting it."""
     if len(case.pos) < 10 or not torch.isfinite(case.pos).all():  # pyright: ignore
         raise SectionError(

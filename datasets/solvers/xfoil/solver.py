@@ -21,8 +21,8 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Float
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConditionError, ConfigError, MissingSolverError
 from formwright.datasets.solvers.result import Result, unanswered
 from formwright.datasets.solvers.xfoil.dump import Point
@@ -80,7 +80,7 @@ class XFoil:
             )
         shim()
 
-    def solve(self, cases: Iterable[Data]) -> Iterator[Result]:
+    def solve(self, cases: Iterable[Case]) -> Iterator[Result]:
         """Solve each section at its operating points, which may come in any order.
 
         Raises:
@@ -91,7 +91,7 @@ class XFoil:
         for case in cases:
             yield self._solve_case(case)
 
-    def _solve_case(self, case: Data) -> Result:
+    def _solve_case(self, case: Case) -> Result:
         """Solve one section: sweep by sweep, then put the points back in their order."""
         started = time.perf_counter()
         pos = case.pos.detach().cpu().double().numpy()  # pyright: ignore

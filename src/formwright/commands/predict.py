@@ -93,7 +93,6 @@ def predict(
             seconds, out.
     """
     from formwright.datasets.errors import ConfigError, OutOfRangeWarning
-    from formwright.surrogate.rans.wall.surrogate import RansSurrogate
     from formwright.surrogate.zoo import load
 
     if str(out).startswith("-") and out != Path("-"):
@@ -117,13 +116,7 @@ def predict(
                 f"{surrogate!r} predicts fields, and their forces by them: give it as "
                 "--field-surrogate beside rans-2d and --fields."
             )
-        if fields is not None and not isinstance(loaded, RansSurrogate):
-            raise ConfigError(
-                f"{surrogate!r} predicts no fields: leave out --fields, or use rans-2d."
-            )
-        of_fields = None
-        if field_surrogate is not None:
-            of_fields = load(field_surrogate, kind="rans-fields")
+        of_fields = None if fields is None else _of_fields(loaded, surrogate, field_surrogate)
         outcome = _predict(
             loaded, surrogate, cases, structures, fields, of_fields, out, std, prefix
         )
@@ -133,6 +126,17 @@ def predict(
     if json:
         print(dumps(outcome.summary(out)))
     return _tell(outcome, [*outcome.notes, *messages.values()], out, quiet=json)
+
+
+def _of_fields(surrogate: Any, name: str, path: Path | None) -> FieldSurrogate:
+    """Return the surrogate of fields, the shipped one where no path is given."""
+    from formwright.datasets.errors import ConfigError
+    from formwright.surrogate.rans.wall.surrogate import RansSurrogate
+    from formwright.surrogate.zoo import load
+
+    if not isinstance(surrogate, RansSurrogate):
+        raise ConfigError(f"{name!r} predicts no fields: leave out --fields, or use rans-2d.")
+    return load("rans-fields") if path is None else load(path, kind="rans-fields")
 
 
 def _predict(

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from torch_geometric.data import Data
 
 from formwright.datasets.airfoils.blends import SPLITS
 from formwright.datasets.begun import file_digest
+from formwright.datasets.cases import Batch, Case
 from formwright.datasets.corpus import CASE_ID, open_corpus
 from formwright.datasets.errors import CheckpointError, FlowFileError
 from formwright.datasets.names import file_of
@@ -45,7 +45,7 @@ class FieldCases:
     """
 
     names: tuple[str, ...]
-    samples: tuple[Data, ...]
+    samples: tuple[Case, ...]
     folder: Path
     factor: int = FACTOR
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -83,7 +83,7 @@ def field_cases(
     table = open_corpus(folder).read(_COLUMNS).to_pydict()
     rows = zip(*(table[name] for name in _COLUMNS), strict=True)
     asked = sorted((name, split) for name, split, good in rows if good and split in splits)
-    found: dict[str, Data | str] = {}
+    found: dict[str, Case | str] = {}
     for done, (name, _) in enumerate(asked):
         if watch is not None:
             watch(done, len(asked))
@@ -97,7 +97,7 @@ def field_cases(
 
 def _of_split(
     names: Sequence[str],
-    found: Mapping[str, Data | str],
+    found: Mapping[str, Case | str],
     folder: str | os.PathLike[str],
     factor: int,
 ) -> FieldCases:
@@ -112,7 +112,7 @@ def _of_split(
     )
 
 
-def _keep_one_size(found: dict[str, Data | str]) -> None:
+def _keep_one_size(found: dict[str, Case | str]) -> None:
     """Put a reason in place of the samples of rarer sizes."""
     sizes = {n: tuple(c.grid[0].tolist()) for n, c in found.items() if not isinstance(c, str)}
     if sizes:
@@ -120,7 +120,7 @@ def _keep_one_size(found: dict[str, Data | str]) -> None:
         found |= {name: OTHER_SIZE for name, size in sizes.items() if size != most}
 
 
-def _stored(folder: Path, store: Path, name: str, factor: int) -> Data | str:
+def _stored(folder: Path, store: Path, name: str, factor: int) -> Case | str:
     """Return the sample of a case, or why there is none."""
     record, path = flow_file(folder, name), file_of(store, name, ".safetensors")
     if not record.is_file():
@@ -137,7 +137,7 @@ def _stored(folder: Path, store: Path, name: str, factor: int) -> Data | str:
     return case
 
 
-def _kept(path: Path, header: Mapping[str, Any]) -> Data | None:
+def _kept(path: Path, header: Mapping[str, Any]) -> Case | None:
     """Return a sample from the store; None where there is none of this record."""
     if not path.exists():
         return None
@@ -147,12 +147,12 @@ def _kept(path: Path, header: Mapping[str, Any]) -> Data | None:
         return None
     if any(found.get(key) != value for key, value in header.items()):
         return None
-    case = Data.from_dict(tensors)
+    case = Batch.from_dict(tensors)
     case.num_nodes = len(case["features"])
     return case
 
 
-def _sampled(record: Path, factor: int) -> Data | str:
+def _sampled(record: Path, factor: int) -> Case | str:
     """Return the sample of a record, or why it has none."""
     try:
         flow = load_flow(record)

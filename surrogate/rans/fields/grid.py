@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Batch, Case
 from formwright.surrogate.encoder import Embedding, Encoder
 
 
@@ -49,7 +49,7 @@ class GridCNN(Encoder):
         )
         self.up = nn.ModuleList(_Residual(c) for c in stages[:-1])
 
-    def forward(self, batch: Data) -> Embedding:
+    def forward(self, batch: Case) -> Embedding:
         """Encode cases of one size: ``features`` (cells, F), ``grid`` (cases, 3).
 
         ``grid`` holds columns, lines, and columns of half a wake.
@@ -73,7 +73,7 @@ class GridCNN(Encoder):
 
     def both(
         self,
-        batch: Data,
+        batch: Case,
         own: Float[Tensor, "cells features"],
         twin: Float[Tensor, "cells features"],
     ) -> tuple[Embedding, Embedding]:
@@ -85,22 +85,22 @@ class GridCNN(Encoder):
             twin: With the signs of the mirrored sections, in the order of the cells of the batch.
         """
         features = torch.cat([own, self.restored(batch, twin)])
-        whole = self(Data(features=features, grid=batch.grid.repeat(2, 1)))
+        whole = self(Batch(features=features, grid=batch.grid.repeat(2, 1)))
         (case, other), (points, others) = whole.per_case.chunk(2), whole.per_point.chunk(2)
         return Embedding(case, points), Embedding(other, self.restored(batch, others))
 
     @staticmethod
-    def mirrored(batch: Data, features: Float[Tensor, "cells features"]) -> Data:
+    def mirrored(batch: Case, features: Float[Tensor, "cells features"]) -> Case:
         """Return the batch with other features, those of the mirrored sections, upper side first.
 
         Args:
             batch: Cases.
             features: With their signs changed, in the order of the cells of the batch.
         """
-        return Data(features=GridCNN.restored(batch, features), grid=batch.grid)
+        return Batch(features=GridCNN.restored(batch, features), grid=batch.grid)
 
     @staticmethod
-    def restored(batch: Data, per_point: Float[Tensor, "cells channels"]) -> Tensor:
+    def restored(batch: Case, per_point: Float[Tensor, "cells channels"]) -> Tensor:
         """Return numbers of the mirrored cells in the order of the cells of the batch."""
         columns, lines, _ = (int(n) for n in batch.grid[0])
         return per_point.unflatten(0, (-1, columns, lines)).flip(1).flatten(0, 2)

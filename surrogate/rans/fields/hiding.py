@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.surrogate.pretraining.hiding import Hidden
 from formwright.surrogate.rans.fields.views import FLOW_FEATURES, HideCells
 
@@ -28,7 +28,7 @@ class Cells:
     side: int = 4
     share: float = 0.5
 
-    def hide(self, batch: Data, generator: torch.Generator) -> Hidden:
+    def hide(self, batch: Case, generator: torch.Generator) -> Hidden:
         """Hide cells."""
         seen = HideCells(side=self.side, share=self.share)(batch, generator)
         return Hidden(seen, ~seen["visible"], batch["features"][:, list(FLOW_FEATURES)])

@@ -7,56 +7,19 @@ what their cluster found out and pass messages again.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.data import Data
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import scatter
 
-from formwright.datasets.rans.mesh.graph import GraphLevel, coarse_centres, edge_geometry
+from formwright.datasets.cases import Case
 from formwright.surrogate.encoder import Embedding, Encoder
 
 EDGE_FEATURES: Final = 3
-
-
-class MeshCase(Data):
-    """A case with a hierarchy: ``edges_K``, ``offsets_K``, ``size_K`` and ``parent_K``."""
-
-    def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return by how much indices of the next case grow in a batch."""
-        name, _, level = key.rpartition("_")
-        if name in ("edges", "parent"):
-            return int(self[f"size_{int(level) + (name == 'parent')}"])
-        return super().__inc__(key, value, *args, **kwargs)
-
-    def __cat_dim__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return along which dimension cases are joined."""
-        if key.startswith("edges_"):
-            return 1
-        return super().__cat_dim__(key, value, *args, **kwargs)
-
-
-def with_graphs(case: Data, centres: Float[Tensor, "cells 2"], levels: list[GraphLevel]) -> Data:
-    """Return a case that a ``MeshGNN`` can read.
-
-    Args:
-        case: With ``features`` of its cells.
-        centres: Of the cells, chords.
-        levels: From ``hierarchy``.
-    """
-    whole = MeshCase.from_dict(case.to_dict())
-    for k, level in enumerate(levels):
-        whole[f"edges_{k}"] = level.edges
-        whole[f"offsets_{k}"] = edge_geometry(centres, level.edges).to(case.features)
-        whole[f"size_{k}"] = torch.tensor([level.size])
-        if k + 1 < len(levels):
-            whole[f"parent_{k}"] = level.parent
-            centres = coarse_centres(centres, level.parent)
-    return whole
 
 
 class MeshGNN(Encoder):
@@ -89,7 +52,7 @@ class MeshGNN(Encoder):
         self.narrow = nn.ModuleList(nn.Linear(b, a) for a, b in pairs)
         self.up = nn.ModuleList(_rounds(c, rounds if k else 1) for k, c in enumerate(stages[:-1]))
 
-    def forward(self, batch: Data) -> Embedding:
+    def forward(self, batch: Case) -> Embedding:
         """Encode cases: ``features`` (cells, F) and the hierarchy of ``with_graphs``."""
         x = self.enter(batch.features)
         scales = []
@@ -109,14 +72,14 @@ class MeshGNN(Encoder):
         return Embedding(per_case, x)
 
     @staticmethod
-    def _messages(layers: nn.Module, x: Tensor, batch: Data, level: int) -> Tensor:
+    def _messages(layers: nn.Module, x: Tensor, batch: Case, level: int) -> Tensor:
         for layer in layers:  # pyright: ignore
             x = layer(x, batch[f"edges_{level}"], batch[f"offsets_{level}"])
         return x
 
     def both(
         self,
-        batch: Data,
+        batch: Case,
         own: Float[Tensor, "cells features"],
         twin: Float[Tensor, "cells features"],
     ) -> tuple[Embedding, Embedding]:
@@ -132,7 +95,7 @@ class MeshGNN(Encoder):
         return self(case), self(self.mirrored(batch, twin))
 
     @staticmethod
-    def mirrored(batch: Data, features: Float[Tensor, "cells features"]) -> Data:
+    def mirrored(batch: Case, features: Float[Tensor, "cells features"]) -> Case:
         """Return the batch with other features, those of the mirrored sections.
 
         Args:
@@ -147,7 +110,7 @@ class MeshGNN(Encoder):
         return other
 
     @staticmethod
-    def restored(batch: Data, per_point: Float[Tensor, "cells channels"]) -> Tensor:
+    def restored(batch: Case, per_point: Float[Tensor, "cells channels"]) -> Tensor:
         """Return numbers of the mirrored cells in the order of the batch, which is the same."""
         return per_point
 
@@ -156,7 +119,7 @@ def _rounds(channels: int, count: int) -> nn.ModuleList:
     return nn.ModuleList(_Messages(channels) for _ in range(count))
 
 
-def _case_of_nodes(batch: Data) -> Int[Tensor, " nodes"]:
+def _case_of_nodes(batch: Case) -> Int[Tensor, " nodes"]:
     sizes = batch["size_0"]
     return torch.arange(len(sizes), device=sizes.device).repeat_interleave(sizes)
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Batch
 from formwright.datasets.errors import CorpusError
 from formwright.surrogate.checkpoints import load_tensors, save_tensors
 
@@ -54,7 +54,7 @@ class PanelFields:
         """Return the number of cases: sections times incidences."""
         return self.alpha_deg.numel()
 
-    def batch(self, rows: Int[Tensor, " cases"]) -> Data:
+    def batch(self, rows: Int[Tensor, " cases"]) -> Batch:
         """Return some cases on their first mesh as one batch."""
         each = self.alpha_deg.shape[1]
         return self.cases(rows // each, rows % each, torch.zeros_like(rows))
@@ -64,11 +64,11 @@ class PanelFields:
         section: Int[Tensor, " cases"],
         incidence: Int[Tensor, " cases"],
         mesh: Int[Tensor, " cases"],
-    ) -> Data:
+    ) -> Batch:
         """Return cases on chosen meshes: what ``fields.samples`` documents, without answers."""
         features = self.features[section, incidence, mesh]
         cases, cells = features.shape[:2]
-        batch = Data(
+        batch = Batch(
             features=features.flatten(0, 1),
             grid=self.grid.expand(cases, 3),
             alpha_deg=self.alpha_deg[section, incidence],

@@ -25,12 +25,17 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch_geometric.data import Batch, Data
 
+from formwright.datasets.cases import Batch, Case
 from formwright.datasets.rans.flow_field import FlowField, Wall
 from formwright.datasets.rans.forces import wall_geometry
 from formwright.datasets.rans.mesh.c_grid import CGrid, coarse_edges, grid_of
-from formwright.datasets.rans.mesh.graph import GraphLevel, hierarchy
+from formwright.datasets.rans.mesh.graph import (
+    GraphLevel,
+    coarse_centres,
+    edge_geometry,
+    hierarchy,
+)
 from formwright.datasets.rans.mesh.grid_knots import grid_knots
 from formwright.surrogate.rans.fields.inputs import (
     CaseInputs,
@@ -38,13 +43,12 @@ from formwright.surrogate.rans.fields.inputs import (
     corrections,
     decambering,
 )
-from formwright.surrogate.rans.fields.mesh import with_graphs
 
 FACTOR: Final = 2
 _LARGEST: Final = 4.0
 
 
-def sample(flow: FlowField, factor: int = FACTOR) -> Data:
+def sample(flow: FlowField, factor: int = FACTOR) -> Batch:
     """Return the sample of a record on a C-mesh of one block.
 
     Args:
@@ -81,7 +85,7 @@ def question(
     nodes: Tensor,
     factor: int = FACTOR,
     dtype: torch.dtype = torch.float32,
-) -> Data:
+) -> Batch:
     """Return what a network sees of a case: a sample without answers.
 
     Args:
@@ -95,7 +99,7 @@ def question(
     """
     size = torch.tensor([grid.columns, grid.lines, grid.wake]) // factor
     columns, lines, wake = size.tolist()
-    case = Data(
+    case = Batch(
         features=joined(inputs.features, grid, factor).contiguous().to(dtype),
         grid=size[None],
         wall_index=torch.arange(wake, columns - wake) * lines,
@@ -118,7 +122,7 @@ def joined(
     return torch.nn.functional.avg_pool2d(pictures, factor).flatten(1).T
 
 
-def coarser(case: Data, by: int) -> Data:
+def coarser(case: Case, by: int) -> Case:
     """Return a sample whose cells are ``by`` x ``by`` of those of another, joined.
 
     Args:
@@ -159,18 +163,60 @@ def along_wall(wall: Wall) -> Float[Tensor, " faces"]:
     return torch.from_numpy((wall.cf * tangents).sum(1))
 
 
-def grid_graphs(case: Data, levels: int, seed: int = 0) -> list[GraphLevel]:
+def grid_graphs(case: Case, levels: int, seed: int = 0) -> list[GraphLevel]:
     """Return the hierarchy of graphs of the joined cells of a sample; that of all of its size."""
     columns, lines, wake = (int(n) for n in case.grid[0])
     return hierarchy(coarse_edges(columns, lines, wake), columns * lines, levels, seed)
 
 
-def batched(cases: Sequence[Data]) -> Data:
-    """Join samples of one size."""
-    return Batch.from_data_list(list(cases))  # pyright: ignore
+def batched(cases: Sequence[Case]) -> Batch:
+    """Join samples of one size; indices of cells and of nodes of graphs count through all cases."""
+    names = [name for name in cases[0].keys() if isinstance(cases[0][name], Tensor)]
+    cells = torch.tensor([len(case["features"]) for case in cases])
+    counted = {"wall_index": cells}
+    for name in names:
+        kind, _, level = name.rpartition("_")
+        if kind in ("edges", "parent"):
+            size = f"size_{int(level) + (kind == 'parent')}"
+            counted[name] = torch.cat([case[size] for case in cases])
+    found = {}
+    for name in names:
+        values = [case[name] for case in cases]
+        if name in counted:
+            starts = counted[name].cumsum(0) - counted[name]
+            values = [value + start for value, start in zip(values, starts, strict=True)]
+        found[name] = torch.cat(values, 1 if name.startswith("edges_") else 0)
+    device = found["features"].device
+    return Batch(
+        **found,
+        num_nodes=int(cells.sum()),
+        batch=torch.arange(len(cases)).repeat_interleave(cells).to(device),
+        ptr=torch.cat([cells.new_zeros(1), cells.cumsum(0)]).to(device),
+    )
 
 
-def prepared(cases: Sequence[Data], graphs: list[GraphLevel] | None) -> list[Data]:
+def with_graphs(case: Case, centres: Float[Tensor, "cells 2"], levels: list[GraphLevel]) -> Batch:
+    """Return a case that a ``MeshGNN`` can read.
+
+    It has ``edges_K``, ``offsets_K``, ``size_K`` and ``parent_K`` of each graph K.
+
+    Args:
+        case: With ``features`` of its cells.
+        centres: Of the cells, chords.
+        levels: From ``hierarchy``.
+    """
+    whole = Batch.from_dict(case.to_dict())
+    for k, level in enumerate(levels):
+        whole[f"edges_{k}"] = level.edges
+        whole[f"offsets_{k}"] = edge_geometry(centres, level.edges).to(case.features)
+        whole[f"size_{k}"] = torch.tensor([level.size])
+        if k + 1 < len(levels):
+            whole[f"parent_{k}"] = level.parent
+            centres = coarse_centres(centres, level.parent)
+    return whole
+
+
+def prepared(cases: Sequence[Case], graphs: list[GraphLevel] | None) -> list[Case]:
     """Return samples of one size with the graphs of their cells, where a network needs them."""
     if not graphs:
         return list(cases)

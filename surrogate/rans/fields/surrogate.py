@@ -7,17 +7,16 @@ that a mirrored section has the mirrored flow, exactly.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Batch, Case
 from formwright.datasets.errors import CheckpointError
 from formwright.surrogate.encoder import Embedding
 from formwright.surrogate.rans.fields.grid import GridCNN
@@ -29,7 +28,9 @@ from formwright.surrogate.rans.fields.inputs import (
     WALL_CHANNELS,
     apply_at_wall,
 )
-from formwright.surrogate.rans.fields.mesh import MeshGNN
+
+if TYPE_CHECKING:
+    from formwright.surrogate.rans.fields.mesh import MeshGNN
 
 
 class Network(StrEnum):
@@ -37,9 +38,6 @@ class Network(StrEnum):
 
     GRID = "grid"
     MESH = "mesh"
-
-
-NETWORKS: Final[Mapping[Network, Any]] = {Network.GRID: GridCNN, Network.MESH: MeshGNN}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +70,15 @@ class FieldConfig:
                 f"{len(self.features)} features of a cell, other than the {len(FEATURES)} of this "
                 "one. Train them again."
             )
+
+
+def encoder_class(network: Network) -> type[GridCNN] | type[MeshGNN]:
+    """Return the encoder of a kind of network; that of meshes needs PyG, which takes a while."""
+    if network is Network.GRID:
+        return GridCNN
+    from formwright.surrogate.rans.fields.mesh import MeshGNN
+
+    return MeshGNN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +120,7 @@ class FieldSurrogate(nn.Module):
         self.config = config = config or FieldConfig()
         self.provenance: dict[str, Any] = {}
         scales = scales or Scales()
-        self.encoder = NETWORKS[config.network](len(FEATURES), config.stages)
+        self.encoder = encoder_class(config.network)(len(FEATURES), config.stages)
         channels = self.encoder.channels
         at_wall = channels + len(FEATURES)
         self.of_cells = nn.Linear(channels, len(CHANNELS))
@@ -140,7 +147,7 @@ class FieldSurrogate(nn.Module):
         signs[list(ODD_CHANNELS)] = -1.0
         self.channel_signs = nn.Buffer(signs, persistent=False)
 
-    def forward(self, batch: Data) -> Corrections:
+    def forward(self, batch: Case) -> Corrections:
         """Return the corrections of cases of one size, and of their mirror images, as one."""
         features = batch.features.to(self.mean)
         other = features * self.feature_signs
@@ -153,7 +160,7 @@ class FieldSurrogate(nn.Module):
             wall=0.5 * (own.wall + twin.wall),
         )
 
-    def image(self, batch: Data, *, mirror: bool) -> Corrections:
+    def image(self, batch: Case, *, mirror: bool) -> Corrections:
         """Return the corrections from one image of the cases, in the order of the cases."""
         features = batch.features.to(self.mean)
         if not mirror:
@@ -166,7 +173,7 @@ class FieldSurrogate(nn.Module):
         return self._corrections(batch, features, embedding, mirror=True)
 
     def _corrections(
-        self, batch: Data, features: Tensor, embedding: Embedding, *, mirror: bool
+        self, batch: Case, features: Tensor, embedding: Embedding, *, mirror: bool
     ) -> Corrections:
         """Return the corrections from what one image is encoded as."""
         points = embedding.per_point
@@ -188,17 +195,17 @@ class FieldSurrogate(nn.Module):
 
 
 def wall_answer(
-    batch: Data, answer: Corrections
+    batch: Case, answer: Corrections
 ) -> tuple[Float[Tensor, "cases faces"], Float[Tensor, "cases faces"]]:
     """Return pressure coefficient and friction along the faces, cases of one size."""
     prior = batch.wall_prior.unflatten(0, (len(batch.grid), -1))
     return apply_at_wall(prior.to(answer.wall), answer.decambering, answer.wall)
 
 
-def _with(batch: Data, features: Tensor) -> Data:
+def _with(batch: Case, features: Tensor) -> Case:
     """Return the batch with other features; nothing is copied."""
     if features is batch.features:
         return batch
-    other = batch.clone() if "edges_0" in batch else Data(grid=batch.grid)
+    other = batch.clone() if "edges_0" in batch else Batch(grid=batch.grid)
     other.features = features
     return other

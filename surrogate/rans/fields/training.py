@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Case
 from formwright.datasets.rans.forces import Forces, integrate
 from formwright.datasets.rans.mesh.graph import GraphLevel
 from formwright.surrogate.checkpoints import load_state
@@ -70,7 +70,7 @@ class FieldTraining:
 
 
 def begin(
-    samples: Sequence[Data],
+    samples: Sequence[Case],
     config: FieldConfig | None = None,
     *,
     seed: int = 0,
@@ -98,7 +98,7 @@ def begin(
 
 def train_fields(
     surrogate: FieldSurrogate,
-    samples: Sequence[Data],
+    samples: Sequence[Case],
     training: FieldTraining | None = None,
     folder: str | os.PathLike[str] | None = None,
     *,
@@ -134,7 +134,7 @@ def train_fields(
 class _Step:
     """The loss of one step: ``(surrogate, step, generator) -> Loss``."""
 
-    def __init__(self, samples: Sequence[Data], training: FieldTraining) -> None:
+    def __init__(self, samples: Sequence[Case], training: FieldTraining) -> None:
         self.samples, self.training = samples, training
 
     def __call__(self, surrogate: FieldSurrogate, step: int, generator: torch.Generator) -> Loss:
@@ -153,14 +153,14 @@ class _Step:
         return order[size * place :][:size].tolist()
 
 
-def graphs_for(surrogate: FieldSurrogate, case: Data) -> list[GraphLevel] | None:
+def graphs_for(surrogate: FieldSurrogate, case: Case) -> list[GraphLevel] | None:
     """Return the graphs that a surrogate needs for cases of one size."""
     if surrogate.config.network is not Network.MESH:
         return None
     return grid_graphs(case, surrogate.encoder.levels)  # pyright: ignore
 
 
-def scales(samples: Sequence[Data]) -> Scales:
+def scales(samples: Sequence[Case]) -> Scales:
     """Return mean and deviation of the targets."""
     targets = torch.cat([s.target for s in samples])
     wall = torch.stack([_wall_residual(s).square().mean(0) for s in samples]).mean(0).sqrt()
@@ -176,7 +176,7 @@ def scales(samples: Sequence[Data]) -> Scales:
 
 
 def loss(
-    answer: Corrections, batch: Data, surrogate: FieldSurrogate, training: FieldTraining
+    answer: Corrections, batch: Case, surrogate: FieldSurrogate, training: FieldTraining
 ) -> Loss:
     """Return the loss of corrections against the samples of a batch."""
     weights = surrogate.std.new_tensor(CELL_WEIGHTS)
@@ -202,7 +202,7 @@ def loss(
 
 
 def forces(
-    batch: Data, cp: Float[Tensor, "cases faces"], cf: Float[Tensor, "cases faces"]
+    batch: Case, cp: Float[Tensor, "cases faces"], cf: Float[Tensor, "cases faces"]
 ) -> Forces:
     """Return lift, drag and moment of cases of one size.
 
@@ -241,7 +241,7 @@ class WallErrors:
 
 
 @torch.no_grad()
-def wall_errors(surrogate: FieldSurrogate, samples: Sequence[Data], chunk: int = 8) -> WallErrors:
+def wall_errors(surrogate: FieldSurrogate, samples: Sequence[Case], chunk: int = 8) -> WallErrors:
     """Return errors at the wall, case by case."""
     graphs = graphs_for(surrogate, samples[0])
     parts = []
@@ -254,7 +254,7 @@ def wall_errors(surrogate: FieldSurrogate, samples: Sequence[Data], chunk: int =
 
 
 def errors_of(
-    batch: Data, cp: Float[Tensor, "cases faces"], cf: Float[Tensor, "cases faces"]
+    batch: Case, cp: Float[Tensor, "cases faces"], cf: Float[Tensor, "cases faces"]
 ) -> WallErrors:
     """Return the errors of pressure and friction given at the faces of the samples of a batch."""
     truth = batch.wall_truth.unflatten(0, (len(batch.grid), -1))
@@ -269,7 +269,7 @@ def errors_of(
     )
 
 
-def _wall_residual(case: Data) -> Float[Tensor, "faces 2"]:
+def _wall_residual(case: Case) -> Float[Tensor, "faces 2"]:
     """Return the corrections at the wall that a sample asks for, those of friction bounded."""
     speed, turning, friction, scale = case.wall_prior.unbind(-1)
     turned = speed + case.decambering * turning

@@ -29,8 +29,8 @@ from typing import ClassVar, Final
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Batch, Case
 from formwright.datasets.errors import ViewError
 from formwright.datasets.rans.mesh.c_grid import coarse_edges
 from formwright.datasets.rans.mesh.graph import GraphLevel, hierarchy
@@ -70,7 +70,7 @@ class OtherMesh:
         """Return the promise."""
         return _promise(Keeps.EXACT)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch on other meshes.
 
         Raises:
@@ -102,7 +102,7 @@ class OtherIncidence:
         """Return the promise."""
         return _promise(Keeps.FORBIDDEN)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch at other incidences.
 
         Raises:
@@ -139,7 +139,7 @@ class JoinCells:
         """Return the promise."""
         return _promise(Keeps.EXACT)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch on fewer cells, or as it is.
 
         Raises:
@@ -186,7 +186,7 @@ class HideCells:
         """Return the promise."""
         return _promise(Keeps.EXACT)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch with gaps."""
         columns, lines, _ = _grid(case)
         across = math.ceil(lines / self.side)
@@ -218,12 +218,12 @@ class Graphs:
         """Return the promise."""
         return _promise(Keeps.EXACT)
 
-    def __call__(self, case: Data, generator: torch.Generator) -> Data:
+    def __call__(self, case: Case, generator: torch.Generator) -> Case:
         """Return the batch with graphs."""
         columns, lines, wake = _grid(case)
         graphs = _graphs(columns, lines, wake, self.levels)
         parts = case.features.split(columns * lines)
-        whole = batched(prepared([Data(features=part) for part in parts], graphs))
+        whole = batched(prepared([Batch(features=part) for part in parts], graphs))
         added = {k: v for k, v in whole.to_dict().items() if k.startswith(_OF_GRAPHS)}
         return _without_source(case, **added)
 
@@ -233,7 +233,7 @@ def _graphs(columns: int, lines: int, wake: int, levels: int) -> list[GraphLevel
     return hierarchy(coarse_edges(columns, lines, wake), columns * lines, levels)
 
 
-def _grid(case: Data) -> tuple[int, int, int]:
+def _grid(case: Case) -> tuple[int, int, int]:
     """Return columns, lines and columns of half a wake of the cases.
 
     Raises:
@@ -248,7 +248,7 @@ def _grid(case: Data) -> tuple[int, int, int]:
     return columns, lines, wake
 
 
-def _source(case: Data, name: str) -> PanelFields:
+def _source(case: Case, name: str) -> PanelFields:
     """Return the fields that a batch comes from.
 
     Raises:
@@ -263,17 +263,17 @@ def _source(case: Data, name: str) -> PanelFields:
 
 
 def _taken(
-    case: Data, source: PanelFields, incidence: Int[Tensor, " cases"], mesh: Int[Tensor, " cases"]
-) -> Data:
+    case: Case, source: PanelFields, incidence: Int[Tensor, " cases"], mesh: Int[Tensor, " cases"]
+) -> Case:
     """Return the same sections at other incidences or on other meshes."""
     taken = source.cases(case.section.cpu(), incidence.cpu(), mesh.cpu())
-    return Data.from_dict({**case.to_dict(), **taken.to(str(case.features.device)).to_dict()})
+    return Batch.from_dict({**case.to_dict(), **taken.to(str(case.features.device)).to_dict()})
 
 
-def _without_source(case: Data, **changed: Tensor) -> Data:
+def _without_source(case: Case, **changed: Tensor) -> Case:
     """Return the batch with other cells, which no other mesh stands for any more."""
     kept = {name: value for name, value in case.to_dict().items() if name != "source"}
-    return Data.from_dict({**kept, **changed})
+    return Batch.from_dict({**kept, **changed})
 
 
 def _is_flow(features: Tensor) -> Tensor:

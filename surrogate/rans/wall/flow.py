@@ -14,8 +14,8 @@ from typing import Final
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch_geometric.data import Data
 
+from formwright.datasets.cases import Batch, Case
 from formwright.datasets.rans.wall import PotentialWall, potential_wall
 from formwright.surrogate.airfoils.encoder import contours, rings
 from formwright.surrogate.airfoils.polar import PolarSurrogate
@@ -111,7 +111,7 @@ def pressure_scale(cp: Float[Tensor, "points ring"]) -> Float[Tensor, "points ri
     return 0.05 + 0.05 * cp.abs()
 
 
-def wall_flow(polar: PolarSurrogate, batch: Data) -> WallFlow:
+def wall_flow(polar: PolarSurrogate, batch: Case) -> WallFlow:
     """Return the operating points of a batch, in their order; differentiable.
 
     Args:
@@ -122,7 +122,7 @@ def wall_flow(polar: PolarSurrogate, batch: Data) -> WallFlow:
     walls = potential_wall(contours(batch)).take(case)
     alpha = torch.deg2rad(batch.alpha_deg.double())
     case_rings = rings(batch, polar.config.stations)
-    points = Data(
+    points = Batch(
         rings=case_rings,
         condition_batch=case,
         alpha_deg=batch.alpha_deg,

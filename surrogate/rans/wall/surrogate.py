@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
 from formwright.datasets.airfoils.sections import SectionLike, load_section
+from formwright.datasets.cases import Batch, Case
 from formwright.datasets.conditions import check, warn_outside
 from formwright.datasets.rans.data import FORCES
 from formwright.datasets.solvers.result import N_STATIONS, POLAR_FIELDS, POLAR_LABELS
@@ -133,7 +133,7 @@ class RansSurrogate(Surrogate):
         scale = said.forces.new_tensor(FORCE_SCALE)
         return said.spread * self.calibration.to(said.spread) * scale
 
-    def forward(self, batch: Data, *, fields: bool = False) -> Prediction:
+    def forward(self, batch: Case, *, fields: bool = False) -> Prediction:
         """Predict every operating point of a batch, differentiably.
 
         Args:
@@ -292,7 +292,7 @@ def seen_of(view: WallView) -> Described:
     return Described(features, features[:, :0])
 
 
-def _joined(contours: Sequence[Tensor]) -> Data:
+def _joined(contours: Sequence[Tensor]) -> Case:
     """Return sections, (points, 2) each, as a batch without conditions."""
     lengths = torch.tensor([0, *(len(pos) for pos in contours)])
-    return Data(pos=torch.cat([pos.double() for pos in contours]), ptr=lengths.cumsum(0))
+    return Batch(pos=torch.cat([pos.double() for pos in contours]), ptr=lengths.cumsum(0))

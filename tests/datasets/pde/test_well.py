@@ -250,9 +250,7 @@ def test_cases_and_grids_are_two_forms_of_one_thing():
 def test_pyg_collates_cases_of_one_grid():
     runs = some_runs()
     singles = [runs.batch(torch.tensor([i])) for i in (1, 2)]
-    for single in singles:
-        del single.batch, single.ptr
-    joined = Batch.from_data_list(singles)
+    joined = Batch.from_data_list([single.to_data() for single in singles])
     assert torch.equal(grid_values(joined), runs.values[1:])
 
 

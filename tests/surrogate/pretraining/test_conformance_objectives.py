@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch_geometric.data import Data
 
 from formwright.datasets.airfoils.cst import coordinates
 from formwright.datasets.atoms import mamun
@@ -23,9 +24,11 @@ from formwright.surrogate.airfoils.encoder import ContourMLP
 from formwright.surrogate.airfoils.flow_pretexts import FlowMatch, FlowPredict
 from formwright.surrogate.airfoils.flows import Flows
 from formwright.surrogate.airfoils.hiding import Arcs
+from formwright.surrogate.airfoils.named import section_views
 from formwright.surrogate.airfoils.views import Incidence, ManufacturingNoise, PartialContour
 from formwright.surrogate.atoms.cases import AtomCases
 from formwright.surrogate.atoms.encoder import AtomGNN
+from formwright.surrogate.atoms.task import structure_views
 from formwright.surrogate.atoms.views import HideElements, Jiggle
 from formwright.surrogate.checkpoints import load_weights
 from formwright.surrogate.encoder import encoder_of
@@ -42,6 +45,7 @@ from formwright.surrogate.objectives.simsiam import SimSiam
 from formwright.surrogate.objectives.vicreg import VICReg
 from formwright.surrogate.objectives.visreg import VISReg
 from formwright.surrogate.pde.encoder import FieldCNN
+from formwright.surrogate.pde.named import Solved, run_views
 from formwright.surrogate.pde.symmetries import Parity
 from formwright.surrogate.pde.views import Amplitude, TimeLag
 from formwright.surrogate.pretraining import pretrain as module
@@ -55,6 +59,7 @@ from formwright.surrogate.rans.fields.hiding import Cells
 from formwright.surrogate.rans.fields.inputs import FEATURES
 from formwright.surrogate.rans.fields.mesh import MeshGNN
 from formwright.surrogate.rans.fields.panel_fields import PanelFields
+from formwright.surrogate.rans.fields.pretraining import field_views
 from formwright.surrogate.rans.fields.views import Graphs, JoinCells, OtherMesh
 from formwright.surrogate.training.loop import Precision, TrainConfig
 
@@ -296,6 +301,38 @@ def test_bad_input_is_a_named_error(kind, tmp_path):
     pretrain_network(network(kind), data(), good, tmp_path, progress=False)
     with pytest.raises(CheckpointError, match="projector = 8 there, 4 asked"):
         pretrain_network(network(kind), data(), settings(kind, ViewMatch(projector=4)), tmp_path)
+
+
+NAMED = {
+    "contours": section_views(2),
+    "fields in 1-D": run_views(Solved(equation="burgers", frames=2)),
+    "fields in 2-D": run_views(Solved(equation="flow2d", frames=2, dimensions=2)),
+    "flows around sections": field_views((1, 2)),
+    "flows on meshes": {**field_views((1, 2)), "graphs": Graphs(levels=2)},
+    "atoms": structure_views(),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_views_and_encoders_take_pygs_data_in_place_of_a_batch(kind):
+    own = KINDS[kind][1]().batch(torch.arange(4))
+    named = dict(NAMED[kind])
+    if kind == "fields in 2-D":
+        del named["galilean"]
+    for name, view in named.items():
+        made = [
+            view(case, torch.Generator().manual_seed(0)).to_dict()
+            for case in (own.clone(), own.clone().to_data())
+        ]
+        assert made[0].keys() == made[1].keys(), name
+        for key, value in made[0].items():
+            assert not isinstance(value, torch.Tensor) or torch.equal(value, made[1][key]), name
+    for view in KINDS[kind][2]:
+        own = view(own, torch.Generator().manual_seed(0))
+    model = network(kind).eval()
+    found = [encoder_of(model)(case) for case in (own, own.to_data())]
+    assert isinstance(own.to_data(), Data)
+    assert torch.equal(found[0].per_case, found[1].per_case)
 
 
 def test_a_forbidden_view_names_itself_and_the_label():

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import torch
-from torch_geometric.data import Batch, Data
+from collections.abc import Callable, Sequence
 
+import pytest
+import torch
+from torch_geometric.data import Batch as PygBatch
+
+from formwright.datasets.cases import Batch, Case
 from formwright.datasets.rans.mesh.c_grid import coarse_edges
 from formwright.datasets.rans.mesh.graph import GraphLevel, hierarchy
-from formwright.surrogate.rans.fields.mesh import MeshGNN, with_graphs
+from formwright.surrogate.rans.fields.mesh import MeshGNN
+from formwright.surrogate.rans.fields.samples import batched, with_graphs
 
 COLUMNS, LINES, WAKE = 20, 8, 4
 CELLS = COLUMNS * LINES
@@ -17,11 +22,11 @@ def graphs() -> list[GraphLevel]:
     return hierarchy(coarse_edges(COLUMNS, LINES, WAKE), CELLS, 3)
 
 
-def case(seed: int = 0) -> Data:
+def case(seed: int = 0) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     features = torch.randn(CELLS, 5, generator=generator)
     centres = torch.randn(CELLS, 2, generator=generator, dtype=torch.float64)
-    return with_graphs(Data(features=features), centres, graphs())
+    return with_graphs(Batch(features=features), centres, graphs())
 
 
 def encoder() -> MeshGNN:
@@ -46,10 +51,15 @@ def test_the_order_of_the_cells_does_not_matter() -> None:
     assert torch.allclose(found.per_case, again.per_case, atol=1e-5)
 
 
-def test_a_batch_answers_like_its_cases_alone() -> None:
+def by_pyg(cases: Sequence[Batch]) -> Case:
+    return PygBatch.from_data_list([one.to_data() for one in cases])  # pyright: ignore
+
+
+@pytest.mark.parametrize("join", [batched, by_pyg])
+def test_a_batch_answers_like_its_cases_alone(join: Callable[[Sequence[Batch]], Case]) -> None:
     cases = [case(0), case(1), case(2)]
     with torch.no_grad():
-        both = encoder()(Batch.from_data_list(cases))
+        both = encoder()(join(cases))
         for i, one in enumerate(cases):
             alone = encoder()(one)
             part = both.per_point[i * CELLS : (i + 1) * CELLS]
@@ -64,7 +74,7 @@ def test_a_change_is_felt_by_every_cell_through_the_coarse_graphs() -> None:
         torch.nn.init.normal_(parameter, std=0.2)
     levels = hierarchy(coarse_edges(COLUMNS, LINES, WAKE), CELLS, 4)
     centres = torch.randn(CELLS, 2, dtype=torch.float64)
-    own = with_graphs(Data(features=own.features), centres, levels)
+    own = with_graphs(Batch(features=own.features), centres, levels)
     features = own.features.clone().requires_grad_()
     own.features = features
     (slope,) = torch.autograd.grad(wide(own).per_point[0].sum(), features)
