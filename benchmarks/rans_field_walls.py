@@ -25,7 +25,7 @@ from formwright.datasets.rans.flow_field import Wall
 from formwright.datasets.rans.mesh.c_grid import section_grid
 from formwright.surrogate.rans.fields.predict import grid_inputs
 from formwright.surrogate.rans.fields.samples import along_wall, question
-from formwright.surrogate.rans.fields.surrogate import load
+from formwright.surrogate.rans.fields.surrogate import load_fields
 from formwright.surrogate.rans.fields.training import wall_errors
 
 POINTS_PER_SIDE = 200
@@ -74,7 +74,7 @@ def of_forces(data: RansData) -> dict[str, float]:
 def main() -> None:
     """Measure, save."""
     torch.set_num_threads(1)
-    surrogate, data = load(), read_rans(RANS).of_split("test")
+    surrogate, data = load_fields(), read_rans(RANS).of_split("test")
     walls = {case.name: case.wall for case in load_walls()}
     data = data.where(np.isin(data.case_ids, list(walls)))
     found = [

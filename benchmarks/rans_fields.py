@@ -22,7 +22,12 @@ from formwright.datasets.airfoils.sections import naca
 from formwright.datasets.rans.mesh.c_grid import section_grid
 from formwright.surrogate.rans.fields.cases import field_cases
 from formwright.surrogate.rans.fields.predict import predict_grid
-from formwright.surrogate.rans.fields.surrogate import FieldConfig, FieldSurrogate, Network, load
+from formwright.surrogate.rans.fields.surrogate import (
+    FieldConfig,
+    FieldSurrogate,
+    Network,
+    load_fields,
+)
 from formwright.surrogate.rans.fields.surrogate import save as keep
 from formwright.surrogate.rans.fields.training import FieldTraining, fit, wall_errors
 
@@ -58,7 +63,7 @@ def main() -> None:
     for name in given.networks:
         config = CONFIGS[name]
         if given.weights:
-            trained[name] = load(given.weights)
+            trained[name] = load_fields(given.weights)
             steps[name] = trained[name].provenance["steps"]
         else:
             trained[name] = fit(cases["train"].samples, config, training)

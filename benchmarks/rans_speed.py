@@ -23,7 +23,7 @@ from formwright.datasets.rans.cases import COARSE
 from formwright.datasets.rans.mesh.c_grid import section_grid
 from formwright.datasets.solvers.openfoam.solver import OpenFOAM
 from formwright.surrogate.rans.fields.predict import predict_fields, predict_section
-from formwright.surrogate.rans.fields.surrogate import load as load_fields
+from formwright.surrogate.rans.fields.surrogate import load_fields
 from formwright.surrogate.zoo import load
 
 ALPHA_DEG, REYNOLDS = 4.0, 3e6

@@ -86,6 +86,13 @@ def load(name: str | os.PathLike[str]) -> Any:
         UnknownNameError: There is neither a shipped surrogate nor a file of that name.
         CheckpointError: The file holds something else, is of a newer version, or does not answer
             its reference cases as it did when it was saved.
+
+    Example:
+        >>> import formwright
+        >>> surrogate = formwright.load("airfoil-polar")
+        >>> polar = surrogate.predict(["naca2412", "e387"], alpha_deg=[0.0, 4.0], reynolds=1e6)
+        >>> polar["cd"].shape
+        (2, 2)
     """
     path = _find(name, "surrogate", SHIPPED, FILE)
     tensors, header = load_tensors(path)
@@ -94,7 +101,7 @@ def load(name: str | os.PathLike[str]) -> Any:
         what = header.get("kind", "other weights")
         advice = "give a file that fine-tuning wrote"
         if what == "rans-fields":
-            advice = "give it as --field-surrogate beside rans-2d, or load it with rans_fields.load"
+            advice = "give it as --field-surrogate beside rans-2d, or load it with load_fields"
         raise CheckpointError(
             f"{str(path)!r} holds {what!r}, not a surrogate ({', '.join(KINDS)}): {advice}."
         )
@@ -148,6 +155,11 @@ def load_network(
     Raises:
         UnknownNameError: There is neither.
         CheckpointError: The file holds something else, or another architecture.
+
+    Example:
+        >>> import formwright
+        >>> type(formwright.load_network("atoms")).__name__
+        'AtomGNN'
     """
     from formwright.surrogate.pretraining.pretrain import NETWORK
 

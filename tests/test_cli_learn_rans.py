@@ -185,7 +185,7 @@ def test_coarse_cases_are_learned_from_first(home, forces, tmp_path, monkeypatch
 
 
 def test_fields_are_learned_saved_and_predicted(home, fields, forces, tmp_path):
-    surrogate = rans_fields.load(fields)
+    surrogate = rans_fields.load_fields(fields)
     assert surrogate.provenance["cases"] == COUNTS and surrogate.provenance["steps"] == 3
     assert surrogate.provenance["validation"]["cp, RMSE"] > 0
     (tmp_path / "cases.csv").write_text("section,alpha_deg,reynolds\nnaca0012,4,3e6\n")
@@ -196,7 +196,7 @@ def test_fields_are_learned_saved_and_predicted(home, fields, forces, tmp_path):
     flow = read_flow_vtu(written, alpha_deg=4.0, reynolds=3e6)
     own, shipped = (
         predict_fields(model, load_section("naca0012").pos, 4.0, 3e6)
-        for model in (surrogate, rans_fields.load())
+        for model in (surrogate, rans_fields.load_fields())
     )
     assert np.allclose(flow.pressure, own.pressure, atol=1e-5)
     assert not np.allclose(flow.pressure, shipped.pressure, atol=1e-3)
@@ -211,7 +211,7 @@ def test_stopped_fields_go_on_without_sampling_again(home, fields, tmp_path, mon
     assert len(kept) == sum(COUNTS.values())
     assert main(asked) == 0
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    assert same(rans_fields.load(tmp_path / "a"), rans_fields.load(fields))
+    assert same(rans_fields.load_fields(tmp_path / "a"), rans_fields.load(fields))
 
 
 @pytest.mark.parametrize("network", list(Network))
@@ -219,8 +219,8 @@ def test_fields_begin_with_an_encoder_of_their_own_network(network, home, tmp_pa
     save_weights(FieldSurrogate(FieldConfig(network=network)).encoder, tmp_path / ENCODER)
     flags = ("--fields", "--pretrained", str(tmp_path), "--network")
     assert main(finetune(home, tmp_path / "out", *flags, network.value)) == 0
-    assert rans_fields.load(tmp_path / "out").config.network is network
-    assert rans_fields.load(tmp_path / "out").provenance["from"] == str(tmp_path)
+    assert rans_fields.load_fields(tmp_path / "out").config.network is network
+    assert rans_fields.load_fields(tmp_path / "out").provenance["from"] == str(tmp_path)
     other = next(kind for kind in Network if kind is not network)
     why = f"it holds an encoder of the {network} network"
     refused(finetune(home, tmp_path / "other", *flags, other.value), why, capsys)

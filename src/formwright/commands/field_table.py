@@ -88,11 +88,11 @@ class FieldTable(SectionTable):
         from formwright.datasets.rans.flow_files import write_in_file_axes
         from formwright.surrogate.rans.fields.figures import field_figure
         from formwright.surrogate.rans.fields.predict import predict_in_file
-        from formwright.surrogate.rans.fields.surrogate import load
+        from formwright.surrogate.rans.fields.surrogate import load_fields
 
         section = self._read(spec)
         assert isinstance(section, Section)
-        self._fields = self._fields or load()
+        self._fields = self._fields or load_fields()
         flow = predict_in_file(self._fields, section, alpha_deg, reynolds)
         write_in_file_axes(stem, flow, section.placement)
         with replacing(stem.with_suffix(".png")) as temporary:

@@ -87,7 +87,7 @@ def predict(
     """
     from formwright import load
     from formwright.datasets.errors import ConfigError, OutOfRangeWarning
-    from formwright.surrogate.rans.fields.surrogate import load as load_fields
+    from formwright.surrogate.rans.fields.surrogate import load_fields
     from formwright.surrogate.rans.wall.surrogate import RansSurrogate
 
     if (cases is None) == (structures is None):

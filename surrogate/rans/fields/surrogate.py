@@ -216,7 +216,7 @@ def save(
     save_weights(surrogate, path, header)
 
 
-def load(path: str | os.PathLike[str] = SHIPPED) -> FieldSurrogate:
+def load_fields(path: str | os.PathLike[str] = SHIPPED) -> FieldSurrogate:
     """Read what ``save`` wrote, by default the shipped weights; parameters are frozen.
 
     Args:
@@ -224,6 +224,13 @@ def load(path: str | os.PathLike[str] = SHIPPED) -> FieldSurrogate:
 
     Raises:
         CheckpointError: The file is absent, damaged, or holds something else.
+
+    Example:
+        >>> import formwright
+        >>> fields = formwright.load_fields()
+        >>> flow = formwright.predict_in_file(fields, "naca2412", 4.0, 3e6)
+        >>> len(flow.quads)
+        39200
     """
     path = Path(path) / FILE if Path(path).is_dir() else path
     tensors, header = load_tensors(path)

@@ -25,7 +25,7 @@ from formwright.surrogate.rans.fields.surrogate import (
     FieldConfig,
     FieldSurrogate,
     Network,
-    load,
+    load_fields,
     save,
 )
 from formwright.surrogate.rans.fields.training import (
@@ -154,13 +154,13 @@ def test_what_has_no_prediction_is_refused() -> None:
 def test_weights_come_back_from_their_file(network: Network, tmp_path: Path) -> None:
     model, path = surrogate(network), tmp_path / "fields.safetensors"
     save(model, path, {"cases": 3})
-    again = load(path)
+    again = load_fields(path)
     assert again.config == model.config and again.provenance == {"cases": 3}
     pairs = zip(model.state_dict().values(), again.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     save_tensors(path, {"x": torch.zeros(1)}, {"kind": "polar"})
     with pytest.raises(CheckpointError, match="'polar'"):
-        load(path)
+        load_fields(path)
 
 
 @pytest.mark.parametrize("network", list(Network))
@@ -217,7 +217,7 @@ def test_a_figure_shows_field_error_and_walls(flow: FlowField, tmp_path: Path) -
 
 
 def test_the_shipped_weights_know_the_naca_0012() -> None:
-    model, pos = load(), naca("0012").pos
+    model, pos = load_fields(), naca("0012").pos
     level = predict_fields(model, pos, 0.0, 6e6)
     assert level.forces["cl"] == pytest.approx(0.0, abs=1e-3)
     assert level.forces["cd"] == pytest.approx(0.0081, rel=0.15)
