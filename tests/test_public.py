@@ -17,8 +17,12 @@ ROOT = Path(__file__).resolve().parents[1]
 NAMES = sorted(formwright.__all__)
 SHOWN = re.compile(r"```python\n(.*?)```", flags=re.DOTALL)
 INSIDE = {
-    "formwright.datasets.pde.equations": "equations are named in a recipe",
+    "formwright.datasets.rans.airfrans": "a format of others",
+    "formwright.design.airfoils.study": "run and read_study of a section",
+    "formwright.design.catalysts.study": "run and read_study of a catalyst",
+    "formwright.surrogate": "pretraining and fine-tuning step by step",
 }
+"""Rooms that pages open for what no public name does yet."""
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +89,8 @@ def test_the_reference_describes_every_public_name_once() -> None:
     text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     described = re.findall(r"^\.\. auto\w+:: formwright\.(\w+)$", text, flags=re.MULTILINE)
     assert sorted(described) == NAMES
+    for name, value in vars(formwright.errors).items():
+        assert not inspect.isclass(value) or re.search(rf":members:.*\b{name}\b", text), name
 
 
 def test_the_list_of_models_is_what_is_shipped() -> None:
@@ -123,9 +129,11 @@ def code_of(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("path", shown(), ids=lambda path: path.name)
 def test_what_is_shown_imports_public_names(path: Path) -> None:
-    inside = {name for code in code_of(path) for name in imported(code)}
-    assert inside <= set(INSIDE), f"{path.name} imports {sorted(inside - set(INSIDE))}"
+    for name in (name for code in code_of(path) for name in imported(code)):
+        assert any(f"{name}.".startswith(f"{room}.") for room in INSIDE), f"imports {name}"
 
 
 def test_no_exception_outlives_its_reason() -> None:
-    assert set(INSIDE) <= {n for path in shown() for code in code_of(path) for n in imported(code)}
+    names = {name for path in shown() for code in code_of(path) for name in imported(code)}
+    for room in INSIDE:
+        assert any(f"{name}.".startswith(f"{room}.") for name in names), room

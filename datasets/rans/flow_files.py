@@ -231,6 +231,11 @@ def write_wall(
 
     Raises:
         StorageError: It cannot be written.
+
+    Example:
+        >>> import formwright
+        >>> flow = formwright.predict_in_file(formwright.load_fields(), "e387", 4.0, 3e6)
+        >>> formwright.write_wall("wall.vtp", flow.wall)
     """
     n = len(wall.centres)
     half = 0.5 * wall.lengths[:, None] * np.stack([-wall.normals[:, 1], wall.normals[:, 0]], -1)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from formwright.datasets.rans.flow_files import read_flow_vtu as read_flow_vtu
     from formwright.datasets.rans.flow_files import write_flow as write_flow
     from formwright.datasets.rans.flow_files import write_in_file_axes as write_in_file_axes
+    from formwright.datasets.rans.flow_files import write_wall as write_wall
     from formwright.datasets.rans.forces import integrate_flow as integrate_flow
     from formwright.datasets.solvers.openfoam.solver import OpenFOAM as OpenFOAM
     from formwright.datasets.solvers.panel.solver import Panel as Panel
@@ -107,6 +108,7 @@ _HOMES: Final[Mapping[str, str]] = {
     "load_flow": "datasets.rans.flow_field",
     "read_flow_vtu": "datasets.rans.flow_files",
     "write_flow": "datasets.rans.flow_files",
+    "write_wall": "datasets.rans.flow_files",
     "write_in_file_axes": "datasets.rans.flow_files",
     "in_file_directions": "datasets.rans.flow_axes",
     "integrate_flow": "datasets.rans.forces",
