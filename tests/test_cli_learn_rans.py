@@ -211,7 +211,7 @@ def test_stopped_fields_go_on_without_sampling_again(home, fields, tmp_path, mon
     assert len(kept) == sum(COUNTS.values())
     assert main(asked) == 0
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    assert same(rans_fields.load_fields(tmp_path / "a"), rans_fields.load(fields))
+    assert same(rans_fields.load_fields(tmp_path / "a"), rans_fields.load_fields(fields))
 
 
 @pytest.mark.parametrize("network", list(Network))
