@@ -39,6 +39,11 @@ $(VENV)/.peers: $(VENV)/.dev
 	@$(PIP) install -c constraints.txt --editable '.[peers]'
 	@touch $@
 
+$(VENV)/.docs: $(VENV)/.package
+	@echo "installing what builds the documentation"
+	@$(PIP) install -c constraints.txt --editable '.[docs]'
+	@touch $@
+
 demo: $(VENV)/.package  ## design an airfoil, verify it, write a report (3 minutes after installation)
 	@bash .ci/xfoil
 	@$(BIN)/formwright demo
@@ -58,8 +63,9 @@ format: $(VENV)/.dev  ## format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(VENV)/.dev  ## build the documentation into build/docs
-	@$(BIN)/python docs/build.py
+docs: $(VENV)/.docs  ## build the documentation into build/docs; a warning is an error
+	@$(BIN)/python -m sphinx -W --keep-going -q -E -b html docs build/docs
+	@echo build/docs/index.html
 
 notebooks: $(VENV)/.dev  ## make examples/*.ipynb from the percent scripts
 	@$(BIN)/jupytext --to ipynb examples/*.py
@@ -68,4 +74,4 @@ readme: $(VENV)/.package  ## fill the tables of README and docs/benchmarks.md
 	@$(BIN)/python benchmarks/readme_table.py
 
 clean:  ## remove what the other targets made
-	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis examples/*.ipynb
+	@rm -rf $(VENV) build dist docs/generated .pytest_cache .ruff_cache .hypothesis examples/*.ipynb

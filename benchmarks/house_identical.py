@@ -28,7 +28,6 @@ from formwright.datasets.cases import sections_batch
 from formwright.surrogate.atoms.alloy_rows import predict_rows
 from formwright.surrogate.model import Prediction, Surrogate
 from formwright.surrogate.rans.fields.predict import predict_fields
-from formwright.surrogate.rans.fields.surrogate import load as load_fields
 from formwright.surrogate.rans.wall.flow import wall_flow
 from formwright.surrogate.zoo import load, load_network
 
@@ -91,7 +90,7 @@ def polars(name: str) -> Iterator[tuple[str, torch.Tensor]]:
 
 def flows() -> Iterator[tuple[str, torch.Tensor]]:
     """Yield fields, wall and forces of some cases."""
-    surrogate = load_fields()
+    surrogate = load("rans-fields")
     for name, alpha, reynolds in FLOWS:
         flow = predict_fields(surrogate, load_section(name).pos, alpha, reynolds)
         for field in ("velocity", "pressure", "nut"):

@@ -200,5 +200,14 @@ def sections_batch(
 def section_case(
     pos: Float[Tensor, "points 2"], conditions: Mapping[str, Float[Tensor, " conditions"]]
 ) -> Batch:
-    """Return one section with its operating points as a case (a batch of one)."""
+    """Return one section with its operating points as a case (a batch of one).
+
+    Example:
+        >>> import formwright, torch
+        >>> alpha = torch.tensor([0.0, 4.0])
+        >>> conditions = {"alpha_deg": alpha, "reynolds": torch.full((2,), 1e6)}
+        >>> case = formwright.section_case(formwright.load_section("e387").pos, conditions)
+        >>> case.ncrit
+        tensor([9., 9.])
+    """
     return sections_batch(pos[None], {name: value[None] for name, value in conditions.items()})

@@ -187,6 +187,12 @@ def open_corpus(path: str | os.PathLike[str]) -> Corpus:
 
     Raises:
         CorpusError: There is none, its manifest is damaged, or a newer formwright wrote it.
+
+    Example:
+        >>> import formwright
+        >>> corpus = formwright.open_corpus("corpora/polars")
+        >>> corpus.read(["section", "alpha_deg", "cl"]).column_names
+        ['section', 'alpha_deg', 'cl']
     """
     folder = Path(path)
     try:

@@ -1,4 +1,13 @@
-"""The named errors of the package; each message quotes the input and says what to do."""
+"""The named errors of the package; each message quotes the input and says what to do.
+
+Example:
+    >>> import formwright
+    >>> try:
+    ...     formwright.load("airfoil-polars")
+    ... except formwright.errors.FormwrightError as error:
+    ...     print(type(error).__name__)
+    UnknownNameError
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,11 @@
 
 Functions of the shape's own parameters read ``case.weights`` (designs, 2, n), the weights of the
 lower and of the upper side, which every section space puts on the cases that it decodes.
+
+Example:
+    >>> import formwright
+    >>> formwright.constraints.thickness(0.3, lower=0.11).name
+    'thickness_0.3'
 """
 
 from __future__ import annotations

@@ -2,6 +2,10 @@
 
 Each of the functions below returns such a function; one of your own needs no more than the
 signature. Rows of a prediction are the operating points of all designs; ``per_design`` folds them.
+
+Example:
+    >>> import formwright
+    >>> objective = formwright.objectives.weighted_drag(weights=(2.0, 1.0), caution=1.0)
 """
 
 from __future__ import annotations

@@ -27,12 +27,31 @@ class Problem:
         surrogate: Cases -> prediction.
         objective: ``(prediction, case) -> (designs,)``.
         constraints: What a design must meet.
+
+    Example:
+        >>> import formwright
+        >>> points = formwright.OperatingPoints.at_lift([0.6], reynolds=1e6)
+        >>> space = formwright.CST(points=points)
+        >>> problem = formwright.Problem(
+        ...     space=space,
+        ...     surrogate=formwright.load("airfoil-polar"),
+        ...     objective=formwright.objectives.weighted_drag(points.weights),
+        ...     constraints=(formwright.constraints.lift_targets(points),),
+        ... )
+        >>> x = space.bounds.mean(0, keepdim=True).requires_grad_(True)
+        >>> problem.evaluate(x).objective.sum().backward()
+        >>> x.grad.shape == x.shape
+        True
     """
 
     space: DesignSpace
     surrogate: Surrogate
     objective: Objective
     constraints: tuple[Constraint, ...] = ()
+
+    def evaluate(self, x: Float[Tensor, "designs parameters"]) -> Evaluation:
+        """Evaluate designs; gradients flow from objective and constraints to ``x``."""
+        return evaluate(self, x)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

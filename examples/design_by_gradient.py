@@ -15,16 +15,20 @@
 import torch
 
 import formwright
-from formwright.datasets.airfoils.section import Section
-from formwright.datasets.airfoils.sections import load_section, write_dat
-from formwright.datasets.cases import section_case
-from formwright.design import constraints
-from formwright.design.objectives import weighted_drag
-from formwright.design.optimise.methods import SLSQP
-from formwright.design.optimise.solve import optimise
-from formwright.design.problem import Problem, evaluate
-from formwright.design.spaces.cst import CST
-from formwright.design.spaces.points import OperatingPoint, OperatingPoints
+from formwright import (
+    CST,
+    SLSQP,
+    OperatingPoint,
+    OperatingPoints,
+    Problem,
+    Section,
+    constraints,
+    load_section,
+    objectives,
+    optimise,
+    section_case,
+    write_dat,
+)
 
 surrogate = formwright.load("airfoil-polar")
 points = OperatingPoints(
@@ -46,7 +50,7 @@ x0 = space.encode(start)[0]
 problem = Problem(
     space=space,
     surrogate=surrogate,
-    objective=weighted_drag(points.weights),
+    objective=objectives.weighted_drag(points.weights),
     constraints=(
         constraints.lift_targets(points),
         constraints.label_between("cm", lower=-0.06, scale=0.01),
@@ -60,7 +64,7 @@ problem = Problem(
 
 # %%
 x = x0[None].clone().requires_grad_(True)
-(gradient,) = torch.autograd.grad(evaluate(problem, x).objective.sum(), x)
+(gradient,) = torch.autograd.grad(problem.evaluate(x).objective.sum(), x)
 for name, value in list(zip(space.names, gradient[0].tolist(), strict=True))[:4]:
     print(f"{name:12} {value:+.5f}")
 
@@ -70,7 +74,7 @@ for name, value in list(zip(space.names, gradient[0].tolist(), strict=True))[:4]
 # %%
 solution = optimise(problem, SLSQP(max_iterations=60), x0)
 print(solution.message, f"{solution.seconds:.1f} s, {solution.evaluations} evaluations")
-before = evaluate(problem, x0[None]).objective.item()
+before = problem.evaluate(x0[None]).objective.item()
 print(f"weighted drag {before:.5f} -> {solution.objective:.5f}, feasible: {solution.feasible}")
 for name, value in solution.constraints.items():
     print(f"{name:22} {[round(v, 4) for v in value.tolist()]}")

@@ -13,13 +13,18 @@
 # %%
 import torch
 
-from formwright.design.catalysts.alloys import AlloyDesign, Target, objective_of
-from formwright.design.catalysts.config import Verifier
-from formwright.design.catalysts.study import CatalystStudy, run
-from formwright.design.problem import Problem, evaluate
-from formwright.design.spaces.slab import OrderedAlloys
-from formwright.surrogate.atoms.adsorption import AdsorptionConfig
-from formwright.surrogate.zoo import load
+from formwright import (
+    AdsorptionConfig,
+    AlloyDesign,
+    CatalystStudy,
+    OrderedAlloys,
+    Problem,
+    Target,
+    Verifier,
+    load,
+    objective_of,
+)
+from formwright.design.catalysts.study import run
 
 hydrogen = Target(adsorbate="H", energy_ev=-0.24, tolerance_ev=0.1)
 
@@ -66,6 +71,6 @@ surrogate = load("catalyst/round-2")
 space = OrderedAlloys(prototype="L12", elements=("Ti", "Ni", "Cu", "Pd", "Au"), sharpness=4.0)
 problem = Problem(space=space, surrogate=surrogate, objective=objective_of(space, (hydrogen,)))
 x = space.bounds.mean(0, keepdim=True).requires_grad_(True)
-(gradient,) = torch.autograd.grad(evaluate(problem, x).objective.sum(), x)
+(gradient,) = torch.autograd.grad(problem.evaluate(x).objective.sum(), x)
 for name, value in zip(space.names[:10], gradient[0, :10].tolist(), strict=True):
     print(f"{name:12} {value:+.4f}")

@@ -16,7 +16,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import formwright
-from formwright.datasets.airfoils.sections import load_section
 
 surrogate = formwright.load("airfoil-polar")
 alpha = np.arange(-6.0, 14.1, 0.5)
@@ -32,7 +31,8 @@ print(polars)
 # %%
 figure, (shapes, left, right) = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
 for i, name in enumerate(names):
-    shapes.plot(*load_section(name).pos.T - 0.3 * i * np.array([[0.0], [1.0]]), label=name)
+    pos = formwright.load_section(name).pos
+    shapes.plot(*pos.T - 0.3 * i * np.array([[0.0], [1.0]]), label=name)
     left.plot(alpha, polars["cl"][i])
     right.plot(polars["cd"][i], polars["cl"][i])
 shapes.set(aspect="equal", xlabel="x / c", yticks=[])

@@ -18,14 +18,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import formwright
-from formwright.datasets.airfoils.sections import load_section, write_dat
-from formwright.datasets.rans.flow_axes import in_file_directions
-from formwright.datasets.rans.flow_files import read_flow_vtu, write_in_file_axes
-from formwright.datasets.rans.forces import integrate_flow
-from formwright.datasets.solvers.openfoam.solver import OpenFOAM
-from formwright.surrogate.rans.fields.figures import field_figure
-from formwright.surrogate.rans.fields.predict import predict_in_file
-from formwright.surrogate.zoo import load
+from formwright import (
+    OpenFOAM,
+    field_figure,
+    in_file_directions,
+    integrate_flow,
+    load,
+    load_section,
+    predict_in_file,
+    read_flow_vtu,
+    write_dat,
+    write_in_file_axes,
+)
 
 path = Path("mine.dat")
 write_dat(path, load_section("e387"))

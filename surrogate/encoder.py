@@ -36,6 +36,12 @@ class Encoder(nn.Module, ABC):
     Attributes:
         width: Length of ``Embedding.per_case``.
         images: Equal parts of ``per_case``, one an image of the case; 1 without a symmetry.
+
+    Example:
+        >>> import formwright
+        >>> encoder = formwright.load_network("atoms")
+        >>> isinstance(encoder, formwright.Encoder), encoder.width
+        (True, 128)
     """
 
     width: int

@@ -26,6 +26,14 @@ class Prediction:
         fields: By field, (points, stations); only where the caller asked for them.
         support: How far each point is from what was learned: beyond 1 it is outside (``support``);
             None where that is not known.
+
+    Example:
+        >>> import formwright, torch
+        >>> conditions = {"alpha_deg": torch.tensor([4.0]), "reynolds": torch.tensor([1e6])}
+        >>> case = formwright.section_case(formwright.load_section("e387").pos.float(), conditions)
+        >>> prediction = formwright.load("airfoil-polar")(case)
+        >>> bool(prediction.lower["cl"] < prediction["cl"] < prediction.upper["cl"])
+        True
     """
 
     mean: Mapping[str, Float[Tensor, " points"]]
@@ -50,6 +58,14 @@ class Surrogate(nn.Module, ABC):
     Attributes:
         labels: What is predicted.
         training_range: Lowest and highest value of each condition seen in training.
+
+    Example:
+        >>> import formwright
+        >>> surrogate = formwright.load("airfoil-polar")
+        >>> isinstance(surrogate, formwright.Surrogate)
+        True
+        >>> [label.name for label in surrogate.labels]
+        ['cl', 'cd', 'cm', 'xtr_top', 'xtr_bottom']
     """
 
     labels: tuple[Quantity, ...]

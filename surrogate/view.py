@@ -24,6 +24,12 @@ class View(Protocol):
     Attributes:
         joint: Whether both branches see the same draw.
         keeps: For each label, whether it stays, changes by a known map, or is lost.
+
+    Example:
+        >>> import formwright
+        >>> from formwright.surrogate.pde.symmetries import Shift
+        >>> isinstance(Shift(), formwright.View), Shift().joint
+        (True, False)
     """
 
     joint: ClassVar[bool]

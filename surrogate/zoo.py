@@ -69,7 +69,16 @@ class Model:
 
 
 def list_models() -> tuple[Model, ...]:
-    """Return all surrogates and pretrained networks that are shipped."""
+    """Return all surrogates and pretrained networks that are shipped.
+
+    Example:
+        >>> import formwright
+        >>> for model in formwright.list_models()[:3]:
+        ...     print(model.name, list(model.labels))
+        airfoil-polar ['cl', 'cd', 'cm', 'xtr_top', 'xtr_bottom']
+        rans-2d ['cl', 'cd', 'cm']
+        rans-fields []
+    """
     found = []
     for name in (*SHIPPED, *PRETRAINED):
         path = FOLDER / f"{name}.safetensors"
@@ -160,6 +169,13 @@ def load(name: str | os.PathLike[str], *, kind: Kind | str | None = None) -> Any
         UnknownNameError: There is neither a shipped model nor a file of that name.
         CheckpointError: The file holds something else, is of a newer version, or does not answer
             its reference cases as it did when it was saved.
+
+    Example:
+        >>> import formwright
+        >>> surrogate = formwright.load("airfoil-polar")
+        >>> polar = surrogate.predict(["naca2412", "e387"], alpha_deg=[0.0, 4.0], reynolds=1e6)
+        >>> polar["cd"].shape
+        (2, 2)
     """
     path = _find(name)
     tensors, header = load_tensors(path)

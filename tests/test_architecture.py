@@ -214,9 +214,9 @@ PREDICTIONS = {
 from formwright.datasets.airfoils.sections import naca
 from formwright.datasets.rans.mesh.cmesh import CMesh
 from formwright.surrogate.rans.fields.predict import predict_fields
-from formwright.surrogate.rans.fields.surrogate import load as load_fields
+from formwright.surrogate.zoo import load
 mesh = CMesh(cells_side=32, cells_wake=8, cells_normal=32, far_field=20.0, even_share=0.05)
-predict_fields(load_fields(), naca("2412").pos, 2.0, 3e6, settings=mesh)
+predict_fields(load("rans-fields"), naca("2412").pos, 2.0, 3e6, settings=mesh)
 """,
     "alloys": """
 from formwright.datasets.atoms.mamun import Alloy, Row

@@ -27,31 +27,62 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def build() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs" / "build.py")
+def site() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_conf", ROOT / "docs" / "conf.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def test_pages_become_html_that_link_to_each_other(
-    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(build, "OUT", tmp_path)
-    assert build.build_pages() == len(list(tmp_path.glob("*.html")))
-    for path in tmp_path.glob("*.html"):
-        for link in re.findall(r'href="([^"#]+)', path.read_text(encoding="utf-8")):
-            if not link.startswith(("api/", "https:")):
-                assert (tmp_path / link).exists(), (path.name, link)
+def test_examples_cards_and_the_files_at_the_root_become_pages(site: ModuleType) -> None:
+    pages = site.made_pages()
+    cards = [*(ROOT / "datasets" / "cards").glob("*.md")]
+    cards += (ROOT / "surrogate" / "weights").glob("*.md")
+    assert {*(ROOT / "examples").glob("*.py"), *cards, ROOT / "README.md"} <= set(pages)
+    assert len(set(pages.values())) == len(pages)
 
 
-def test_the_reference_knows_every_module(build: ModuleType) -> None:
-    assert {
-        "formwright",
-        "formwright.datasets.airfoils.cst",
-        "formwright.design.report.page",
-    } <= set(build.modules())
+def test_links_of_a_page_hold_where_it_is_made(site: ModuleType) -> None:
+    page = site.made_pages()[ROOT / "README.md"]
+    text = "[a](docs/predict.md#incidence) ![b](docs/figures/demo_design.svg) [c](https://x.org)"
+    assert site.relinked(text, ROOT / "README.md", page) == (
+        "[a](../predict.md#incidence) ![b](../figures/demo_design.svg) [c](https://x.org)"
+    )
+    own = ROOT / "docs" / "data.md"
+    card = site.relinked("[d](../datasets/cards/rans.md)", own, own)
+    assert card == "[d](generated/data/rans.md)"
+    assert (
+        site.relinked("[e](../no/such.md) [f](#here)", own, own) == "[e](../no/such.md) [f](#here)"
+    )
+
+
+def test_an_example_becomes_a_page_with_its_code(site: ModuleType) -> None:
+    text = site.markdown_of(ROOT / "examples" / "predict_polars.py")
+    assert text.startswith("# Polars of any section") and "```python\nimport matplotlib" in text
+
+
+def test_every_page_is_in_the_contents() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    listed = set("\n".join(re.findall(r"```{toctree}\n(.*?)```", index, re.DOTALL)).split())
+    linked = set(re.findall(r"\]\(([\w./-]+)\)", index))
+    for path in (ROOT / "docs").glob("*.md"):
+        assert path.stem == "index" or {path.stem, path.name} <= listed | linked, path.name
+    for path in (ROOT / "examples").glob("*.py"):
+        assert f"generated/tutorials/{path.stem}" in listed, path.name
+
+
+def test_every_figure_is_shown() -> None:
+    text = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
+    for path in (ROOT / "docs" / "figures").iterdir():
+        assert f"(figures/{path.name})" in text, path.name
+
+
+def test_every_card_is_listed() -> None:
+    for page, folder in (("data", "datasets/cards"), ("models", "surrogate/weights")):
+        text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+        for path in (ROOT / folder).glob("*.md"):
+            assert f"(../{folder}/{path.name})" in text, path.name
 
 
 def test_the_example_study_can_be_read(tmp_path: Path) -> None:

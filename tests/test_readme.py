@@ -141,16 +141,38 @@ def documents() -> list[Path]:
     return [*roots, *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def cards() -> list[Path]:
+    folders = (ROOT / "datasets" / "cards", ROOT / "surrogate" / "weights")
+    return [path for folder in folders for path in sorted(folder.glob("*.md"))]
+
+
+def targets(text: str) -> list[str]:
+    """Return where the links and figures of a page lead to, those inside code left out."""
+    shown = re.sub(r"^(```+).*?^\1$|`[^`\n]*`", "", text, flags=re.DOTALL | re.MULTILINE)
+    html = re.findall(r"""<(?:a|img)\b[^>]*\b(?:href|src)=["']([^"']+)""", shown)
+    named = re.findall(r"^\[[^\]]+\]:\s+(\S+)", shown, flags=re.MULTILINE)
+    return [*re.findall(r"\]\(([^)\s]+)", shown), *html, *named]
+
+
+@pytest.mark.parametrize("path", [*documents(), *cards()], ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+    for target in targets(path.read_text(encoding="utf-8")):
         if not re.match(r"[a-z]+:", target):
             file, _, anchor = target.partition("#")
             found = path.parent / file if file else path
             assert found.exists(), f"{path.name} links to {target}"
             if anchor:
                 assert anchor in anchors(found), f"{path.name} links to {target}"
+
+
+def test_every_way_of_linking_is_seen() -> None:
+    page = """[a](a.md#x) ![b](b.svg "title") [`c`](c.md) <img src="d.png"> `[no](no.md)`
+[e]: e.md
+```text
+[no](no.md)
+```
+"""
+    assert sorted(targets(page)) == ["a.md#x", "b.svg", "c.md", "d.png", "e.md"]
 
 
 def anchors(path: Path) -> set[str]:

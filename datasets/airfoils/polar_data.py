@@ -94,6 +94,14 @@ def read_polars(
 
     Raises:
         CorpusError: No corpus, a newer one, a label that it does not have, or nothing left of it.
+
+    Example:
+        >>> import formwright
+        >>> polars = formwright.read_polars("corpora/polars", split="test")
+        >>> polars.cst.shape[1]
+        18
+        >>> bool(polars.converged.all())
+        True
     """
     import pyarrow as pa
     import pyarrow.compute as pc

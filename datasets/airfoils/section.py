@@ -39,6 +39,14 @@ class Section:
         source: Where it came from.
         description: The header of its file, if it had one.
         placement: How it lay in its file's axes; incidences given there need ``rotation_deg``.
+
+    Example:
+        >>> import formwright
+        >>> section = formwright.load_section("e387")
+        >>> section.family
+        'eppler'
+        >>> round(section.placement.rotation_deg, 1)
+        0.0
     """
 
     name: str

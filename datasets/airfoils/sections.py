@@ -116,6 +116,15 @@ def load_section(spec: SectionLike, *, points_per_side: int = 100) -> Section:
         UnknownNameError: A name that is none of these; the message suggests others.
         SectionError: What it means is no section.
         FlowFileError: A surface file that cannot be read.
+
+    Example:
+        >>> import formwright
+        >>> formwright.load_section("NACA 2412").name
+        'naca2412'
+        >>> formwright.load_section("e388x")
+        Traceback (most recent call last):
+        ...
+        formwright.datasets.errors.UnknownNameError: no section is called 'e388x'. Did you mean ...
     """
     if isinstance(spec, Section):
         return spec
@@ -162,6 +171,11 @@ def naca(designation: str, *, points_per_side: int = 100, closed: bool = True) -
 
     Raises:
         SectionError: The designation does not exist.
+
+    Example:
+        >>> import formwright
+        >>> formwright.naca("0012", points_per_side=50).pos.shape
+        torch.Size([99, 2])
     """
     pos = naca_digits.coordinates(designation, points_per_side=points_per_side, closed=closed)
     name = "naca" + naca_digits.digits(designation)

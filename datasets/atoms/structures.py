@@ -65,6 +65,14 @@ class Structure:
         tags: 0 below the surface, 1 surface, 2 adsorbate, (N,).
         fixed: Held in a relaxation, (N,).
         name: To speak of it in errors and tables.
+
+    Example:
+        >>> import formwright
+        >>> from ase.build import bulk
+        >>> bulk("Cu", cubic=True).write("copper.cif")
+        >>> (crystal,) = formwright.read_structures("copper.cif")
+        >>> len(crystal), crystal.elements[0]
+        (4, 'Cu')
     """
 
     z: Int[np.ndarray, " atoms"]

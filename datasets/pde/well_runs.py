@@ -74,6 +74,12 @@ def open_runs(
 
     Raises:
         CorpusError: There are none, or one of them cannot be read.
+
+    Example:
+        >>> import formwright
+        >>> runs = formwright.open_runs(["corpora/burgers/waves-train-000000.hdf5"])
+        >>> len(runs)
+        2
     """
     if not paths:
         raise CorpusError("no file to open: give the paths of HDF5 files in The Well's layout.")

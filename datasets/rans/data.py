@@ -140,6 +140,12 @@ def read_rans(path: str | os.PathLike[str]) -> RansData:
 
     Raises:
         CorpusError: No corpus, a newer one, or none of its cases converged.
+
+    Example:
+        >>> import formwright
+        >>> cases = formwright.read_rans("corpora/rans")
+        >>> sorted(set(cases.splits))
+        ['test', 'train', 'validation']
     """
     table = open_corpus(path).read(_COLUMNS)
     table = table.filter(table["converged"])

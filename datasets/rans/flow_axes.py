@@ -51,7 +51,16 @@ def moved(flow: FlowField, by: Float[np.ndarray, " 2"]) -> FlowField:
 
 
 def in_file_directions(flow: FlowField, placement: Placement) -> FlowField:
-    """Return a record of a section's own axes in the directions of the section's file."""
+    """Return a record of a section's own axes in the directions of the section's file.
+
+    Example:
+        >>> import formwright
+        >>> section = formwright.load_section("e387")
+        >>> flow = formwright.predict_in_file(formwright.load("rans-fields"), section, 4.0, 3e6)
+        >>> turned = formwright.in_file_directions(flow, section.placement)
+        >>> round(turned.alpha_deg + section.placement.rotation_deg, 6)
+        4.0
+    """
     return turned(flow, -placement.rotation_deg)
 
 

@@ -81,6 +81,12 @@ class FlowField:
         quality: Numbers about the mesh (``cells``, ``non_orthogonality_deg``, ``skewness``,
             ``aspect_ratio``).
         seconds: Wall time.
+
+    Example:
+        >>> import formwright
+        >>> flow = formwright.predict_in_file(formwright.load("rans-fields"), "e387", 4.0, 3e6)
+        >>> flow.velocity.shape, flow.centres.shape
+        ((39200, 2), (39200, 2))
     """
 
     points: Float[np.ndarray, "points 2"]
@@ -150,6 +156,12 @@ def load_flow(path: str | os.PathLike[str]) -> FlowField:
 
     Raises:
         FlowFileError: It is absent, cut off, lacks an array, or a newer formwright wrote it.
+
+    Example:
+        >>> import formwright
+        >>> flow = formwright.load_flow("corpora/rans/flows/case.npz")
+        >>> {"cl", "cd", "cm"} <= set(flow.forces)
+        True
     """
     try:
         integrity.check(path, FlowFileError, "Compute the case again.")

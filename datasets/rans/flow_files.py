@@ -81,6 +81,13 @@ def write_flow(
 
     Raises:
         StorageError: It cannot be written.
+
+    Example:
+        >>> import formwright
+        >>> flow = formwright.predict_in_file(formwright.load("rans-fields"), "e387", 4.0, 3e6)
+        >>> formwright.write_flow("flow.vtu", flow)
+        >>> formwright.read_flow_vtu("flow.vtu").alpha_deg
+        4.0
     """
     velocity = np.zeros((len(flow.quads), 3), dtype=np.float32)
     velocity[:, :2] = flow.velocity
@@ -103,6 +110,12 @@ def write_in_file_axes(stem: str | os.PathLike[str], flow: FlowField, placement:
 
     Raises:
         StorageError: It cannot be written.
+
+    Example:
+        >>> import formwright
+        >>> section = formwright.load_section("e387")
+        >>> flow = formwright.predict_in_file(formwright.load("rans-fields"), section, 4.0, 3e6)
+        >>> formwright.write_in_file_axes("e387", flow, section.placement)  # e387.vtu and e387.vtp
     """
     unit = "" if placement.chord == 1.0 else f" (one is {placement.chord:.9g} of the file's units)"
     axes = (
@@ -149,6 +162,13 @@ def read_flow_vtu(
         FlowFileError: It is absent or cut off, has other cells, several holes or none, a nose at
             the larger x or away from the origin, or other units; it lacks a field or a condition,
             or contradicts one.
+
+    Example:
+        >>> import formwright
+        >>> flow = formwright.predict_in_file(formwright.load("rans-fields"), "e387", 2.0, 3e6)
+        >>> formwright.write_flow("flow.vtu", flow)
+        >>> formwright.read_flow_vtu("flow.vtu").reynolds
+        3000000.0
     """
     plane = read_plane(path, names)
     conditions = {"alpha_deg": alpha_deg, "reynolds": reynolds}
@@ -243,6 +263,11 @@ def write_wall(
 
     Raises:
         StorageError: It cannot be written.
+
+    Example:
+        >>> import formwright
+        >>> flow = formwright.predict_in_file(formwright.load("rans-fields"), "e387", 4.0, 3e6)
+        >>> formwright.write_wall("wall.vtp", flow.wall)
     """
     n = len(wall.centres)
     half = 0.5 * wall.lengths[:, None] * np.stack([-wall.normals[:, 1], wall.normals[:, 0]], -1)

@@ -75,7 +75,15 @@ def integrate(
 
 
 def integrate_flow(flow: FlowField) -> Forces:
-    """Return the forces of a record, as tensors without dimensions."""
+    """Return the forces of a record, as tensors without dimensions.
+
+    Example:
+        >>> import formwright
+        >>> flow = formwright.predict_in_file(formwright.load("rans-fields"), "e387", 4.0, 3e6)
+        >>> forces = formwright.integrate_flow(flow)
+        >>> abs(float(forces.cl) - flow.forces["cl"]) < 1e-4
+        True
+    """
     return integrate_wall(flow.wall, flow.alpha_deg)
 
 

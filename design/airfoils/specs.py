@@ -257,6 +257,12 @@ class Study:
         sweep: Which incidences the solver is asked.
         workers: Operating points verified at once.
         seed: Seed of the perturbed starts.
+
+    Example:
+        >>> import formwright
+        >>> point = formwright.OperatingPoint(cl=0.6, reynolds=3e5)
+        >>> formwright.Study(points=(point,), start="e387").surrogate
+        'airfoil-polar'
     """
 
     points: tuple[OperatingPoint, ...]

@@ -39,6 +39,11 @@ class Target:
         adsorbate: Of what.
         energy_ev: How large, eV.
         tolerance_ev: How far off is still a hit, eV.
+
+    Example:
+        >>> import formwright
+        >>> formwright.Target(adsorbate="O", energy_ev=1.6).tolerance_ev
+        0.1
     """
 
     adsorbate: str = "H"
@@ -64,6 +69,11 @@ class AlloyDesign:
             repair.
         highest_price_usd_per_mol: Of the slab's atoms on average; None for no bound.
         seed: Of the starts.
+
+    Example:
+        >>> import formwright
+        >>> formwright.AlloyDesign(elements=("Ni", "Cu", "Pd")).prototypes
+        ('L12', 'L10')
     """
 
     targets: tuple[Target, ...] = (Target(),)
@@ -156,7 +166,19 @@ def most_stable(
 
 
 def objective_of(space: OrderedAlloys, targets: Sequence[Target]) -> Callable[..., Tensor]:
-    """Return minus the log probability that a design meets all targets."""
+    """Return minus the log probability that a design meets all targets.
+
+    Example:
+        >>> import formwright
+        >>> space = formwright.OrderedAlloys(prototype="L10", elements=("Ni", "Cu"))
+        >>> problem = formwright.Problem(
+        ...     space=space,
+        ...     surrogate=formwright.load("adsorption-mamun"),
+        ...     objective=formwright.objective_of(space, (formwright.Target(),)),
+        ... )
+        >>> bool(problem.evaluate(space.bounds.mean(0, keepdim=True)).objective > 0)
+        True
+    """
 
     def objective(prediction: Prediction, case: Case) -> Float[Tensor, " designs"]:
         places = len(space.places)

@@ -19,7 +19,13 @@ NO_ENCODER: Final = "none"
 
 
 class Verifier(StrEnum):
-    """Who says what an alloy's adsorption energy is."""
+    """Who says what an alloy's adsorption energy is.
+
+    Example:
+        >>> import formwright
+        >>> [str(one) for one in formwright.Verifier]
+        ['auto', 'table', 'chgnet']
+    """
 
     AUTO = "auto"
     """The table where it has the alloy, else CHGNet where it is installed."""
@@ -50,6 +56,13 @@ class CatalystStudy:
         relax: Whether the oracle relaxes slabs, or takes them as they are built.
         seed: Of the labels drawn, the training and the starts.
         threads: Of torch; None leaves them.
+
+    Example:
+        >>> import formwright
+        >>> target = formwright.Target(adsorbate="H", energy_ev=-0.24)
+        >>> design = formwright.AlloyDesign(targets=(target,), proposals=6)
+        >>> formwright.CatalystStudy(design=design, exclude=("Pt", "Ir")).rounds
+        2
     """
 
     kind: Literal["catalyst"] = "catalyst"

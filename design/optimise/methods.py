@@ -19,6 +19,11 @@ class SQP:
         radius: First half-width of the box around the iterate, in ranges of the bounds.
         starts: How many starts; the first is the given one, the others are perturbed.
         spread: Standard deviation of the perturbation, in ranges of the bounds.
+
+    Example:
+        >>> import formwright
+        >>> formwright.SQP(starts=4).kind
+        'sqp'
     """
 
     kind: Literal["sqp"] = "sqp"
@@ -40,6 +45,11 @@ class SLSQP:
         tolerance: Change of the objective, relative to its value at the start, to stop at.
         starts: How many starts; the first is the given one, the others are perturbed.
         spread: Standard deviation of the perturbation, in ranges of the bounds.
+
+    Example:
+        >>> import formwright
+        >>> formwright.SLSQP(max_iterations=60).kind
+        'slsqp'
     """
 
     kind: Literal["slsqp"] = "slsqp"
@@ -60,6 +70,11 @@ class TrustConstr:
         tolerance: Norm of the Lagrangian's gradient, and trust radius, to stop at.
         starts: How many starts; the first is the given one, the others are perturbed.
         spread: Standard deviation of the perturbation, in ranges of the bounds.
+
+    Example:
+        >>> import formwright
+        >>> formwright.TrustConstr().max_iterations
+        500
     """
 
     kind: Literal["trust-constr"] = "trust-constr"
@@ -86,6 +101,11 @@ class Adam:
         penalty: First penalty on squared scaled violations.
         growth: Factor of the penalty at each update.
         polish: A method to finish the best design with, or None.
+
+    Example:
+        >>> import formwright
+        >>> formwright.Adam(starts=32, polish=formwright.SLSQP()).polish.kind
+        'slsqp'
     """
 
     kind: Literal["adam"] = "adam"

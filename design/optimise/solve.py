@@ -74,6 +74,22 @@ def optimise(
 
     Raises:
         ConfigError: ``x0`` does not fit the space, or two constraints share a name.
+
+    Example:
+        >>> import formwright
+        >>> points = formwright.OperatingPoints.at_lift([0.6], reynolds=1e6)
+        >>> problem = formwright.Problem(
+        ...     space=formwright.CST(points=points),
+        ...     surrogate=formwright.load("airfoil-polar"),
+        ...     objective=formwright.objectives.weighted_drag(points.weights),
+        ...     constraints=(
+        ...         formwright.constraints.lift_targets(points),
+        ...         formwright.constraints.thickness(0.3, lower=0.1),
+        ...     ),
+        ... )
+        >>> solution = formwright.optimise(problem, formwright.SQP(max_iterations=5))
+        >>> solution.evaluations > 0
+        True
     """
     method = SQP() if method is None else method
     names(problem.constraints)

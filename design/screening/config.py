@@ -42,6 +42,11 @@ class ScreenConfig:
             or the surroundings of an adsorbate.
         best: How many of the best are written as structures and drawn.
         chunk: Candidates worked on, and kept on disk, at once.
+
+    Example:
+        >>> import formwright
+        >>> formwright.ScreenConfig(reaction="HER", exclude=("Pt",)).surrogate
+        'adsorption-mamun'
     """
 
     reaction: str

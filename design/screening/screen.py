@@ -77,6 +77,13 @@ def screen(
             adsorption energies or lacks an adsorbate, or the folder holds another screening.
         UnknownNameError: There is no such reaction or surrogate.
         StorageError: A file cannot be written; what is there is intact.
+
+    Example:
+        >>> import formwright
+        >>> config = formwright.ScreenConfig(reaction="HER", sites="one", prototypes=("L12",))
+        >>> result = formwright.screen("binaries:Ni,Cu", config, "her", workers=1)
+        >>> result.best[0]["candidate"], result.counts["ranked"]
+        ('Cu3Ni', 2)
     """
     began, folder = perf_counter(), Path(out)
     names, weights = _checked(config)

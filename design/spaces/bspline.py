@@ -37,6 +37,13 @@ class BSpline(DesignSpace):
         trailing_edge: Thickness of the trailing edge in chords; two numbers make it a parameter
             between them.
         points_per_side: Contour points on each side.
+
+    Example:
+        >>> import formwright
+        >>> points = formwright.OperatingPoints.at_lift([0.6], reynolds=1e6)
+        >>> space = formwright.BSpline(points=points, n=6)
+        >>> space.bounds.shape == (2, len(space.names))
+        True
     """
 
     points: OperatingPoints

@@ -33,6 +33,13 @@ class CST(DesignSpace):
         trailing_edge: Thickness of the trailing edge in chords; two numbers make it a parameter
             between them.
         points_per_side: Contour points on each side.
+
+    Example:
+        >>> import formwright
+        >>> points = formwright.OperatingPoints.at_lift([0.6], reynolds=1e6)
+        >>> space = formwright.CST(points=points, n=6)
+        >>> space.names[:2], len(space.names)
+        (('lower_1', 'lower_2'), 14)
     """
 
     points: OperatingPoints

@@ -35,6 +35,11 @@ class OperatingPoint:
         ncrit: Critical amplification exponent of the e^N method.
         mach: Mach number.
         weight: Weight of the point in the objective.
+
+    Example:
+        >>> import formwright
+        >>> formwright.OperatingPoint(cl=0.6, reynolds=3e5, weight=2.0).alpha_deg is None
+        True
     """
 
     reynolds: float
@@ -74,6 +79,12 @@ class OperatingPoints:
     Attributes:
         points: The points.
         alpha_bounds_deg: Lowest and highest incidence of the free points.
+
+    Example:
+        >>> import formwright
+        >>> points = formwright.OperatingPoints.at_lift([0.4, 0.8], reynolds=1e6)
+        >>> points.names
+        ('alpha_deg_1', 'alpha_deg_2')
     """
 
     points: tuple[OperatingPoint, ...]

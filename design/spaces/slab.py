@@ -51,6 +51,12 @@ class OrderedAlloys(DesignSpace):
         strain: Lowest and highest strain of the surface cell; equal ends fix it.
         shift_angstrom: Lowest and highest displacement of the adsorbate along each axis.
         only: Pairs of adsorbate and site label to look at; all of them where empty.
+
+    Example:
+        >>> import formwright
+        >>> space = formwright.OrderedAlloys(prototype="L12", elements=("Ni", "Cu", "Pt"))
+        >>> space.letters, space.names[:3]
+        (('A', 'B'), ('score_A_Ni', 'score_A_Cu', 'score_A_Pt'))
     """
 
     prototype: str = "L12"

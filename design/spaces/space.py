@@ -15,6 +15,16 @@ class DesignSpace(ABC):
 
     ``decode`` is differentiable; ``encode`` is its right inverse up to the fit; ``project`` moves
     parameters to the nearest ones that can be built (bounds, and whatever the space knows).
+
+    Example:
+        >>> import formwright
+        >>> points = formwright.OperatingPoints.at_lift([0.4, 0.8], reynolds=1e6)
+        >>> space = formwright.CST(points=points)
+        >>> isinstance(space, formwright.DesignSpace)
+        True
+        >>> case = space.decode(space.bounds.mean(0, keepdim=True))
+        >>> space.encode(case).shape == (1, len(space.names))
+        True
     """
 
     @property

@@ -52,6 +52,12 @@ class AdsorptionConfig:
         hidden: Width of the head.
         levels: Levels of theory or data sets, each with references of its own; a case says which
             by its attribute ``level``, and without one it is the first.
+
+    Example:
+        >>> import formwright
+        >>> small = formwright.AdsorptionConfig(channels=16, layers=1, cutoff=4.0)
+        >>> small.network().width
+        128
     """
 
     channels: int = 64

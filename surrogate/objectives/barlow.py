@@ -30,6 +30,12 @@ class BarlowTwins(TwoViews):
         kind: Its name in a configuration file.
         redundancy: Weight of the off-diagonal sum, lambda in the paper.
         epsilon: Added to variances under the root.
+
+    Example:
+        >>> import formwright, torch
+        >>> z = torch.randn(8, 4)
+        >>> sorted(formwright.BarlowTwins()(z, z).terms)
+        ['invariance', 'redundancy']
     """
 
     kind: Literal["barlow-twins"] = "barlow-twins"

@@ -30,6 +30,12 @@ class SimCLR(TwoViews):
     Attributes:
         kind: Its name in a configuration file.
         temperature: T.
+
+    Example:
+        >>> import formwright, torch
+        >>> z = torch.randn(8, 4)
+        >>> bool(formwright.SimCLR()(z, z).total > 0)
+        True
     """
 
     kind: Literal["simclr"] = "simclr"

@@ -42,6 +42,12 @@ class VICReg(TwoViews):
         variance: Weight of v.
         covariance: Weight of c.
         epsilon: Added to variances under the root.
+
+    Example:
+        >>> import formwright, torch
+        >>> z = torch.randn(8, 4)
+        >>> sorted(formwright.VICReg()(z, z).terms)
+        ['covariance', 'invariance', 'variance']
     """
 
     kind: Literal["vicreg"] = "vicreg"

@@ -38,6 +38,11 @@ class ViewMatch:
         predictor: Width of the predictor's hidden layer, where the objective has one.
         variance: Whether statistics are taken over different runs, or over times of one run.
         times: With ``within``, how many times of each run a batch holds.
+
+    Example:
+        >>> import formwright
+        >>> formwright.ViewMatch(objective=formwright.SimCLR(), projector=64).kind
+        'view-match'
     """
 
     kind: Literal["view-match"] = "view-match"

@@ -106,6 +106,12 @@ def write_dat(path: str | os.PathLike[str], section: Section, *, decimals: int =
         path: The file.
         section: What to write.
         decimals: Digits behind the point of a number in chords; a longer chord needs fewer.
+
+    Example:
+        >>> import formwright
+        >>> formwright.write_dat("mine.dat", formwright.load_section("e387"))
+        >>> formwright.load_section("mine.dat").name
+        'mine'
     """
     points = without_nose(in_file_axes(section.pos.detach(), section.placement).numpy())
     digits = max(decimals - round(math.log10(section.placement.chord)), 0)

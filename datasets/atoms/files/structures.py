@@ -51,6 +51,13 @@ def read_structures(path: str | os.PathLike[str]) -> list[Structure]:
     Raises:
         StructureError: The file or a frame of it cannot be read, or it holds none; the message
             names both.
+
+    Example:
+        >>> import formwright
+        >>> from ase.build import molecule
+        >>> molecule("H2O").write("water.xyz")
+        >>> [len(one) for one in formwright.read_structures("water.xyz")]
+        [3]
     """
     found = [one for one, _ in iterate_structures(path)]
     if not found:
@@ -197,6 +204,13 @@ def write_structures(
     Raises:
         StructureError: A column has another length than ``structures``.
         StorageError: The file cannot be written; what was there is intact.
+
+    Example:
+        >>> import formwright
+        >>> from ase.build import bulk
+        >>> bulk("Pt").write("platinum.cif")
+        >>> crystals = formwright.read_structures("platinum.cif")
+        >>> formwright.write_structures("platinum.extxyz", crystals, energy_ev=[-6.1])
     """
     from ase.io.extxyz import write_extxyz
 

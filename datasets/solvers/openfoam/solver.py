@@ -62,6 +62,13 @@ class OpenFOAM:
             0.1).
         timeout_s: Processor time of one mesh.
         numerics: Relaxation and tolerances.
+
+    Example:
+        >>> import formwright
+        >>> solver, section = formwright.OpenFOAM(), formwright.load_section("e387")
+        >>> flow = solver.flow(section.pos, alpha_deg=4.0, reynolds=3e6)  # doctest: +SKIP
+        >>> solver.mesh.cells_side
+        148
     """
 
     mesh: CMesh = MESH

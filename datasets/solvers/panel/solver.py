@@ -142,6 +142,14 @@ class Panel:
         tolerance: On the last step, over the largest step allowed.
         separation_limit: Turbulent separation upstream of this x/c is refused.
         batch: Cases with equally many points and conditions solved together.
+
+    Example:
+        >>> import formwright, torch
+        >>> conditions = {"alpha_deg": torch.tensor([2.0]), "reynolds": torch.tensor([1e6])}
+        >>> case = formwright.section_case(formwright.load_section("e387").pos, conditions)
+        >>> (result,) = formwright.Panel().solve([case])
+        >>> result.converged.tolist()
+        [True]
     """
 
     panels: int = 140

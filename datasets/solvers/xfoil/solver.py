@@ -50,6 +50,12 @@ class XFoil:
         fields_every: Report the pressure at every k-th point of a sweep; 0 for none.
         trip: Where transition is forced on both sides unless it comes before, x/c (``XTR``).
         binary: Name or path of the program.
+
+    Example:
+        >>> import formwright
+        >>> solver = formwright.XFoil(panels=200)
+        >>> solver.available()  # doctest: +SKIP
+        True
     """
 
     panels: int = 160

@@ -43,6 +43,11 @@ def field_figure(
 
     Raises:
         FlowFileError: The records are of different meshes, or there is no such field.
+
+    Example:
+        >>> import formwright
+        >>> flow = formwright.predict_in_file(formwright.load("rans-fields"), "e387", 4.0, 3e6)
+        >>> formwright.field_figure(flow).savefig("flow.png")
     """
     from matplotlib.figure import Figure
 

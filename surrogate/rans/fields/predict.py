@@ -238,6 +238,12 @@ def predict_in_file(
     Raises:
         SectionError: No section, or its trailing edge is blunt.
         ConditionError: A condition without meaning.
+
+    Example:
+        >>> import formwright
+        >>> flow = formwright.predict_in_file(formwright.load("rans-fields"), "e387", 4.0, 3e6)
+        >>> bool(flow.forces["cl"] > 0.5)
+        True
     """
     loaded = load_section(section)
     own = alpha_deg + loaded.placement.rotation_deg
