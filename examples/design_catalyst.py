@@ -15,7 +15,8 @@ import torch
 
 from formwright.design.catalysts.alloys import AlloyDesign, Target, objective_of
 from formwright.design.catalysts.config import Verifier
-from formwright.design.catalysts.study import CatalystStudy, run
+from formwright.design.catalysts.study import CatalystStudy
+from formwright.design.loop import run
 from formwright.design.problem import Problem, evaluate
 from formwright.design.spaces.slab import OrderedAlloys
 from formwright.surrogate.atoms.adsorption import AdsorptionConfig

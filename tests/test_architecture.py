@@ -111,12 +111,9 @@ KNOW_SUBJECTS = {
     "surrogate.pretraining.unlabeled": {"airfoils", "rans", "atoms", "pde"},
     "surrogate.zoo": {"airfoils", "rans", "atoms"},
     "design.constraints": {"airfoils"},
-    "design.records": {"airfoils"},
-    "design.report.element_map": {"atoms"},
     "design.spaces.cst": {"airfoils"},
     "design.spaces.sides": {"airfoils"},
     "design.spaces.slab": {"atoms"},
-    "design.study_kinds": {"airfoils", "catalysts"},
 }
 
 
