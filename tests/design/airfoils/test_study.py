@@ -139,7 +139,9 @@ def test_a_finished_study_is_not_repeated(done):
 
 
 def test_another_study_needs_another_folder(done, surrogate, chosen):
-    with pytest.raises(ConfigError, match="another study: seed = 0 there, 1 asked.*resume=False"):
+    with pytest.raises(
+        ConfigError, match="another study: rounds = 2 there, 1 asked; seed = 0 there.*resume=False"
+    ):
         run(make(seed=1), done.folder)
     replaced = run(make(seed=1), done.folder, resume=False, surrogate=surrogate, chosen=chosen)
     assert read_study(replaced.folder / "study.toml").seed == 1
