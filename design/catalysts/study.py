@@ -119,8 +119,8 @@ class CatalystStudy(CatalystSpec):
         rows = result["proposals"]
         judged = [row["hit"] for row in rows if row["hit"] is not None]
         return Summary(
-            claimed=sum(row["probability"] for row in rows),
-            verified=sum(judged) if len(judged) == len(rows) else None,
+            claimed=float(sum(row["probability"] for row in rows)),
+            verified=float(sum(judged)) if len(judged) == len(rows) else None,
             judged=(len(judged), len(rows)),
             reasons=tuple(doubts(rows)),
         )

@@ -16,6 +16,7 @@ from formwright.design.airfoils.study import Study
 from formwright.design.airfoils.verifiers import Chosen, SolverName
 from formwright.design.airfoils.verify import NO_SECTION, Verdict, Verification
 from formwright.design.loop import Round, run
+from formwright.design.report.page import advice
 
 CM = {"kind": "label", "label": "cm", "lower": -0.1}
 STUDY = {
@@ -177,3 +178,33 @@ def test_a_reynolds_number_beyond_the_range_is_warned_of_and_noted(finished):
     with pytest.warns(StudyWarning, match=r"reynolds = 20000 lies outside .* 50000 to 1e\+07"):
         result = finished(points=[{"cl": 0.4, "reynolds": 2e4}, {"cl": 0.5, "reynolds": 1e6}])
     assert len(result["notes"]) == 1 and result["notes"][0].startswith("reynolds = 20000 lies")
+
+
+def test_lift_to_drag_is_told_as_it_is_known(finished, tmp_path):
+    result = finished(objective="lift-to-drag")
+    objective = result["objective"]
+    assert objective["shown_as"] == {"name": "L/D", "factor": -1.0, "better": "higher"}
+    assert objective["lower_is_better"] and objective["best"]["verified"] < 0.0
+    number = f"{-objective['best']['verified']:.5g}"
+    assert "L/D: " in result["verdict"] and f"{number} verified" in result["verdict"]
+    page = (tmp_path / "report.html").read_text()
+    assert "L/D, higher is better" in page and "lower is better" not in page
+
+
+def test_the_start_is_named_where_it_is_what_breaks_a_constraint(finished, make_solver):
+    class Heavier(make_solver):
+        def _one(self, case):
+            found = super()._one(case)
+            found.labels["cm"] -= 0.15
+            found.labels["cd"] *= (0.0822 / float(geometry.area(case.pos[None]))) ** 12
+            return found
+
+    result = finished(by=Heavier(), constraints=[*STUDY["constraints"], CM])
+    assert result["best"]["round"] is None
+    assert result["reasons"] == ["no better than the start", "by the verdict the start breaks cm"]
+
+
+def test_an_optimiser_that_did_not_succeed_is_told_what_to_do(finished):
+    result = finished(method={"kind": "slsqp", "max_iterations": 1})
+    assert not result["optimisation"]["success"]
+    assert "raise method.max_iterations (now 1)" in advice(result)
