@@ -71,7 +71,7 @@ class Derivatives:
             if self._prediction is None:
                 self._predicted(x)
             assert self._prediction is not None
-            found = jacobian(self.problem, torch.from_numpy(x.copy()), self._prediction, rows)
+            found = jacobian(self.problem, torch.tensor(x), self._prediction, rows)
             self._jacobian = np.ascontiguousarray(found.numpy())
             self.memory.write(x, self._jacobian)
         return self._jacobian
@@ -79,7 +79,7 @@ class Derivatives:
     def _predicted(self, x: Float[np.ndarray, " parameters"]) -> Float[np.ndarray, " rows"]:
         """Return the values at ``x`` by the surrogate; its prediction is remembered."""
         with torch.no_grad():
-            evaluation = evaluate(self.problem, torch.from_numpy(x.copy())[None])
+            evaluation = evaluate(self.problem, torch.tensor(x)[None])
         self._prediction = evaluation.prediction
         return np.ascontiguousarray(_rows(evaluation)[0].numpy())
 

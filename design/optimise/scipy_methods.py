@@ -124,7 +124,7 @@ def scale(problem: Problem, x: Float[np.ndarray, " parameters"], memory: Memory)
     """Return the scaled problem; the objective is measured by its size at ``x``."""
     low, high = problem.space.bounds.numpy()
     with torch.no_grad():
-        evaluation = evaluate(problem, torch.from_numpy(x)[None])
+        evaluation = evaluate(problem, torch.tensor(x)[None])
     factor = abs(float(evaluation.objective[0]))
     return Scaled(
         derivatives=Derivatives(problem, memory),

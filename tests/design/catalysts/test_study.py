@@ -169,7 +169,7 @@ def test_killed_and_resumed_it_finds_the_same(tmp_path, done):
         process.send_signal(signal.SIGKILL)
         process.wait()
     kept = {path: path.stat().st_mtime_ns for path in folder.glob("round-*/*.json")}
-    assert not (folder / "result.json").exists() and len(kept) == 4
+    assert not (folder / "result.json").exists() and len(kept) == 6
     again = run(make(), folder, progress=False)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert again.result["proposals"] == done.result["proposals"]
