@@ -1,7 +1,8 @@
 """Kill -9 at random moments and run again: is the result that of a study that was never killed?
 
 Small studies of both kinds (an airfoil by the panel method, alloys by the table) run in processes
-of their own, are killed at random moments, and run again in the same folder. Every number of ``result.json`` is compared with that of an undisturbed run, times left out.
+of their own, are killed at random moments, and run again in the same folder. Every number of
+``result.json`` is compared with that of an undisturbed run, times left out.
 """
 
 from __future__ import annotations
