@@ -135,7 +135,8 @@ def main() -> None:
             peers={},
             seeds=(options.seed,),
             notes="Killed with SIGKILL at a moment drawn evenly over the last 80 % of the time of "
-            "an undisturbed run; all of result.json is compared but times.",
+            "an undisturbed run, and drawn again where the study had ended by then; all of "
+            "result.json is compared but times.",
             details=parts,
         )
     )
