@@ -22,14 +22,13 @@ import numpy as np
 import torch
 from _common import DATA, Benchmark, save, tell
 
-from formwright.commands.design import outcome
 from formwright.datasets.airfoils.sections import read_dat, validate
 from formwright.datasets.cases import section_case
 from formwright.datasets.solvers.result import POLAR_LABELS
 from formwright.datasets.solvers.xfoil.solver import XFoil
-from formwright.design.airfoils.specs import Study
-from formwright.design.airfoils.study import read_study, run
+from formwright.design.airfoils.study import Study
 from formwright.design.airfoils.verify import verify
+from formwright.design.loop import read_study, run
 from formwright.design.objectives import OBJECTIVES
 from formwright.design.spaces.points import OperatingPoints
 from formwright.surrogate.model import Prediction
@@ -99,7 +98,7 @@ def judged(path: Path, folder: Path) -> dict[str, Any]:
         "verified gain": gain,
         "verified over claimed": gain / claim if claim > 0 else float("nan"),
         "better": bool(sound and gain > LEAST_GAIN),
-        "told": outcome(result) != 0,
+        "told": int(bool(result["reasons"])) != 0,
         "verdict": result["verdict"],
         "seconds": seconds,
     }

@@ -19,11 +19,11 @@ import torch
 from _common import ROOT, Benchmark, save
 
 from formwright.datasets.airfoils import cst
-from formwright.design.airfoils.specs import Study
 from formwright.design.airfoils.stages import Setup, prepare
-from formwright.design.airfoils.study import load_surrogate, read_study
+from formwright.design.airfoils.study import Study, load_surrogate
 from formwright.design.airfoils.verifiers import SolverName, choose
 from formwright.design.airfoils.verify import verify
+from formwright.design.loop import read_study
 from formwright.design.objectives import weighted_drag
 from formwright.design.optimise.solve import optimise
 

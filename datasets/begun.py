@@ -92,7 +92,7 @@ def check_same(
     Raises:
         FormwrightError: Of the kind ``error``; the message names each key with both values.
     """
-    changed = _changed(flat(found), flat(asked), free)
+    changed = changes(flat(found), flat(asked), free)
     if changed:
         more = f"; and {len(changed) - _LISTED} more" if len(changed) > _LISTED else ""
         raise error(
@@ -102,7 +102,9 @@ def check_same(
         )
 
 
-def _changed(there: Mapping[str, Any], here: Mapping[str, Any], free: Collection[str]) -> list[str]:
+def changes(
+    there: Mapping[str, Any], here: Mapping[str, Any], free: Collection[str] = ()
+) -> list[str]:
     """Return a phrase for each key that differs; of objects of two classes only the classes."""
     keys = [
         key

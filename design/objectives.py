@@ -11,8 +11,9 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from jaxtyping import Float
@@ -129,3 +130,23 @@ OBJECTIVES: Final[Mapping[ObjectiveKind, Callable[[Sequence[float], float], Obje
     ObjectiveKind.LIFT_TO_DRAG: weighted_lift_to_drag,
     ObjectiveKind.LIFT: weighted_lift,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How people know an objective: its name, the factor of what is made small, the better way."""
+
+    name: str
+    factor: float = 1.0
+    better: Literal["lower", "higher"] = "lower"
+
+
+_SHOWN: Final = {
+    ObjectiveKind.LIFT_TO_DRAG: Shown("L/D", -1.0, "higher"),
+    ObjectiveKind.LIFT: Shown("lift", -1.0, "higher"),
+}
+
+
+def shown(kind: ObjectiveKind) -> Shown:
+    """Return how an objective is shown; what is made small is the number itself but for a sign."""
+    return _SHOWN.get(kind, Shown(kind.value))

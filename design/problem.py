@@ -122,7 +122,7 @@ def limits(problem: Problem, evaluation: Evaluation) -> Limits:
         values = constraint.values(evaluation.prediction, evaluation.case)
         rows.append(_constraint_rows(constraint, values.shape[1]))
     columns = [np.concatenate(column) for column in zip(*rows, strict=True)] or [np.zeros(0)] * 3
-    return Limits(*(torch.from_numpy(column) for column in columns))
+    return Limits(*(torch.tensor(column) for column in columns))
 
 
 def names(constraints: tuple[Constraint, ...]) -> Mapping[str, Constraint]:

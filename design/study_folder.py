@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import platform
@@ -12,59 +13,81 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from formwright.datasets.config import to_mapping
+from formwright.datasets.begun import changes, described, digest, file_digest, flat
+from formwright.datasets.config import read_toml, to_mapping
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_record, write_text
 from formwright.datasets.toml import to_toml
 from formwright.design.records import read_json
 
 STATE: Final = "state"
+TOML: Final = "study.toml"
 _MARK: Final = "study.json"
+_ADVICE: Final = "Give another folder, or resume=False (--no-resume) to replace it."
+_LISTED: Final = 6
+
+
+def asked(study: Any) -> dict[str, Any]:
+    """Return everything that a study asks for."""
+    return to_mapping(study) if dataclasses.is_dataclass(study) else described(study)
 
 
 def fingerprint(study: Any) -> str:
     """Return what two equal studies have in common, and unequal ones have not."""
-    text = json.dumps(to_mapping(study), sort_keys=True)
+    text = json.dumps(asked(study), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def open_folder(path: Path, study: Any, written: Sequence[str], *, resume: bool) -> None:
+def check(path: Path, study: Any) -> None:
+    """Refuse a folder that is another study's; what differs is told by name.
+
+    Raises:
+        ConfigError: It is, or nobody knows whose it is.
+    """
+    known = read_json(path / STATE / _MARK)
+    if known is None:
+        if (path / "result.json").exists():
+            raise ConfigError(
+                f"{str(path)!r} holds a result.json of which nothing else is known. {_ADVICE}"
+            )
+        return
+    now, before = _files(study), known.get("files", {})
+    both = before.keys() & now.keys()
+    told = changes({key: before[key] for key in both}, {key: now[key] for key in both})
+    if known["fingerprint"] != fingerprint(study):
+        told = _differences(path / TOML, study) or ["its study.toml was changed since it began"]
+    if told:
+        more = f"; and {len(told) - _LISTED} more" if len(told) > _LISTED else ""
+        raise ConfigError(
+            f"{str(path)!r} holds another study: {'; '.join(told[:_LISTED])}{more}. {_ADVICE}"
+        )
+
+
+def claim(path: Path, study: Any, written: Sequence[str], *, resume: bool) -> None:
     """Make a folder this study's: ``study.toml`` and a mark in ``state/``.
 
     Args:
         path: The folder; made if absent.
-        study: The study, a dataclass.
-        written: Files and folders that a study of this kind writes, removed where it begins anew.
+        study: The study.
+        written: Files and folders that it writes, removed where it begins anew; ``{}`` stands for
+            the index of a round.
         resume: Go on from what is there; else begin anew.
-
-    Raises:
-        ConfigError: It is another study's.
     """
-    mark = path / STATE / _MARK
     if not resume:
-        for name in (STATE, *written):
-            shutil.rmtree(path / name, ignore_errors=True)
-            if (path / name).is_file():
-                (path / name).unlink()
-    known = read_json(mark)
-    if known is not None and known["fingerprint"] != fingerprint(study):
-        raise ConfigError(
-            f"{str(path)!r} holds another study (its study.toml differs from the one asked for). "
-            "Give another folder, or resume=False (--no-resume) to replace it."
-        )
-    if known is None:
-        if (path / "result.json").exists():
-            raise ConfigError(
-                f"{str(path)!r} holds a result.json of which nothing else is known. Give another "
-                "folder, or resume=False (--no-resume) to replace it."
-            )
-        write_text(path / "study.toml", to_toml(to_mapping(study)))
-        write_record(mark, {"fingerprint": fingerprint(study), "started": now()})
+        for one in [path / STATE, *(p for name in written for p in path.glob(name.format("*")))]:
+            shutil.rmtree(one, ignore_errors=True)
+            one.unlink(missing_ok=True)
+    if read_json(path / STATE / _MARK) is None:
+        write_text(path / TOML, to_toml(asked(study)))
+        mark = {"fingerprint": fingerprint(study), "files": _files(study), "started": now()}
+        write_record(path / STATE / _MARK, mark)
 
 
 def started(path: Path) -> str:
     """Return when the study of a folder began."""
-    return read_json(path / STATE / _MARK)["started"]
+    mark = read_json(path / STATE / _MARK)
+    assert mark is not None
+    return mark["started"]
 
 
 def now() -> str:
@@ -78,3 +101,27 @@ def versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in packages} | {
         "python": platform.python_version()
     }
+
+
+def _files(study: Any) -> dict[str, str]:
+    """Return name and digest of each file, or folder of weights, that a study reads."""
+    found = {}
+    for key in study.reads:
+        value = getattr(study, key)
+        path = Path(value or "")
+        if value and path.is_file():
+            found[key] = f"{value}, content {file_digest(path)},"
+        elif value and path.is_dir():
+            weights = {one.name: file_digest(one) for one in path.glob("*.safetensors")}
+            found[key] = f"{value}, content {digest(weights)},"
+    return found
+
+
+def _differences(toml: Path, study: Any) -> list[str]:
+    """Return a phrase for each key of a study that is not as in its file."""
+    try:
+        there = flat(read_toml(toml))
+    except ConfigError:
+        return []
+    here = {key: value for key, value in flat(asked(study)).items() if value is not None}
+    return changes(there, here)

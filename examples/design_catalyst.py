@@ -23,8 +23,8 @@ from formwright import (
     Verifier,
     load,
     objective_of,
+    run,
 )
-from formwright.design.catalysts.study import run
 
 hydrogen = Target(adsorbate="H", energy_ev=-0.24, tolerance_ev=0.1)
 

@@ -103,12 +103,9 @@ KNOW_SUBJECTS = {
     "surrogate.pretraining.denoising": {"atoms"},
     "surrogate.zoo": {"airfoils", "rans", "atoms"},
     "design.constraints": {"airfoils"},
-    "design.records": {"airfoils"},
-    "design.report.element_map": {"atoms"},
     "design.spaces.cst": {"airfoils"},
     "design.spaces.sides": {"airfoils"},
     "design.spaces.slab": {"atoms"},
-    "design.study_kinds": {"airfoils", "catalysts"},
 }
 
 

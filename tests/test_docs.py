@@ -12,7 +12,7 @@ from formwright.datasets.airfoils.polars import PolarCorpus
 from formwright.datasets.config import from_mapping, override, read_toml
 from formwright.datasets.rans.cases import RansCorpus
 from formwright.design.airfoils.specs import ConstraintKind
-from formwright.design.airfoils.study import read_study
+from formwright.design.loop import read_study
 from formwright.surrogate.objectives.objective import OBJECTIVES
 from formwright.surrogate.objectives.visreg import VISReg
 from formwright.surrogate.pretraining.matching import ViewMatch

@@ -160,4 +160,4 @@ def _ridge_solve(matrix: Tensor, target: Tensor, ridge: float) -> Tensor:
     penalty = penalty * (ridge * matrix.shape[0]) ** 0.5
     stacked = torch.cat([matrix, penalty])
     padded = torch.cat([target, target.new_zeros(columns)])
-    return torch.linalg.lstsq(stacked, padded[:, None]).solution[:, 0]
+    return torch.linalg.lstsq(stacked, padded[:, None], driver="gels").solution[:, 0]

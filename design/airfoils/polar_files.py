@@ -8,25 +8,24 @@ from typing import Any
 import numpy as np
 
 from formwright.datasets.solvers.result import stations
-from formwright.design.airfoils.handover import Candidate
+from formwright.design.airfoils.handover import AirfoilRound, name
 from formwright.design.airfoils.stages import Claims, Setup
 from formwright.design.airfoils.sweeps import Sweep
 from formwright.design.airfoils.verify import Verdict, Verification
 from formwright.design.records import AIRFOIL_FORMAT
 
 
-def polars(setup: Setup, best: Candidate, start: Verification) -> dict[str, Any]:
+def polars(setup: Setup, best: AirfoilRound, start: AirfoilRound) -> dict[str, Any]:
     """Return the content of ``polars.json``."""
-    sides = {"start": (setup.start, start), "best": (best.claims, best.verification)}
-    names = {"start": setup.section.name, "best": best.name}
+    sides = {"start": start, "best": best}
     return {
         "format_version": AIRFOIL_FORMAT,
         "stations": stations(),
         "sections": {
-            side: {"name": names[side], "pos": claims.pos.tolist()}
-            for side, (claims, _) in sides.items()
+            side: {"name": name(setup, one), "pos": one.claims.pos.tolist()}
+            for side, one in sides.items()
         },
-        **{side: _side_polars(setup, *both) for side, both in sides.items()},
+        **{side: _side_polars(setup, one.claims, one.verdicts) for side, one in sides.items()},
     }
 
 

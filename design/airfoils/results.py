@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -10,21 +10,22 @@ import numpy as np
 from formwright.datasets.airfoils import geometry
 from formwright.datasets.config import to_mapping
 from formwright.design.airfoils.handover import (
-    START,
     VERIFIED_TOLERANCE,
-    Candidate,
-    best_round,
-    candidate,
+    AirfoilRound,
     claimed_evaluation,
     doubts,
+    name,
     objectives,
+    parameters,
     sentence,
     verified_evaluation,
 )
-from formwright.design.airfoils.stages import Claims, Round, Setup
-from formwright.design.airfoils.verify import Verdict, Verification
+from formwright.design.airfoils.stages import Claims, Setup
+from formwright.design.airfoils.verify import Verdict
 from formwright.design.constraints import Constraint
+from formwright.design.objectives import shown
 from formwright.design.optimise.scipy_methods import FEASIBLE
+from formwright.design.optimise.solve import Solution
 from formwright.design.problem import Evaluation, split
 from formwright.design.records import AIRFOIL_FORMAT
 from formwright.design.study_folder import versions
@@ -33,84 +34,78 @@ GEOMETRY: Final = ("max_thickness", "area", "leading_edge_radius", "trailing_edg
 
 
 def result(
-    setup: Setup,
-    rounds: Sequence[Round],
-    best: Candidate,
-    start: Verification,
-    times: Mapping[str, Any],
+    setup: Setup, rounds: Sequence[AirfoilRound], order: Sequence[AirfoilRound]
 ) -> dict[str, Any]:
     """Return the content of ``result.json``.
 
     Args:
         setup: The study.
-        rounds: All rounds.
-        best: What is handed over.
-        start: The solver's verdict on the start.
-        times: ``started`` and ``finished``.
+        rounds: The start, then all rounds.
+        order: The same, the best first.
     """
-    before, found = candidate(setup, None, start), best_round(setup, rounds)
-    verification = best.verification
-    objective = {
-        "kind": setup.study.objective.value,
-        "lower_is_better": True,
-        "start": objectives(setup, setup.start, start),
-        "best": objectives(setup, best.claims, verification),
-    }
-    constraints = _constraints(setup, best, start)
-    reasons = doubts(setup, before, best, constraints)
+    start, best = rounds[0], order[0]
+    found = next(one for one in order if one.index)
+    constraints = _constraints(setup, start, best)
+    reasons = doubts(setup, start, best, constraints)
     return {
         "format_version": AIRFOIL_FORMAT,
+        "kind": "airfoil",
         "name": setup.study.name,
-        "verdict": sentence(setup, before, best, candidate(setup, found), reasons),
+        "verdict": sentence(setup, start, best, found, reasons),
         "reasons": reasons,
         "notes": setup.notes,
         "surrogate": _surrogate(setup, best),
-        "solver": _solver(setup, verification),
-        "start": _design(setup, before, setup.section.name, "start.dat"),
-        "best": _design(setup, best, best.name, "best.dat"),
-        "points": _points(setup, best, start),
-        "objective": objective,
+        "solver": _solver(setup, best),
+        "start": _design(setup, start, "start.dat"),
+        "best": _design(setup, best, "best.dat"),
+        "points": _points(setup, start, best),
+        "objective": {
+            "kind": setup.study.objective.value,
+            "lower_is_better": True,
+            "shown_as": to_mapping(shown(setup.study.objective)),
+            "start": objectives(setup, start),
+            "best": objectives(setup, best),
+        },
         "constraints": constraints,
-        "optimisation": _optimisation(setup, rounds, found),
-        "rounds": [_round(setup, r) for r in rounds],
+        "optimisation": _optimisation(setup, rounds[1:], found),
+        "rounds": [_round(setup, one) for one in rounds[1:]],
         "study": to_mapping(setup.study),
-        "seconds": _seconds(rounds, start),
-        "versions": {**versions(), "solver": verification.solver},
-        **times,
+        "seconds": _seconds(rounds),
+        "versions": {**versions(), "solver": best.verdicts.solver},
     }
 
 
-def _surrogate(setup: Setup, best: Candidate) -> dict[str, Any]:
+def _surrogate(setup: Setup, best: AirfoilRound) -> dict[str, Any]:
     labels = {label.name: label.unit for label in setup.problem.surrogate.labels}
     level = float(best.claims.prediction.level)
     return {"name": setup.study.surrogate, "labels": labels, "level": level}
 
 
-def _solver(setup: Setup, verification: Verification) -> dict[str, Any]:
-    name, _, version = verification.solver.rpartition(" ")
+def _solver(setup: Setup, best: AirfoilRound) -> dict[str, Any]:
+    name, _, version = best.verdicts.solver.rpartition(" ")
     return {
         "requested": setup.study.solver.value,
-        "name": name or verification.solver,
+        "name": name or best.verdicts.solver,
         "version": version if name else "",
         "why": setup.chosen.why,
-        "settings": verification.settings,
+        "settings": best.verdicts.settings,
     }
 
 
-def _design(setup: Setup, one: Candidate, name: str, file: str) -> dict[str, Any]:
+def _design(setup: Setup, one: AirfoilRound, file: str) -> dict[str, Any]:
     pos = one.claims.pos[None]
     shape = {key: float(getattr(geometry, key)(pos).reshape(-1)[0]) for key in GEOMETRY}
-    parameters = dict(zip(setup.space.names, one.x.tolist(), strict=True))
+    values = parameters(setup, one).tolist()
     return {
-        "section": name,
+        "section": name(setup, one),
         "file": file,
-        "round": None if one.round == START else one.round,
-        "parameters": parameters,
+        "round": one.index - 1 if one.index else None,
+        "parameters": dict(zip(setup.space.names, values, strict=True)),
         "geometry": shape,
     }
 
 
-def _points(setup: Setup, best: Candidate, start: Verification) -> list[dict[str, Any]]:
+def _points(setup: Setup, start: AirfoilRound, best: AirfoilRound) -> list[dict[str, Any]]:
     rows = []
     for i, point in enumerate(setup.points.points):
         conditions = {
@@ -121,8 +116,8 @@ def _points(setup: Setup, best: Candidate, start: Verification) -> list[dict[str
             "weight": point.weight,
         }
         sides = {
-            "start": _point(setup.start, start.verdicts[i], i),
-            "best": _point(best.claims, best.verification.verdicts[i], i),
+            side: _point(one.claims, one.verdicts.verdicts[i], i)
+            for side, one in (("start", start), ("best", best))
         }
         rows.append(conditions | sides)
     return rows
@@ -153,11 +148,10 @@ def _point(claims: Claims, verdict: Verdict, i: int) -> dict[str, Any]:
     }
 
 
-def _constraints(setup: Setup, best: Candidate, start: Verification) -> list[dict[str, Any]]:
-    sides = {"start": (setup.start, start), "best": (best.claims, best.verification)}
+def _constraints(setup: Setup, start: AirfoilRound, best: AirfoilRound) -> list[dict[str, Any]]:
     table = {
-        side: (claimed_evaluation(setup, claims), verified_evaluation(setup, claims, verdict))
-        for side, (claims, verdict) in sides.items()
+        side: (claimed_evaluation(setup, one), verified_evaluation(setup, one))
+        for side, one in (("start", start), ("best", best))
     }
     return [
         {
@@ -196,32 +190,45 @@ def _violation(constraint: Constraint, values: np.ndarray) -> float:
     return float(np.maximum(np.maximum(low - values, values - high), 0.0).max(initial=0.0))
 
 
-def _optimisation(setup: Setup, rounds: Sequence[Round], best: Round) -> dict[str, Any]:
+def _optimisation(
+    setup: Setup, rounds: Sequence[AirfoilRound], best: AirfoilRound
+) -> dict[str, Any]:
+    ended, all_of_them = _solution(best), [_solution(one) for one in rounds]
     return {
         "method": to_mapping(setup.study.method),
         "seed": setup.study.seed,
-        "success": best.solution.success,
-        "message": best.solution.message,
-        "iterations": sum(len(r.solution.history) for r in rounds),
-        "evaluations": sum(r.solution.evaluations for r in rounds),
-        "seconds": sum(r.solution.seconds for r in rounds),
+        "success": ended.success,
+        "message": ended.message,
+        "iterations": sum(len(one.history) for one in all_of_them),
+        "evaluations": sum(one.evaluations for one in all_of_them),
+        "seconds": sum(one.seconds for one in all_of_them),
         "starts": [
-            {k: v for k, v in to_mapping(attempt).items() if k != "x"}
-            for attempt in best.solution.attempts
+            {k: v for k, v in to_mapping(attempt).items() if k != "x"} for attempt in ended.attempts
         ],
         "history": [
-            {"round": r.index, **to_mapping(line)} for r in rounds for line in r.solution.history
+            {"round": i, **to_mapping(line)}
+            for i, one in enumerate(all_of_them)
+            for line in one.history
         ],
     }
 
 
-def _round(setup: Setup, found: Round) -> dict[str, Any]:
-    values = objectives(setup, found.claims, found.verification)
-    feasible = found.solution.feasible
-    return {"round": found.index, **values, "feasible": feasible, "offsets": dict(found.offsets)}
+def _solution(found: AirfoilRound) -> Solution:
+    """Return the search of a round that is not the start."""
+    assert found.claims.solution is not None
+    return found.claims.solution
 
 
-def _seconds(rounds: Sequence[Round], start: Verification) -> dict[str, float]:
-    searched = sum(r.solution.seconds for r in rounds)
-    checked = start.seconds + sum(r.verification.seconds for r in rounds)
+def _round(setup: Setup, found: AirfoilRound) -> dict[str, Any]:
+    return {
+        "round": found.index - 1,
+        **objectives(setup, found),
+        "feasible": _solution(found).feasible,
+        "offsets": {} if found.model is None else dict(found.model.offsets),
+    }
+
+
+def _seconds(rounds: Sequence[AirfoilRound]) -> dict[str, float]:
+    searched = sum(_solution(one).seconds for one in rounds[1:])
+    checked = sum(one.verdicts.seconds for one in rounds)
     return {"optimise": searched, "verify": checked, "total": searched + checked}

@@ -235,8 +235,8 @@ BUILDERS: Final[Mapping[ConstraintKind, tuple[tuple[str, ...], Builder]]] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Study:
-    """A design task: from a start section to a verified design.
+class StudySpec:
+    """What a study of an airfoil is asked: from a start section to a verified design.
 
     Attributes:
         points: Operating points.

@@ -1,11 +1,10 @@
-"""The stages of a study: prepare, claim, optimise, verify; a finished one is read again."""
+"""A study made ready: its space, start and problem, and what the surrogate claims of a section."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -18,23 +17,16 @@ from formwright.datasets.cases import Case, section_case
 from formwright.datasets.errors import OutOfRangeWarning, StudyWarning
 from formwright.datasets.solvers.result import Result
 from formwright.design.airfoils.beforehand import outside, turned, unlike
-from formwright.design.airfoils.correction import Corrected, offsets_from, shifted
+from formwright.design.airfoils.correction import Corrected, shifted
 from formwright.design.airfoils.guards import guards
-from formwright.design.airfoils.specs import Study
+from formwright.design.airfoils.specs import StudySpec
 from formwright.design.airfoils.sweeps import Sweep, SweepRange, make_sweep, sweep_cases
 from formwright.design.airfoils.verifiers import Chosen
-from formwright.design.airfoils.verify import Verification, judge, verify
+from formwright.design.airfoils.verify import judge
 from formwright.design.constraints import Constraint, lift_targets
 from formwright.design.objectives import OBJECTIVES
-from formwright.design.optimise.progress import Progress
-from formwright.design.optimise.solve import Solution, draw_starts, optimise
-from formwright.design.problem import Problem, names
-from formwright.design.records import (
-    read_progress,
-    read_verification,
-    write_progress,
-    write_verification,
-)
+from formwright.design.optimise.solve import Solution
+from formwright.design.problem import Problem, evaluate, limits, names
 from formwright.design.spaces.bspline import BSpline
 from formwright.design.spaces.cst import CST
 from formwright.design.spaces.points import OperatingPoints
@@ -57,12 +49,14 @@ class Claims:
         prediction: One row an operating point; with fields where the surrogate has them.
         sweeps: Polars, one an operating point.
         bounds: By label, lower and upper end of the intervals along each polar.
+        solution: The search that found it; None of the start.
     """
 
     case: Case
     prediction: Prediction
     sweeps: tuple[Sweep, ...]
     bounds: tuple[Ends, ...]
+    solution: Solution | None = None
 
     @property
     def alpha_deg(self) -> list[float]:
@@ -95,7 +89,7 @@ class Setup:
         notes: What a reader must know before trusting the study.
     """
 
-    study: Study
+    study: StudySpec
     points: OperatingPoints
     space: CST | BSpline
     problem: Problem
@@ -108,18 +102,7 @@ class Setup:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Round:
-    """One optimisation and its verification."""
-
-    index: int
-    offsets: Offsets
-    solution: Solution
-    claims: Claims
-    verification: Verification
-
-
-def prepare(study: Study, surrogate: Surrogate, chosen: Chosen) -> Setup:
+def prepare(study: StudySpec, surrogate: Surrogate, chosen: Chosen) -> Setup:
     """Build space, start and problem of a study.
 
     Raises:
@@ -152,6 +135,7 @@ def prepare(study: Study, surrogate: Surrogate, chosen: Chosen) -> Setup:
         objective=OBJECTIVES[study.objective](points.weights, 0.0),
         constraints=constraints,
     )
+    limits(problem, evaluate(problem, x0[None]))
     return Setup(
         study=study,
         points=points,
@@ -183,7 +167,11 @@ def claim_start(surrogate: Surrogate, space: CST | BSpline, section: Section) ->
 
 
 def claim(
-    surrogate: Surrogate, points: OperatingPoints, case: Case, offsets: Offsets | None = None
+    surrogate: Surrogate,
+    points: OperatingPoints,
+    case: Case,
+    offsets: Offsets | None = None,
+    solution: Solution | None = None,
 ) -> Claims:
     """Return the claims on one case and on the polars around it.
 
@@ -192,13 +180,14 @@ def claim(
         points: Operating points.
         case: The section at them.
         offsets: The surrogate's correction at each operating point; its polar takes it whole.
+        solution: The search that found it.
     """
     corrected = Corrected(surrogate, offsets) if offsets else surrogate
     prediction = quietly(corrected, case, fields=True)
     pos = case.pos
     assert pos is not None
     sweeps, bounds = claim_sweeps(surrogate, points, pos, case.alpha_deg.tolist(), offsets=offsets)
-    return Claims(case=case, prediction=prediction, sweeps=sweeps, bounds=bounds)
+    return Claims(case=case, prediction=prediction, sweeps=sweeps, bounds=bounds, solution=solution)
 
 
 def claim_sweeps(
@@ -242,45 +231,6 @@ def quietly(surrogate: Surrogate, case: Case, *, fields: bool = False) -> Predic
         return surrogate(case, fields=fields)
 
 
-def run_round(setup: Setup, rounds: Sequence[Round], state: Path) -> Round:
-    """Optimise and verify once more, going on from what is in ``state``.
-
-    Verdicts of the last round correct the surrogate, and its design is where the search begins. Was
-    that design refuted (a point without a verdict), the search begins at the start again, with half
-    the slack of the guards and twice the caution for each time that it happened.
-
-    Args:
-        setup: The study.
-        rounds: The rounds so far.
-        state: Folder of the stages' files.
-    """
-    index, last = len(rounds), rounds[-1] if rounds else None
-    refuted = sum(found.verification.missed > 0 for found in rounds)
-    offsets = {} if last is None else correct(setup, last)
-    surrogate = setup.problem.surrogate
-    if offsets:
-        surrogate = Corrected(surrogate, offsets)
-    caution = setup.study.caution * 2.0**refuted
-    problem = Problem(
-        space=setup.space,
-        surrogate=surrogate,
-        objective=OBJECTIVES[setup.study.objective](setup.points.weights, caution),
-        constraints=tightened(setup, 0.5**refuted),
-    )
-    again = last is None or last.verification.missed > 0
-    x0 = setup.x0 if last is None or again else last.solution.x
-    solution = _optimised(setup, problem, x0, index, state / f"optimise_{index}.json")
-    claims = claim(setup.problem.surrogate, setup.points, solution.case, offsets)
-    verification = verified(setup, claims, state / f"verify_{index}.json")
-    return Round(
-        index=index,
-        offsets=offsets,
-        solution=solution,
-        claims=claims,
-        verification=verification,
-    )
-
-
 def plain(space: CST | BSpline) -> Float[Tensor, "sides weights"]:
     """Return the weights of NACA 0012, opened to the trailing edge of a space, in that space."""
     pos = naca("0012").pos.clone()
@@ -294,50 +244,6 @@ def tightened(setup: Setup, slack: float) -> tuple[Constraint, ...]:
     said, off = setup.start.prediction, setup.study.guards_off
     held = guards(setup.reference, said, plain(setup.space), off, setup.own, slack=slack)
     return (*setup.own, *held)
-
-
-def verified(setup: Setup, claims: Claims, path: Path) -> Verification:
-    """Return the verification in ``path``, made now where it is not there."""
-    known = read_verification(path)
-    if known is not None:
-        return known
-    made = verify(
-        claims.pos,
-        setup.points,
-        setup.chosen.solver,
-        claims.alpha_deg,
-        sweep=setup.chosen.fitted(setup.study.sweep),
-        workers=setup.study.workers,
-    )
-    write_verification(path, made)
-    return made
-
-
-def correct(setup: Setup, before: Round) -> Offsets:
-    """Return the offsets that make the surrogate agree with the last round's verdicts."""
-    verdicts = before.verification.verdicts
-    case = before.claims.case.clone()
-    alpha = [
-        verdict.alpha_deg if verdict.converged else claimed
-        for verdict, claimed in zip(verdicts, before.claims.alpha_deg, strict=True)
-    ]
-    case.alpha_deg = torch.tensor(alpha, dtype=torch.float64)
-    said = quietly(setup.problem.surrogate, case)
-    return offsets_from(said, verdicts, before.offsets)
-
-
-def _optimised(setup: Setup, problem: Problem, x0: Tensor, index: int, path: Path) -> Solution:
-    """Optimise from where ``path`` was left; every iteration is written to it."""
-    known = read_progress(path)
-    if known is None:
-        generator = torch.Generator().manual_seed(setup.study.seed + index)
-        known = Progress(starts=draw_starts(problem, setup.study.method, x0, generator))
-    return optimise(
-        problem,
-        setup.study.method,
-        callback=lambda progress: write_progress(path, progress),
-        progress=known,
-    )
 
 
 def _met(sweep: Sweep, index: int, points: OperatingPoints, guess: float) -> float:

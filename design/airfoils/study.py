@@ -1,15 +1,12 @@
-"""The verified loop on disk: a study is read from TOML, optimised, verified, recorded and reported.
+"""The study of an airfoil: a section is optimised, verified, and the surrogate corrected by that.
 
-A study's folder
-----------------
-``study.toml`` (as run), ``result.json``, ``polars.json``, ``start.dat``, ``best.dat``,
-``labels.jsonl`` (what the solver was asked on the way: future training data), ``state/``
-(how far an interrupted run came) and ``report.html``. No file holds NaN: an absent number is
-``null``. A *claim* is the surrogate's, a *verdict* the solver's.
+``formwright.design.loop`` runs it and has what all studies write. Beside that, this kind writes
+``polars.json``, ``start.dat`` and ``best.dat``; its rounds lie in ``state/``.
 
 ``result.json``::
 
     format_version   2
+    kind             "airfoil"
     name             str
     verdict          str: what speaks against the design, then objective at the start and at the
                      end, who verified it
@@ -25,7 +22,9 @@ A study's folder
                      verified: {converged, reason, alpha_deg, labels: {label: number | null},
                                 dropped, within: {label: bool}}}}
                      dropped: sweep points left out as false; within: verdict inside the interval
-    objective        {kind, lower_is_better: true,
+    objective        {kind, lower_is_better: true (of the numbers here),
+                      shown_as: {name, factor, better: "lower" | "higher"}  (as people know it:
+                      factor times the numbers here, e.g. L/D is -1 times what is made small)
                       start, best: {claimed, verified: number | null}}
     constraints      one entry a constraint:
       {name, lower, upper: number | [number, ...] | null,
@@ -61,108 +60,74 @@ A study's folder
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from formwright.datasets.airfoils.sections import Section, validate, write_dat
-from formwright.datasets.config import from_mapping, read_toml
-from formwright.datasets.files import write_record, write_text
-from formwright.design.airfoils import results
-from formwright.design.airfoils.handover import handed_over
-from formwright.design.airfoils.polar_files import polars
-from formwright.design.airfoils.specs import Study
-from formwright.design.airfoils.stages import Claims, Round, Setup, prepare, run_round, verified
+from formwright.design.airfoils.specs import StudySpec
+from formwright.design.airfoils.stages import prepare
 from formwright.design.airfoils.verifiers import Chosen, choose
-from formwright.design.airfoils.verify import Verification
-from formwright.design.records import plain, read_json
-from formwright.design.study_folder import STATE, now, open_folder, started
+from formwright.design.airfoils.work import AirfoilWork
+from formwright.design.loop import Summary, Tell
+from formwright.design.objectives import shown
 from formwright.surrogate.model import Surrogate
-
-WRITTEN: Final = (
-    "study.toml",
-    "result.json",
-    "polars.json",
-    "start.dat",
-    "best.dat",
-    "labels.jsonl",
-    "report.html",
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StudyResult:
-    """The outcome of a study.
+class Study(StudySpec):
+    """A design task that ``formwright.design.loop.run`` runs: from a start to a verified design.
 
-    Attributes:
-        folder: Where everything lies.
-        verdict: The outcome in one sentence.
-        claimed: Objective of the design by the surrogate.
-        verified: Objective by the solver; None where it did not converge at every point.
-        converged: Operating points that the solver verified, and how many there are.
-        feasible: Whether every constraint is met by the surrogate's claim.
-        reasons: Why the design should not be used as it is: no better than the start, not verified
-            at every point, a constraint broken; empty where all is well.
-        result: All of ``result.json``.
+    Its keys are those of ``StudySpec``.
     """
 
-    folder: Path
-    verdict: str
-    claimed: float
-    verified: float | None
-    converged: tuple[int, int]
-    feasible: bool
-    reasons: tuple[str, ...]
-    result: Mapping[str, Any]
+    place: ClassVar[str] = "state/round-{}"
+    written: ClassVar[tuple[str, ...]] = ("polars.json", "start.dat", "best.dat")
+    reads: ClassVar[tuple[str, ...]] = ("start", "surrogate")
 
+    def begin(
+        self,
+        *,
+        surrogate: Surrogate | None = None,
+        chosen: Chosen | None = None,
+        tell: Tell = lambda what, share: None,
+    ) -> AirfoilWork:
+        """Load, check and prepare.
 
-def read_study(path: str | os.PathLike[str]) -> Study:
-    """Read a study from TOML; the keys are the attributes of ``Study``.
+        Args:
+            surrogate: Use this one instead of loading ``surrogate``.
+            chosen: Verify with this one instead of ``solver``.
+            tell: Told what is done, and which share of the rounds is behind it.
 
-    Raises:
-        ConfigError: Unknown key, missing key or a value of the wrong kind.
-    """
-    return from_mapping(Study, read_toml(path), where=Path(path).name)
+        Raises:
+            ConfigError: The study cannot be.
+            UnknownNameError: It names a start, surrogate or label that there is not.
+            MissingSolverError: The solver asked for is not installed.
+        """
+        said = surrogate or load_surrogate(self.surrogate)
+        said = said.eval().requires_grad_(False)
+        return AirfoilWork(setup=prepare(self, said, chosen or choose(self.solver)), tell=tell)
 
+    def summary(self, result: Mapping[str, Any]) -> Summary:
+        """Return the objective as people know it, and the operating points that were verified."""
+        best, factor = result["objective"]["best"], shown(self.objective).factor
+        verdicts = [point["best"]["verified"]["converged"] for point in result["points"]]
+        return Summary(
+            claimed=factor * best["claimed"],
+            verified=None if best["verified"] is None else factor * best["verified"],
+            judged=(sum(verdicts), len(verdicts)),
+            reasons=tuple(result["reasons"]),
+        )
 
-def run(
-    study: Study,
-    folder: str | os.PathLike[str],
-    *,
-    resume: bool = True,
-    surrogate: Surrogate | None = None,
-    chosen: Chosen | None = None,
-) -> StudyResult:
-    """Optimise, verify, record and report.
-
-    What ``folder`` already holds of the same study is not repeated: an optimisation goes on from
-    its last iteration, a finished study is returned as it is.
-
-    Args:
-        study: What to do.
-        folder: Where to write; made if absent.
-        resume: Go on from what is there; else begin anew.
-        surrogate: Use this one instead of loading ``study.surrogate``.
-        chosen: Verify with this one instead of ``study.solver``.
-
-    Raises:
-        ConfigError: The folder holds another study, or the study cannot be.
-        MissingSolverError: The solver asked for is not installed.
-        StorageError: The disk is full; run again to go on.
-    """
-    path = Path(folder)
-    open_folder(path, study, WRITTEN, resume=resume)
-    done = read_json(path / "result.json")
-    if done is None:
-        done = _run(study, path, surrogate or load_surrogate(study.surrogate), chosen)
-    if not (path / "report.html").exists():
+    @staticmethod
+    def report(folder: Path) -> Path:
+        """Write ``report.html`` from ``result.json`` and ``polars.json``, and return its path."""
         from formwright.design.report.page import write_report
 
-        write_report(path)
-    return _summary(path, done)
+        return write_report(folder)
+
+
+STUDY: Final = Study
 
 
 def load_surrogate(name: str) -> Surrogate:
@@ -180,75 +145,3 @@ def load_surrogate(name: str) -> Surrogate:
     from formwright.surrogate.zoo import load
 
     return load(name).double()
-
-
-def _run(study: Study, path: Path, surrogate: Surrogate, chosen: Chosen | None) -> dict[str, Any]:
-    """Run all stages that are not done yet and write what they found."""
-    state = path / STATE
-    surrogate = surrogate.eval().requires_grad_(False)
-    setup = prepare(study, surrogate, chosen or choose(study.solver))
-    rounds: list[Round] = []
-    for _ in range(study.rounds):
-        rounds.append(run_round(setup, rounds, state))
-        _write_labels(path / "labels.jsonl", setup, [(r.claims, r.verification) for r in rounds])
-    start = verified(setup, setup.start, state / "verify_start.json")
-    return _write(path, setup, rounds, start)
-
-
-def _write(
-    path: Path, setup: Setup, rounds: Sequence[Round], start: Verification
-) -> dict[str, Any]:
-    """Write the files of a finished study, ``result.json`` last."""
-    best = handed_over(setup, rounds, start)
-    asked = [(r.claims, r.verification) for r in rounds]
-    _write_labels(path / "labels.jsonl", setup, [(setup.start, start), *asked])
-    named = (("start", setup.section.name, setup.start), ("best", best.name, best.claims))
-    for name, called, claims in named:
-        pos = claims.pos.detach()
-        validate(pos, called)
-        section = Section(name=called, pos=pos, family="study", source=setup.study.name)
-        write_dat(path / f"{name}.dat", section)
-    write_record(path / "polars.json", plain(polars(setup, best, start)))
-    times = {"started": started(path), "finished": now()}
-    content = plain(results.result(setup, rounds, best, start, times))
-    write_record(path / "result.json", content)
-    return content
-
-
-def _write_labels(path: Path, setup: Setup, asked: Sequence[tuple[Claims, Verification]]) -> None:
-    """Write every sweep that the solver was asked for, one a line."""
-    lines, seen = [], set()
-    for claims, verification in asked:
-        for point, sweep in zip(setup.points.points, verification.sweeps, strict=True):
-            row = {
-                "solver": verification.solver,
-                "settings": dict(verification.settings),
-                "pos": claims.pos.tolist(),
-                "reynolds": point.reynolds,
-                "ncrit": point.ncrit,
-                "mach": point.mach,
-                "alpha_deg": sweep.alpha_deg,
-                "labels": dict(sweep.labels),
-                "used": sweep.used,
-                "reason": sweep.reasons,
-            }
-            line = json.dumps(plain(row), allow_nan=False)
-            if line not in seen:
-                lines.append(line)
-            seen.add(line)
-    write_text(path, "\n".join(lines) + "\n")
-
-
-def _summary(path: Path, content: Mapping[str, Any]) -> StudyResult:
-    """Return the outcome that ``result.json`` holds."""
-    verdicts = [point["best"]["verified"]["converged"] for point in content["points"]]
-    return StudyResult(
-        folder=path,
-        verdict=content["verdict"],
-        claimed=content["objective"]["best"]["claimed"],
-        verified=content["objective"]["best"]["verified"],
-        converged=(sum(verdicts), len(verdicts)),
-        feasible=all(row["best"]["satisfied"] for row in content["constraints"]),
-        reasons=tuple(content["reasons"]),
-        result=content,
-    )

@@ -86,7 +86,7 @@ def sweep_cases(
     cases, member = [], [0] * len(points)
     for (reynolds, ncrit, mach), indices in groups.items():
         exact = [alpha_deg[i] for i in indices if points.points[i].cl is None]
-        alpha = torch.from_numpy(asked.around([alpha_deg[i] for i in indices], exact))
+        alpha = torch.tensor(asked.around([alpha_deg[i] for i in indices], exact))
         same = {"reynolds": reynolds, "ncrit": ncrit, "mach": mach}
         conditions = {name: torch.full_like(alpha, value) for name, value in same.items()}
         for i in indices:

@@ -206,3 +206,44 @@ def _most_common(reasons: Sequence[str]) -> str:
     """Return the reason given most often."""
     given = [reason for reason in reasons if reason]
     return max(set(given), key=given.count) if given else "converged"
+
+
+def from_json(values: Mapping[str, Any]) -> Verification:
+    """Return a verification from JSON, its numbers what they were; null becomes NaN."""
+    sweeps = (
+        Sweep(
+            alpha_deg=_array(one["alpha_deg"]),
+            labels=_arrays(one["labels"]),
+            reasons=tuple(one["reasons"]),
+            used=np.array(one["used"], dtype=bool),
+            fields=_arrays(one["fields"]),
+        )
+        for one in values["sweeps"]
+    )
+    verdicts = (
+        Verdict(
+            converged=one["converged"],
+            reason=one["reason"],
+            alpha_deg=float(_array(one["alpha_deg"])),
+            labels={name: float(_array(value)) for name, value in one["labels"].items()},
+            dropped=one["dropped"],
+            fields=_arrays(one["fields"]),
+        )
+        for one in values["verdicts"]
+    )
+    return Verification(
+        solver=values["solver"],
+        settings=values["settings"],
+        seconds=values["seconds"],
+        verdicts=tuple(verdicts),
+        sweeps=tuple(sweeps),
+    )
+
+
+def _array(values: Any) -> np.ndarray:
+    """Return numbers as float64, None as NaN."""
+    return np.array(values, dtype=np.float64)
+
+
+def _arrays(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: _array(value) for name, value in values.items()}

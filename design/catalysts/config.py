@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Final, Literal
 
 from formwright.datasets.atoms import mamun
 from formwright.datasets.atoms.elements import number
-from formwright.datasets.config import from_mapping, read_toml
 from formwright.datasets.errors import ConfigError, UnknownNameError, did_you_mean
 from formwright.design.catalysts.alloys import AlloyDesign
 from formwright.surrogate.atoms.adsorption import AdsorptionConfig
@@ -34,8 +31,8 @@ class Verifier(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CatalystStudy:
-    """Labels, a surrogate, a search, a verdict; every round learns from the verdicts before it.
+class CatalystSpec:
+    """What a study of a catalyst is asked: labels, a surrogate, a search, who verifies.
 
     Attributes:
         kind: Tells the studies of catalysts from others.
@@ -126,12 +123,3 @@ class CatalystStudy:
         kept = tuple(e for e in self.design.elements if e not in self.exclude)
         seed = self.seed + self.design.seed + 1000 * index
         return replace(self.design, elements=kept, seed=seed)
-
-
-def read_study(path: str | os.PathLike[str]) -> CatalystStudy:
-    """Read a study from TOML; the keys are the attributes of ``CatalystStudy``.
-
-    Raises:
-        ConfigError: Unknown key, missing key or a value of the wrong kind.
-    """
-    return from_mapping(CatalystStudy, read_toml(path), where=Path(path).name)

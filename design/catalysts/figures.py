@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from formwright.design.report.element_map import element_map
 from formwright.design.report.svg import BEST, INK, SOFT, START, WIDTH, drawing, literal
+from formwright.design.screening.element_map import element_map
 
 MARKS: Final = (START, BEST)
 _LETTERS: Final = 10

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from formwright.datasets.atoms import mamun
 from formwright.datasets.atoms.mamun import Alloy, Row
-from formwright.datasets.files import write_text
 from formwright.design.catalysts.alloys import AlloyDesign, Target, affordable
 from formwright.surrogate.atoms.adsorption import LABEL
 from formwright.surrogate.atoms.cases import AtomCases
@@ -121,11 +118,7 @@ def cases(labels: Sequence[Label], encoder: AtomGNN) -> AtomCases:
     return AtomCases(mamun.build([one.row for one in labels]), energies, prepared_for=encoder)
 
 
-def write_labels(path: Path, labels: Sequence[Label]) -> None:
-    """Write labels, one a line."""
-    lines = []
-    for one in labels:
-        row = {**asdict(one.row.alloy), "adsorbate": one.row.adsorbate, "site": one.row.site}
-        more = {"e_ads_ev": one.energy_ev, "use": one.use, "round": one.round}
-        lines.append(json.dumps({**row, **more}))
-    write_text(path, "\n".join(lines) + "\n")
+def row_of(one: Label) -> dict[str, Any]:
+    """Return a label as a line of ``labels.jsonl``."""
+    row = {**asdict(one.row.alloy), "adsorbate": one.row.adsorbate, "site": one.row.site}
+    return {**row, "e_ads_ev": one.energy_ev, "use": one.use, "round": one.round}

@@ -10,7 +10,7 @@ import io
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,11 +20,11 @@ from formwright.datasets.atoms.mamun import Alloy
 from formwright.datasets.atoms.prices import alloy_usd_per_mole
 from formwright.datasets.config import to_mapping
 from formwright.datasets.files import write_text
-from formwright.design.catalysts.alloys import Claim, Target
-from formwright.design.catalysts.config import CatalystStudy
+from formwright.design.catalysts.alloys import Claim, Proposal, Target
+from formwright.design.catalysts.config import CatalystSpec
 from formwright.design.catalysts.labels import Label, chance
-from formwright.design.catalysts.rounds import Round
-from formwright.design.catalysts.verify import TABLE, Judge, Verdict
+from formwright.design.catalysts.verify import TABLE, Judge, Verdict, is_hit
+from formwright.design.loop import Round
 from formwright.design.records import CATALYST_FORMAT
 from formwright.design.screening.sites import alloy_structure
 from formwright.design.study_folder import versions
@@ -35,38 +35,66 @@ SHOWN: Final = 12
 """Alloys that are written as structures."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What a round claims.
+
+    Attributes:
+        proposals: Most probable first.
+        search: Evaluations, seconds, trace, and how often each element was looked at.
+        training: Labels, steps, seconds and error on the labels held back; empty without training.
+    """
+
+    proposals: tuple[Proposal, ...]
+    search: Mapping[str, Any]
+    training: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdicts:
+    """On each proposal by adsorbate, and the seconds that they took."""
+
+    rows: tuple[dict[str, Verdict], ...]
+    seconds: float
+
+
+CatalystRound = Round[Any, Found, Verdicts]
+
+
 def result(
-    study: CatalystStudy,
-    rounds: Sequence[Round],
+    study: CatalystSpec,
+    rounds: Sequence[CatalystRound],
+    order: Sequence[tuple[int, int]],
     labels: Sequence[Label],
     begun: Collection[Alloy],
     judge: Judge,
-    times: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return ``result.json`` as a mapping.
 
     Args:
         study: What was asked.
         rounds: What was found.
+        order: Round and place in it of every proposal, the best first.
         labels: All that are known at the end.
         begun: Alloys whose energies were known at the start.
         judge: Who verified.
-        times: Started and finished.
     """
     design = study.search(1)
     able, good = chance(design, begun)
     share = good / able if able else None
     rows = [row for found in rounds for row in _rows(study, found, labels)]
-    for place, row in enumerate(best(rows)):
-        row["file_index"] = place * len(design.targets)
+    places = {(row["round"], row["rank"] - 1): row for row in rows}
+    for place, key in enumerate(order[:SHOWN]):
+        places[key]["file_index"] = place * len(design.targets)
     uses = Counter(one.use for one in labels)
-    described = [_round(study, found, rows) for found in rounds]
+    described = [_round(found, rows) for found in rounds]
     seconds = {name: sum(r["seconds"][name] for r in described) for name in described[0]["seconds"]}
     return {
         "format_version": CATALYST_FORMAT,
         "kind": study.kind,
         "name": study.name,
         "verdict": sentence(rows, design.targets, share, judge),
+        "reasons": doubts(rows),
         "targets": [asdict(target) for target in design.targets],
         "surrogate": {
             "name": study.surrogate or f"fine-tuned from the encoder {study.encoder}",
@@ -83,12 +111,17 @@ def result(
         "rounds": described,
         "proposals": rows,
         "elements": _elements(rounds, rows),
-        "evaluations": sum(found.search["evaluations"] for found in rounds),
+        "evaluations": sum(found.claims.search["evaluations"] for found in rounds),
         "seconds": {**seconds, "total": sum(seconds.values())},
         "study": to_mapping(study),
         "versions": versions(),
-        **times,
     }
+
+
+def doubts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return why nothing of it should be used: all that was verified misses a target."""
+    judged = [row["hit"] for row in rows if row["hit"] is not None]
+    return ["no alloy that was verified is a hit"] if judged and not any(judged) else []
 
 
 def sentence(
@@ -117,15 +150,15 @@ def _by_table(row: Mapping[str, Any]) -> bool:
     return all(one["source"] == TABLE for one in row["verdicts"].values())
 
 
-def _rows(study: CatalystStudy, found: Round, labels: Sequence[Label]) -> list[dict[str, Any]]:
+def _rows(
+    study: CatalystSpec, found: CatalystRound, labels: Sequence[Label]
+) -> list[dict[str, Any]]:
     """Return the proposals of a round with claims and verdicts."""
     before = [one for one in labels if one.round < found.index]
     trained = Counter(mamun.canonical(one.row.alloy) for one in before)
     rows = []
-    hits = found.hits(study.design)
-    for rank, (proposal, verdicts, hit) in enumerate(
-        zip(found.proposals, found.verdicts, hits, strict=True), start=1
-    ):
+    pairs = zip(found.claims.proposals, found.verdicts.rows, strict=True)
+    for rank, (proposal, verdicts) in enumerate(pairs, start=1):
         claims = {name: _claim(one) for name, one in proposal.claims.items()}
         rows.append(
             {
@@ -134,7 +167,7 @@ def _rows(study: CatalystStudy, found: Round, labels: Sequence[Label]) -> list[d
                 "alloy": asdict(proposal.alloy),
                 "name": proposal.alloy.name,
                 "probability": proposal.hit,
-                "hit": hit,
+                "hit": is_hit(verdicts, study.design.targets),
                 "price_usd_per_mol": alloy_usd_per_mole(proposal.alloy.counts),
                 "labels": trained[proposal.alloy],
                 "file_index": None,
@@ -157,10 +190,9 @@ def _verdict(one: Verdict, claim: Mapping[str, Any]) -> dict[str, Any]:
     return {**asdict(one), "within": within}
 
 
-def _round(
-    study: CatalystStudy, found: Round, every: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
+def _round(found: CatalystRound, every: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the summary of a round."""
+    training, search = found.claims.training, found.claims.search
     rows = [row for row in every if row["round"] == found.index]
     judged = [row for row in rows if row["hit"] is not None]
     hits = sum(row["hit"] for row in judged)
@@ -173,7 +205,7 @@ def _round(
     off = [abs(claim["energy_ev"] - verdict["energy_ev"]) for claim, verdict in pairs]
     return {
         "round": found.index,
-        "training": found.training,
+        "training": training,
         "proposed": len(rows),
         "judged": len(judged),
         "hits": hits,
@@ -181,24 +213,24 @@ def _round(
         "mae_ev": sum(off) / len(off) if off else None,
         "kept": sum(verdict["within"] for _, verdict in pairs),
         "claims": len(pairs),
-        "evaluations": found.search["evaluations"],
-        "real_alloys": found.search["real_alloys"],
-        "trace": found.search["trace"],
+        "evaluations": search["evaluations"],
+        "real_alloys": search["real_alloys"],
+        "trace": search["trace"],
         "seconds": {
-            "train": found.training.get("seconds", 0.0),
-            "search": found.search["seconds"],
-            "verify": found.seconds,
+            "train": training.get("seconds", 0.0),
+            "search": search["seconds"],
+            "verify": found.verdicts.seconds,
         },
     }
 
 
 def _elements(
-    rounds: Sequence[Round], rows: Sequence[Mapping[str, Any]]
+    rounds: Sequence[CatalystRound], rows: Sequence[Mapping[str, Any]]
 ) -> dict[str, dict[str, int]]:
     """Return how often each element was looked at, proposed, and part of a hit."""
     asked = Counter[str]()
     for found in rounds:
-        asked.update(found.search["elements"])
+        asked.update(found.claims.search["elements"])
     said = Counter(element for row in rows for element in _of(row))
     good = Counter(element for row in rows if row["hit"] for element in _of(row))
     return {e: {"asked": asked[e], "proposed": said[e], "hits": good[e]} for e in sorted(asked)}
@@ -206,12 +238,6 @@ def _elements(
 
 def _of(row: Mapping[str, Any]) -> set[str]:
     return {row["alloy"]["a"], row["alloy"]["b"]}
-
-
-def best(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows that are shown: hits first, then unverified, then others; likely first."""
-    order = {True: 0, None: 1, False: 2}
-    return sorted(rows, key=lambda row: (order[row["hit"]], -row["probability"]))[:SHOWN]
 
 
 def write_table(path: Path, content: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from formwright.design.optimise import scipy_methods
+from formwright.design.optimise.memory import Memory
 from formwright.design.optimise.methods import Adam
 from formwright.design.optimise.progress import Attempt, Callback, Iterate, Progress, finite
 from formwright.design.problem import Evaluation, Limits, Problem, evaluate, limits
@@ -50,7 +51,9 @@ class State:
     step: int
 
 
-def run(problem: Problem, method: Adam, progress: Progress, callback: Callback) -> Progress:
+def run(
+    problem: Problem, method: Adam, progress: Progress, callback: Callback, memory: Memory
+) -> Progress:
     """Run the batch from where it was left, then polish the best design."""
     if len(progress.attempts) < len(progress.starts):
         progress = _descend(problem, method, progress, callback)
@@ -59,7 +62,7 @@ def run(problem: Problem, method: Adam, progress: Progress, callback: Callback) 
     if len(progress.starts) == len(progress.attempts):
         best = best_attempt(progress.attempts)
         progress = replace(progress, starts=(*progress.starts, best.x))
-    return scipy_methods.run(problem, method.polish, progress, callback)
+    return scipy_methods.run(problem, method.polish, progress, callback, memory)
 
 
 def best_attempt(attempts: tuple[Attempt, ...]) -> Attempt:

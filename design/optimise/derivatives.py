@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from formwright.datasets.cases import CONDITIONS, Case
+from formwright.design.optimise.memory import Memory
 from formwright.design.problem import Evaluation, Problem, evaluate, judge
 from formwright.surrogate.model import Prediction
 
@@ -36,10 +37,12 @@ class Derivatives:
 
     Attributes:
         problem: The problem.
-        evaluations: Forward passes asked for so far.
+        memory: What was answered before, and what is answered now.
+        evaluations: Designs asked about so far.
     """
 
     problem: Problem
+    memory: Memory = field(default_factory=Memory)
     evaluations: int = 0
     _key: bytes = b""
     _value: Float[np.ndarray, " rows"] | None = None
@@ -50,10 +53,11 @@ class Derivatives:
         """Return the objective, then all constraints."""
         key = x.tobytes()
         if key != self._key or self._value is None:
-            with torch.no_grad():
-                evaluation = evaluate(self.problem, torch.from_numpy(x.copy())[None])
-            self._key, self._value = key, _rows(evaluation)[0].numpy()
-            self._prediction, self._jacobian = evaluation.prediction, None
+            self._key, self._prediction, self._jacobian = key, None, None
+            self._value = self.memory.read(x, 1)
+            if self._value is None:
+                self._value = self._predicted(x)
+                self.memory.write(x, self._value)
             self.evaluations += 1
         return self._value
 
@@ -61,11 +65,22 @@ class Derivatives:
         """Return the derivative of ``values`` with respect to ``x``."""
         rows = len(self.values(x))
         if self._jacobian is None:
+            self._jacobian = self.memory.read(x, 2)
+        if self._jacobian is None:
+            if self._prediction is None:
+                self._predicted(x)
             assert self._prediction is not None
-            self._jacobian = jacobian(
-                self.problem, torch.from_numpy(x.copy()), self._prediction, rows
-            ).numpy()
+            found = jacobian(self.problem, torch.tensor(x), self._prediction, rows)
+            self._jacobian = np.ascontiguousarray(found.numpy())
+            self.memory.write(x, self._jacobian)
         return self._jacobian
+
+    def _predicted(self, x: Float[np.ndarray, " parameters"]) -> Float[np.ndarray, " rows"]:
+        """Return the values at ``x`` by the surrogate; its prediction is remembered."""
+        with torch.no_grad():
+            evaluation = evaluate(self.problem, torch.tensor(x)[None])
+        self._prediction = evaluation.prediction
+        return np.ascontiguousarray(_rows(evaluation)[0].numpy())
 
 
 class Leaves(Mapping[str, Tensor]):

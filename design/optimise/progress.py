@@ -1,9 +1,9 @@
-"""How far an optimisation has come: enough to go on after it was interrupted."""
+"""How far an optimisation has come, between two starts or two steps: it goes on from there."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,12 +41,11 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """The state of an optimisation between two iterations.
+    """The state of an optimisation.
 
     Attributes:
         starts: Where each start begins.
         attempts: The starts that have ended.
-        x: Where the running start is; None between starts.
         history: All iterations so far.
         evaluations: Forward passes so far.
         seconds: Time spent so far.
@@ -55,31 +54,21 @@ class Progress:
 
     starts: tuple[Vector, ...]
     attempts: tuple[Attempt, ...] = ()
-    x: Vector | None = None
     history: tuple[Iterate, ...] = ()
     evaluations: int = 0
     seconds: float = 0.0
     state: Mapping[str, Any] = field(default_factory=dict)
 
-    def step(self, x: Vector, iterate: Iterate, evaluations: int, seconds: float) -> Progress:
-        """Return the state after one more iteration."""
-        return replace(
-            self,
-            x=x,
-            history=(*self.history, iterate),
-            evaluations=evaluations,
-            seconds=seconds,
-        )
-
-    def end(self, attempt: Attempt, evaluations: int, seconds: float) -> Progress:
-        """Return the state after the running start has ended."""
+    def end(
+        self, attempt: Attempt, history: Sequence[Iterate], evaluations: int, seconds: float
+    ) -> Progress:
+        """Return the state after one more start has ended, with its iterations."""
         return replace(
             self,
             attempts=(*self.attempts, attempt),
-            x=None,
+            history=(*self.history, *history),
             evaluations=evaluations,
             seconds=seconds,
-            state={},
         )
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from formwright.design.optimise import sqp
 from formwright.design.optimise.derivatives import Derivatives
+from formwright.design.optimise.memory import Memory
 from formwright.design.optimise.methods import SLSQP, SQP, TrustConstr
 from formwright.design.optimise.progress import Attempt, Callback, Iterate, Progress, finite
 from formwright.design.problem import Limits, Problem, evaluate, limits
@@ -67,11 +68,15 @@ class Scaled:
 
 
 def run(
-    problem: Problem, method: SQP | SLSQP | TrustConstr, progress: Progress, callback: Callback
+    problem: Problem,
+    method: SQP | SLSQP | TrustConstr,
+    progress: Progress,
+    callback: Callback,
+    memory: Memory,
 ) -> Progress:
     """Run all starts that have not ended yet, one after the other."""
     for start in range(len(progress.attempts), len(progress.starts)):
-        progress = _run_start(problem, method, progress, start, callback)
+        progress = _run_start(problem, method, progress, start, memory)
         callback(progress)
     return progress
 
@@ -81,33 +86,27 @@ def _run_start(
     method: SQP | SLSQP | TrustConstr,
     progress: Progress,
     start: int,
-    callback: Callback,
+    memory: Memory,
 ) -> Progress:
-    """Run one start from where it was left; the end of it is an attempt."""
-    scaled = scale(problem, np.array(progress.starts[start]))
+    """Run one start; the end of it is an attempt."""
+    scaled = scale(problem, np.array(progress.starts[start]), memory)
     scaled.derivatives.evaluations = progress.evaluations
-    began, before = time.perf_counter(), progress.seconds
-    current = np.array(progress.starts[start] if progress.x is None else progress.x)
-    last = (current - scaled.low) / scaled.span
-    done = sum(iterate.start == start for iterate in progress.history)
+    began = time.perf_counter()
+    last = (np.array(progress.starts[start]) - scaled.low) / scaled.span
+    history: list[Iterate] = []
 
     def each_iteration(u: np.ndarray, *_: Any) -> None:
-        nonlocal progress, last, done
+        nonlocal last
         last = u.copy()
         objective, violation = scaled.status(u)
-        line = Iterate(start=start, iteration=done, objective=objective, violation=violation)
-        spent = before + time.perf_counter() - began
-        evaluations = scaled.derivatives.evaluations
-        progress = progress.step(tuple(scaled.x(u).tolist()), line, evaluations, spent)
-        done += 1
-        callback(progress)
+        place = {"start": start, "iteration": len(history)}
+        history.append(Iterate(**place, objective=objective, violation=violation))
 
     try:
-        if done == 0:
-            each_iteration(last)
+        each_iteration(last)
         last, success, message = _minimise(scaled, method, last, each_iteration)
     except NotFiniteError as error:
-        success, message = False, f"stopped after {done} iterations: {error}."
+        success, message = False, f"stopped after {len(history)} iterations: {error}."
     objective, violation = scaled.status(last)
     attempt = Attempt(
         x=tuple(scaled.x(last).tolist()),
@@ -115,20 +114,20 @@ def _run_start(
         violation=violation,
         success=success,
         message=message,
-        iterations=done,
+        iterations=len(history),
     )
-    spent = before + time.perf_counter() - began
-    return progress.end(attempt, scaled.derivatives.evaluations, spent)
+    spent = progress.seconds + time.perf_counter() - began
+    return progress.end(attempt, history, scaled.derivatives.evaluations, spent)
 
 
-def scale(problem: Problem, x: Float[np.ndarray, " parameters"]) -> Scaled:
+def scale(problem: Problem, x: Float[np.ndarray, " parameters"], memory: Memory) -> Scaled:
     """Return the scaled problem; the objective is measured by its size at ``x``."""
     low, high = problem.space.bounds.numpy()
     with torch.no_grad():
-        evaluation = evaluate(problem, torch.from_numpy(x)[None])
+        evaluation = evaluate(problem, torch.tensor(x)[None])
     factor = abs(float(evaluation.objective[0]))
     return Scaled(
-        derivatives=Derivatives(problem),
+        derivatives=Derivatives(problem, memory),
         limits=limits(problem, evaluation),
         low=low,
         span=high - low,

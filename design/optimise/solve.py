@@ -12,6 +12,7 @@ from torch import Tensor
 from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError
 from formwright.design.optimise import adam, scipy_methods
+from formwright.design.optimise.memory import Memory
 from formwright.design.optimise.methods import SQP, Adam, Method
 from formwright.design.optimise.progress import Attempt, Callback, Iterate, Progress
 from formwright.design.problem import Problem, evaluate, limits, names, split
@@ -61,6 +62,7 @@ def optimise(
     generator: torch.Generator | None = None,
     callback: Callback | None = None,
     progress: Progress | None = None,
+    memory: Memory | None = None,
 ) -> Solution:
     """Minimise the objective within bounds and constraints.
 
@@ -69,8 +71,10 @@ def optimise(
         method: ``SQP()`` where not given.
         x0: Where to start; the middle of the bounds where not given.
         generator: Source of the perturbed starts; seed 0 where not given.
-        callback: Called with the state after every iteration.
+        callback: Called with every state that can be gone on from: after each step of a batch,
+            after each start otherwise.
         progress: Go on from this state; ``x0`` and ``generator`` are then not looked at.
+        memory: Where answers are kept on disk, for the start that is running.
 
     Raises:
         ConfigError: ``x0`` does not fit the space, or two constraints share a name.
@@ -95,9 +99,21 @@ def optimise(
     names(problem.constraints)
     if progress is None:
         progress = Progress(starts=draw_starts(problem, method, x0, generator))
-    run = adam.run if isinstance(method, Adam) else scipy_methods.run
-    done = run(problem, method, progress, callback or (lambda _: None))  # pyright: ignore
-    return _solution(problem, done)
+    return solution(problem, search(problem, method, progress, callback, memory))
+
+
+def search(
+    problem: Problem,
+    method: Method,
+    progress: Progress,
+    callback: Callback | None = None,
+    memory: Memory | None = None,
+) -> Progress:
+    """Return the end of a search, all its starts ended; see ``optimise`` for what is given."""
+    rest = (progress, callback or (lambda _: None), memory or Memory())
+    if isinstance(method, Adam):
+        return adam.run(problem, method, *rest)
+    return scipy_methods.run(problem, method, *rest)
 
 
 def draw_starts(
@@ -121,8 +137,8 @@ def draw_starts(
     return tuple(tuple(row) for row in starts.tolist())
 
 
-def _solution(problem: Problem, progress: Progress) -> Solution:
-    """Return the best attempt, evaluated once more."""
+def solution(problem: Problem, progress: Progress) -> Solution:
+    """Return what a search came to: its best attempt, evaluated once more."""
     best = adam.best_attempt(progress.attempts)
     x = torch.tensor(best.x, dtype=torch.float64)
     with torch.no_grad():

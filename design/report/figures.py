@@ -157,7 +157,7 @@ def pressures(result: Mapping[str, Any], polars: Mapping[str, Any]) -> str:
 
 def convergence(result: Mapping[str, Any]) -> str:
     """Draw objective and largest constraint violation by iteration, one line a start."""
-    history = result["optimisation"]["history"]
+    history, known = result["optimisation"]["history"], result["objective"]["shown_as"]
     with drawing("convergence", 2.7) as (figure, drawn):
         left, right = figure.subplots(1, 2)
         first = 0
@@ -167,7 +167,7 @@ def convergence(result: Mapping[str, Any]) -> str:
             runs = [
                 [e for e in of_round if e["start"] == s] for s in {e["start"] for e in of_round}
             ]
-            runs.sort(key=_quality, reverse=True)
+            runs.sort(key=lambda run: _quality(run, known["factor"]), reverse=True)
             for run in runs:
                 chosen = run is runs[-1]
                 at = first + np.arange(len(run))
@@ -180,10 +180,10 @@ def convergence(result: Mapping[str, Any]) -> str:
                 for axis in (left, right):
                     axis.axvline(first - 0.5, color=SOFT, lw=0.8, ls=(0, (1, 2)))
             first += longest
-        _limit_objective(left, history)
+        _limit_objective(left, history, known["factor"])
         right.set_yscale("log")
         right.set_ylim(bottom=5e-9)
-        left.set(xlabel="iteration", ylabel=f"objective ({result['objective']['kind']})")
+        left.set(xlabel="iteration", ylabel=f"objective ({known['name']})")
         right.set(xlabel="iteration", ylabel="largest violation (floor $10^{-8}$)")
     return drawn[0]
 
@@ -251,25 +251,25 @@ def _limit_start(axis: Any, points: Sequence[Mapping[str, Any]], where: np.ndarr
     axis.set_ylim(0, top if above.any() else None)
 
 
-def _limit_objective(axis: Any, history: Sequence[Mapping[str, Any]]) -> None:
+def _limit_objective(axis: Any, history: Sequence[Mapping[str, Any]], factor: float) -> None:
     """Show the objective without the wild iterations, where they would flatten the rest."""
-    values = _numbers(entry["objective"] for entry in history)
+    values = factor * _numbers(entry["objective"] for entry in history)
     values = values[np.isfinite(values)]
     if not len(values):
         return
     low, high = values.min(), np.quantile(values, 0.9)
     if values.max() - low > 3.0 * (high - low):
         margin = 0.06 * (high - low) or 1e-3 * abs(low) or 1e-9
-        axis.set_ylim(low - margin, high + margin)
+        axis.set_ylim(*sorted((factor * (low - margin), factor * (high + margin))))
 
 
-def _quality(run: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """Return how good a run ended: feasible first, then by objective."""
+def _quality(run: Sequence[Mapping[str, Any]], factor: float) -> tuple[float, float]:
+    """Return how good a run ended: feasible first, then by what was made small."""
     violation, objective = run[-1]["violation"], run[-1]["objective"]
     big = math.inf
     return (
         max((big if violation is None else violation) - 1e-5, 0.0),
-        big if objective is None else objective,
+        big if objective is None else factor * objective,
     )
 
 

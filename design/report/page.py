@@ -69,12 +69,14 @@ def read(folder: Path, name: str, expected: int = AIRFOIL_FORMAT) -> dict[str, A
 
 def render(result: Mapping[str, Any], polars: Mapping[str, Any]) -> str:
     """Return the report as HTML."""
+    result = as_known(result)
     return (
         environment()
         .get_template(TEMPLATE)
         .render(
             result=result,
             headline=headline(result),
+            advice=advice(result),
             rows=[point_row(point) for point in result["points"]],
             constraints=[constraint_row(entry) for entry in result["constraints"]],
             reference=reference_point(result["points"]),
@@ -86,6 +88,52 @@ def render(result: Mapping[str, Any], polars: Mapping[str, Any]) -> str:
             geometry=geometry_rows(result),
         )
     )
+
+
+def advice(result: Mapping[str, Any]) -> str:
+    """Return what to do where the optimiser did not succeed; empty where it did."""
+    search = result["optimisation"]
+    if search["success"]:
+        return ""
+    method, message = search["method"], search["message"].lower()
+    if any(word in message for word in ("stopped after", "limit", "maximum")):
+        key = "max_iterations" if "max_iterations" in method else "steps"
+        if "finite" not in message:
+            return f"It was still moving: raise method.{key} (now {method[key]}) to let it end."
+    broken = [row["name"] for row in result["constraints"] if not row["best"]["satisfied"]]
+    if broken:
+        return (
+            f"The constraints cannot all be met from there ({', '.join(broken)} is not): loosen "
+            "them, widen space.lower and space.upper, begin from another start, or try several "
+            "(method.starts = 4)."
+        )
+    return (
+        "Try several starts (method.starts = 4), another start, or another method "
+        '(method.kind = "sqp", "slsqp" or "trust-constr").'
+    )
+
+
+def as_known(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a result whose objectives are the numbers that people know, L/D instead of -L/D."""
+    objective = result["objective"]
+    shown = objective.get("shown_as", {"name": objective["kind"], "factor": 1.0, "better": "lower"})
+
+    def told(values: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+        known = {k: values[k] for k in keys if values[k] is not None}
+        return {**values, **{k: shown["factor"] * value for k, value in known.items()}}
+
+    both = ("claimed", "verified")
+    sides = {side: told(objective[side], *both) for side in ("start", "best")}
+    search = result["optimisation"]
+    return {
+        **result,
+        "objective": {**objective, **sides, "shown_as": shown},
+        "rounds": [told(row, *both) for row in result["rounds"]],
+        "optimisation": {
+            **search,
+            "history": [told(line, "objective") for line in search["history"]],
+        },
+    }
 
 
 def environment() -> Environment:

@@ -10,9 +10,9 @@ import numpy as np
 from formwright.datasets.atoms.elements import covalent_radii
 from formwright.datasets.atoms.free_energy import Process
 from formwright.datasets.atoms.structures import Structure
-from formwright.design.report.element_map import element_map
 from formwright.design.report.svg import BEST, INK, PAPER, SOFT, START, WIDTH, drawing, literal
 from formwright.design.screening.activity import PATHS, volcano
+from formwright.design.screening.element_map import element_map
 
 DESCRIPTORS: Final[Mapping[Process, str]] = {
     Process.HER: r"$\Delta G_\mathrm{H}$, eV",

@@ -95,7 +95,7 @@ def design_matrices(
     x: Float[Tensor, " points"], n: int
 ) -> tuple[Float[Tensor, "points parameters"], Float[Tensor, "points parameters"]]:
     """Return what multiplies the 2 n + 2 parameters on the upper and on the lower side."""
-    spline = torch.from_numpy(basis(x.detach().numpy(), n))
+    spline = torch.tensor(basis(x.detach().numpy(), n))
     nose, free = spline[:, 1:2], spline[:, 2:-1]
     zero, wedge = torch.zeros_like(free), (0.5 * x)[:, None]
     return (

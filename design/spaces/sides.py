@@ -81,7 +81,8 @@ class Sides:
         matrix, offset = _fixed(torch.where(is_upper[:, None], upper, lower), self.trailing_edge)
         penalty = torch.eye(matrix.shape[1], dtype=torch.float64) * (ridge * len(pos)) ** 0.5
         target = torch.cat([pos[:, 1] - offset, penalty.new_zeros(len(penalty))])
-        return torch.linalg.lstsq(torch.cat([matrix, penalty]), target[:, None]).solution[:, 0]
+        stacked = torch.cat([matrix, penalty])
+        return torch.linalg.lstsq(stacked, target[:, None], driver="gels").solution[:, 0]
 
     def thickness(
         self, shape: Float[Tensor, "designs parameters"]

@@ -46,12 +46,15 @@ if TYPE_CHECKING:
     from formwright.datasets.solvers.xfoil.solver import XFoil as XFoil
     from formwright.design import constraints as constraints
     from formwright.design import objectives as objectives
-    from formwright.design.airfoils.specs import Study as Study
+    from formwright.design.airfoils.study import Study as Study
     from formwright.design.catalysts.alloys import AlloyDesign as AlloyDesign
     from formwright.design.catalysts.alloys import Target as Target
     from formwright.design.catalysts.alloys import objective_of as objective_of
-    from formwright.design.catalysts.config import CatalystStudy as CatalystStudy
     from formwright.design.catalysts.config import Verifier as Verifier
+    from formwright.design.catalysts.study import CatalystStudy as CatalystStudy
+    from formwright.design.loop import StudyResult as StudyResult
+    from formwright.design.loop import read_study as read_study
+    from formwright.design.loop import run as run
     from formwright.design.optimise.methods import SLSQP as SLSQP
     from formwright.design.optimise.methods import SQP as SQP
     from formwright.design.optimise.methods import Adam as Adam
@@ -121,6 +124,9 @@ _HOMES: Final[Mapping[str, str]] = {
     "SimCLR": "surrogate.objectives.simclr",
     "AdsorptionConfig": "surrogate.atoms.adsorption",
     "OperatingPoint": "design.spaces.points",
+    "run": "design.loop",
+    "read_study": "design.loop",
+    "StudyResult": "design.loop",
     "OperatingPoints": "design.spaces.points",
     "DesignSpace": "design.spaces.space",
     "CST": "design.spaces.cst",
@@ -134,8 +140,8 @@ _HOMES: Final[Mapping[str, str]] = {
     "SLSQP": "design.optimise.methods",
     "TrustConstr": "design.optimise.methods",
     "Adam": "design.optimise.methods",
-    "Study": "design.airfoils.specs",
-    "CatalystStudy": "design.catalysts.config",
+    "Study": "design.airfoils.study",
+    "CatalystStudy": "design.catalysts.study",
     "AlloyDesign": "design.catalysts.alloys",
     "Target": "design.catalysts.alloys",
     "Verifier": "design.catalysts.config",

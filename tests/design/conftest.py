@@ -13,8 +13,8 @@ from formwright.datasets.cases import section_case
 from formwright.datasets.config import from_mapping
 from formwright.datasets.solvers.result import POLAR_LABELS, Result, stations
 from formwright.design import constraints as c
-from formwright.design.airfoils.specs import Study
 from formwright.design.airfoils.stages import prepare
+from formwright.design.airfoils.study import Study
 from formwright.design.airfoils.verifiers import Chosen, SolverName
 from formwright.design.spaces.bspline import BSpline
 from formwright.design.spaces.cst import CST

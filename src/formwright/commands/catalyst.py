@@ -1,35 +1,16 @@
-"""The study of a catalyst on the command line: bars while it runs, a table at the end."""
+"""What a study shows while it runs, and a study of a catalyst at its end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-if TYPE_CHECKING:
-    from formwright.design.catalysts.config import CatalystStudy
-
 SHOWN = 8
-
-
-def run_catalyst(study: CatalystStudy, folder: Path, *, resume: bool) -> int:
-    """Run a study of a catalyst and print what it found; 1 if no proposal was a hit."""
-    from formwright.design.catalysts.study import run
-    from formwright.design.records import CATALYST_FORMAT
-    from formwright.design.report.page import read
-
-    with bar() as tell:
-        found = run(study, folder, resume=resume, tell=tell)
-    show(read(folder, "result", CATALYST_FORMAT))
-    console = Console(highlight=False, soft_wrap=True)
-    for name in ("report.html", "proposals.csv", "best.extxyz", "result.json"):
-        console.print(f"{name:14} {(folder / name).resolve()}", markup=False)
-    return 0 if found.hits or not found.judged else 1
 
 
 @contextmanager
@@ -65,7 +46,7 @@ def bar() -> Iterator[Callable[[str, float], None]]:
             progress.stop()
 
 
-def show(result: dict[str, Any]) -> None:
+def show_catalyst(result: Mapping[str, Any]) -> None:
     """Print what a study found: verdict, rounds, the likeliest proposals, who verified."""
     console = Console(highlight=False)
     console.print(f"\n[bold]{escape(result['verdict'])}[/]")

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-
-if TYPE_CHECKING:
-    from formwright.design.airfoils.specs import Study
 
 
 def optimize(
@@ -63,13 +60,9 @@ def report(folder: Path) -> None:
     Args:
         folder: The study's folder.
     """
-    from formwright.design.records import read_json
+    from formwright.design.loop import report as write_again
 
-    if (read_json(folder / "result.json") or {}).get("kind") == "catalyst":
-        from formwright.design.catalysts.report import write_report
-    else:
-        from formwright.design.report.page import write_report
-    print(write_report(folder))
+    print(write_again(folder))
 
 
 def demo(what: Literal["airfoil", "catalyst"] = "airfoil", *, out: Path | None = None) -> int:
@@ -95,10 +88,10 @@ def demo(what: Literal["airfoil", "catalyst"] = "airfoil", *, out: Path | None =
         out: The study's folder, replaced if it exists; `runs/demo-airfoil` or `runs/demo-catalyst`
             where not given.
     """
-    from formwright.design.airfoils import study
+    from formwright.design import loop
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    studies = Path(study.__file__).parents[1] / "studies"
+    studies = Path(loop.__file__).parent / "studies"
     out = out or Path(f"runs/demo-{what}")
     if what == "catalyst":
         console.print("Designing alloys for hydrogen evolution from 5 % of a table's DFT labels.")
@@ -108,41 +101,27 @@ def demo(what: Literal["airfoil", "catalyst"] = "airfoil", *, out: Path | None =
 
 
 def run_study(path: Path, folder: Path, *, resume: bool) -> int:
-    """Run a study and print its summary; 1 if what was verified is not what was wanted."""
-    from formwright.design.airfoils.specs import Study
-    from formwright.design.study_kinds import read_any
+    """Run a study and print its summary; 1 where something speaks against what it found."""
+    from formwright.commands.catalyst import bar, show_catalyst
+    from formwright.design.loop import read_study, run
 
-    study = read_any(path)
-    if not isinstance(study, Study):
-        from formwright.commands.catalyst import run_catalyst
-
-        return run_catalyst(study, folder, resume=resume)
-    return run_airfoil(study, folder, resume=resume)
-
-
-def run_airfoil(study: Study, folder: Path, *, resume: bool) -> int:
-    """Run a study of an airfoil and print its summary; see ``outcome`` for what is returned."""
-    from formwright.design.airfoils.study import run
-    from formwright.design.report.page import read
-
-    run(study, folder, resume=resume)
-    result = read(folder, "result")
-    show(result)
+    with bar() as tell:
+        found = run(read_study(path), folder, resume=resume, tell=tell)
+    shows, files = {
+        "airfoil": (show, ("report.html", "best.dat", "result.json")),
+        "catalyst": (
+            show_catalyst,
+            ("report.html", "proposals.csv", "best.extxyz", "result.json"),
+        ),
+    }[found.result.get("kind", "airfoil")]
+    shows(found.result)
     console = Console(highlight=False, soft_wrap=True)
-    for name in ("report.html", "best.dat", "result.json"):
-        console.print(f"{name:12} {(folder / name).resolve()}", markup=False)
-    return outcome(result)
+    for name in files:
+        console.print(f"{name:14} {(folder / name).resolve()}", markup=False)
+    return 1 if found.reasons else 0
 
 
-def outcome(result: Mapping[str, Any]) -> int:
-    """Return the exit code of a study of an airfoil: 0 where nothing speaks against its design.
-
-    1: no better than the start, not verified at every point, or a constraint is broken.
-    """
-    return 1 if result["reasons"] else 0
-
-
-def show(result: dict[str, Any]) -> None:
+def show(result: Mapping[str, Any]) -> None:
     """Print what a study found: verdict, operating points, constraints missed, who verified."""
     console = Console(highlight=False)
     style = "bold yellow" if result["reasons"] else "bold"
@@ -168,7 +147,10 @@ def show(result: dict[str, Any]) -> None:
             console.print(f"[yellow]missed as verified:[/] {escape(entry['name'])}")
     search = result["optimisation"]
     if not search["success"]:
-        console.print(f"[yellow]the optimiser did not succeed:[/] {escape(search['message'])}")
+        from formwright.design.report.page import advice
+
+        said = f"{search['message'].rstrip('.')}. {advice(result)}"
+        console.print(f"[yellow]the optimiser did not succeed:[/] {escape(said)}")
     solver, seconds = result["solver"], result["seconds"]
     verifier = f"verified by {solver['name']} {solver['version']}: {solver['why']}"
     console.print(verifier, markup=False)

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from formwright.datasets.config import from_mapping
-from formwright.design.airfoils.specs import Study
-from formwright.design.airfoils.study import run
+from formwright.design.airfoils.study import Study
 from formwright.design.airfoils.verifiers import Chosen, SolverName
+from formwright.design.loop import run
 
 STUDY = {
     "name": "killed",

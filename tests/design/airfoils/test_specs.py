@@ -11,9 +11,9 @@ from formwright.design.airfoils.specs import (
     ConstraintSpec,
     SpaceKind,
     SpaceSpec,
-    Study,
 )
-from formwright.design.airfoils.study import read_study
+from formwright.design.airfoils.study import Study
+from formwright.design.loop import read_study
 from formwright.design.optimise.methods import SLSQP, SQP, Adam
 from formwright.design.spaces.bspline import BSpline
 

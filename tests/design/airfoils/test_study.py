@@ -1,6 +1,7 @@
 """A study on disk: everything it promises to write, other folders refused, kill and resume."""
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -20,10 +21,10 @@ from formwright.datasets.errors import (
     StudyWarning,
     UnknownNameError,
 )
-from formwright.design.airfoils import stages
-from formwright.design.airfoils.specs import Study
-from formwright.design.airfoils.study import read_study, run
+from formwright.design.airfoils import stages, work
+from formwright.design.airfoils.study import Study
 from formwright.design.airfoils.verifiers import Chosen, SolverName
+from formwright.design.loop import read_study, run
 
 HERE = Path(__file__).parent
 STUDY = {
@@ -138,7 +139,9 @@ def test_a_finished_study_is_not_repeated(done):
 
 
 def test_another_study_needs_another_folder(done, surrogate, chosen):
-    with pytest.raises(ConfigError, match="holds another study.*resume=False"):
+    with pytest.raises(
+        ConfigError, match="another study: rounds = 2 there, 1 asked; seed = 0 there.*resume=False"
+    ):
         run(make(seed=1), done.folder)
     replaced = run(make(seed=1), done.folder, resume=False, surrogate=surrogate, chosen=chosen)
     assert read_study(replaced.folder / "study.toml").seed == 1
@@ -146,7 +149,7 @@ def test_another_study_needs_another_folder(done, surrogate, chosen):
 
 def test_finished_stages_are_read_not_repeated(done, surrogate, chosen, monkeypatch):
     (done.folder / "result.json").unlink()
-    monkeypatch.setattr(stages, "verify", lambda *a, **k: pytest.fail("verified twice"))
+    monkeypatch.setattr(work, "verify", lambda *a, **k: pytest.fail("verified twice"))
     again = run(make(rounds=2), done.folder, surrogate=surrogate, chosen=chosen)
     assert again.verified == done.verified
 
@@ -154,7 +157,7 @@ def test_finished_stages_are_read_not_repeated(done, surrogate, chosen, monkeypa
 def test_a_design_that_cannot_be_verified_is_reported_as_such(tmp_path, surrogate, make_solver):
     chosen = Chosen(SolverName.PANEL, make_solver(stall_deg=-90.0), "a stand-in.")
     found = run(make(), tmp_path, surrogate=surrogate, chosen=chosen)
-    assert found.verified is None and found.converged == (0, 3)
+    assert found.verified is None and found.judged == (0, 3)
     assert "verified 0 of 3" in found.verdict
     point = read(tmp_path, "result.json")["points"][0]["best"]["verified"]
     assert point["labels"]["cd"] is None and "stalled" in point["reason"]
@@ -182,6 +185,7 @@ def test_mistakes_are_named(tmp_path, surrogate, chosen, more, error, message):
     given = None if "surrogate" in more else surrogate
     with pytest.raises(error, match=message):
         run(make(**more), tmp_path, surrogate=given, chosen=chosen)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_surrogate_of_adsorption_is_refused_by_name(tmp_path, capsys):
@@ -206,48 +210,92 @@ def test_a_missing_binary_is_named_before_anything_is_searched(tmp_path, surroga
     monkeypatch.setenv("PATH", "")
     with pytest.raises(MissingSolverError, match="xfoil"):
         run(make(solver="xfoil"), tmp_path, surrogate=surrogate)
-    assert not list((tmp_path / "state").glob("optimise*"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_state_names_its_file(tmp_path, surrogate, chosen):
     run(make(), tmp_path, surrogate=surrogate, chosen=chosen)
     (tmp_path / "result.json").unlink()
-    (tmp_path / "state" / "verify_0.json").write_text("{")
-    with pytest.raises(ConfigError, match="verify_0.json"):
+    (tmp_path / "state" / "round-1" / "verdicts.json").write_text("{")
+    with pytest.raises(ConfigError, match="verdicts.json"):
         run(make(), tmp_path, surrogate=surrogate, chosen=chosen)
 
 
-@pytest.mark.parametrize("after", ["optimise_0", "verify_0"])
+@pytest.mark.parametrize("after", ["answers.npy", "verdicts.json"])
 def test_killed_and_resumed(tmp_path, after):
-    """Kill -9 in the first search, or between the first verification and the end; then go on."""
-    folder = tmp_path / "run"
-    command = [sys.executable, str(HERE / "study_process.py"), str(folder)]
-    process = subprocess.Popen([*command, "0.05"])
-    marker = folder / "state" / f"{after}.json"
+    """Kill -9 in the first search, or after the first verification; it ends as if never killed."""
+    folder, whole = tmp_path / "run", tmp_path / "whole"
+    command = [sys.executable, str(HERE / "study_process.py")]
+    process = subprocess.Popen([*command, str(folder), "0.05"])
+    marker = folder / "state" / "round-1" / after
     try:
-        _wait_for(lambda: marker.exists() and _iterations(folder) >= 3, process)
+        _wait_for(lambda: marker.exists() and marker.stat().st_size > 2000, process)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert not (folder / "result.json").exists()
-    before = read(folder, "state/optimise_0.json")["history"]
-    verified = marker.stat().st_mtime_ns if after == "verify_0" else None
-    subprocess.run([*command, "0"], check=True)
-    history = [line for line in read(folder, "result.json")["optimisation"]["history"]]
-    first = [
-        {k: v for k, v in line.items() if k != "round"} for line in history if line["round"] == 0
-    ]
-    assert first[: len(before)] == before
-    assert [line["iteration"] for line in first] == list(range(len(first)))
-    if verified is not None:
-        assert first == before and marker.stat().st_mtime_ns == verified
+    verified = marker.stat().st_mtime_ns if after == "verdicts.json" else None
+    for one in (folder, whole):
+        subprocess.run([*command, str(one), "0"], check=True)
+    assert numbers(folder) == numbers(whole)
+    assert verified in (None, marker.stat().st_mtime_ns if marker.exists() else None)
 
 
-def _iterations(folder):
-    try:
-        return len(read(folder, "state/optimise_0.json")["history"])
-    except FileNotFoundError:
-        return 0
+def numbers(folder):
+    """Return all that two equal studies write, times left out."""
+
+    def timeless(value):
+        if isinstance(value, list):
+            return [timeless(item) for item in value]
+        if isinstance(value, dict):
+            times = {"seconds", "started", "finished"}
+            return {k: timeless(v) for k, v in value.items() if k not in times}
+        return value
+
+    labels = (folder / "labels.jsonl").read_text()
+    return [timeless(read(folder, f"{name}.json")) for name in ("result", "polars")], labels
+
+
+METHODS = {
+    "sqp": {"kind": "sqp", "max_iterations": 5, "starts": 2},
+    "slsqp": {"kind": "slsqp", "max_iterations": 5},
+    "trust-constr": {"kind": "trust-constr", "max_iterations": 5},
+    "adam": {"kind": "adam", "starts": 2, "steps": 5, "inner": 2, "polish": {"kind": "slsqp"}},
+}
+
+
+class Interrupted(RuntimeError):
+    pass
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_stopped_anywhere_it_comes_to_the_same_numbers(
+    tmp_path, surrogate, chosen, method, monkeypatch
+):
+    monkeypatch.setattr(Study, "report", lambda study, folder: folder)
+
+    class Counting(type(surrogate)):
+        """Raises at one of its calls."""
+
+        calls, stop = 0, math.inf
+
+        def forward(self, batch, *, fields=False):
+            self.calls += 1
+            if self.calls == self.stop:
+                raise Interrupted
+            return super().forward(batch, fields=fields)
+
+    study, said = make(rounds=2, method=METHODS[method], points=STUDY["points"][:1]), Counting()
+    run(study, tmp_path / "whole", surrogate=said, chosen=chosen)
+    expected = numbers(tmp_path / "whole")
+    for stop in np.linspace(2, said.calls, 3).astype(int).tolist():
+        stopped, folder = Counting(), tmp_path / f"stopped-{stop}"
+        stopped.stop = stop
+        with pytest.raises(Interrupted):
+            run(study, folder, surrogate=stopped, chosen=chosen)
+        again = Counting()
+        run(study, folder, surrogate=again, chosen=chosen)
+        assert numbers(folder) == expected, f"stopped at call {stop} of {said.calls}"
 
 
 def _wait_for(condition, process, seconds=240):
@@ -263,14 +311,17 @@ def test_after_a_refuted_round_the_search_begins_again_closer_to_the_start(
 ):
     class Refuting(make_solver):
         def solve(self, cases):
-            self.stall_deg = -90.0 if self.calls < 2 else 14.0
+            self.stall_deg = -90.0 if 2 <= self.calls < 4 else 14.0
             return super().solve(cases)
 
     chosen = Chosen(SolverName.PANEL, Refuting(), "a stand-in.")
     study = make(rounds=2, constraints=[])
     found = run(study, tmp_path, surrogate=surrogate, chosen=chosen)
-    first, second = (read(tmp_path, f"state/optimise_{i}.json") for i in (0, 1))
-    assert second["starts"][0] == first["starts"][0] and second["starts"][0] != first["x"]
+    first, second = (read(tmp_path, f"state/round-{i}/proposals.json") for i in (1, 2))
+    assert (
+        second["starts"][0] == first["starts"][0]
+        and second["starts"][0] != first["attempts"][-1]["x"]
+    )
     assert found.result["rounds"][0]["verified"] is None and found.result["best"]["round"] == 1
     setup = stages.prepare(study, surrogate, chosen)
     rows = zip(setup.problem.constraints, stages.tightened(setup, 0.5), strict=True)
