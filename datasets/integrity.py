@@ -63,7 +63,7 @@ def check(
     remedy: str,
     *,
     ours: bool = True,
-) -> None:
+) -> bool:
     """Refuse a file that is not what was written; say once a folder that a file has no seal.
 
     Args:
@@ -72,11 +72,16 @@ def check(
         remedy: What to do, a sentence.
         ours: Whether a file without a seal is one that an earlier formwright wrote.
 
+    Returns:
+        Whether it has one.
+
     Raises:
         FormwrightError: Of the kind ``error``: the seal does not hold.
         OSError: It cannot be read.
     """
-    _judge(path, sealed(path), error, remedy, ours)
+    whole = sealed(path)
+    _judge(path, whole, error, remedy, ours)
+    return whole is not None
 
 
 def read(path: str | os.PathLike[str], error: type[FormwrightError], remedy: str) -> bytes:

@@ -41,11 +41,12 @@ def save_tensors(
     Raises:
         StorageError: The file cannot be written; what was there before is intact.
     """
-    text = json.dumps({"format_version": FORMAT_VERSION, **header}, allow_nan=False)
+    marked = {"format_version": FORMAT_VERSION, integrity.KEY: integrity.BLANK, **header}
+    text = json.dumps(marked, allow_nan=False)
     whole = {name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
     with replacing(path) as temporary:
         try:
-            save_file(whole, temporary, metadata={_HEADER: text, integrity.KEY: integrity.BLANK})
+            save_file(whole, temporary, metadata={_HEADER: text})
         except SafetensorError as error:
             raise OSError(str(error)) from error
 
@@ -110,7 +111,7 @@ def _header(handle: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{str(path)!r} has format_version {version}, and this formwright "
             f"reads up to {FORMAT_VERSION}: it was written by a newer one; upgrade formwright."
         )
-    if integrity.KEY not in handle.metadata() and not _guarded(path, header):
+    if header.pop(integrity.KEY, None) is None and not _guarded(path, header):
         integrity.tell(path)
     return header
 

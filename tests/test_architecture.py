@@ -224,8 +224,8 @@ assert not predict_rows(load("adsorption-mamun"), [row]).failures
     "a design study": """
 import tempfile
 from formwright.datasets.config import from_mapping
-from formwright.design.airfoils.specs import Study
-from formwright.design.airfoils.study import run
+from formwright.design.airfoils.study import Study
+from formwright.design.loop import run
 asked = {"points": [{"cl": 0.4, "reynolds": 1e6}], "solver": "panel", "rounds": 1, "workers": 1,
     "method": {"kind": "slsqp", "max_iterations": 3}}
 with tempfile.TemporaryDirectory() as folder:

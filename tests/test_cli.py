@@ -49,7 +49,7 @@ class ThinAirfoils:
 @pytest.fixture
 def surrogate(monkeypatch: pytest.MonkeyPatch) -> ThinAirfoils:
     stand_in = ThinAirfoils()
-    monkeypatch.setattr(formwright, "load", lambda name: stand_in)
+    monkeypatch.setattr("formwright.surrogate.zoo.load", lambda name: stand_in)
     return stand_in
 
 

@@ -164,7 +164,7 @@ def load_flow(path: str | os.PathLike[str]) -> FlowField:
         True
     """
     try:
-        integrity.check(path, FlowFileError, "Compute the case again.")
+        sealed = integrity.check(path, FlowFileError, "Compute the case again.", ours=False)
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             size = sum(member.file_size for member in file.zip.infolist())
             if size > LARGEST:
@@ -178,7 +178,7 @@ def load_flow(path: str | os.PathLike[str]) -> FlowField:
                     f"{FORMAT_VERSION}. Update formwright."
                 )
             wall = Wall(**{name: file[f"wall_{name}"] for name in _WALL})
-            return FlowField(**{name: file[name] for name in _ARRAYS}, wall=wall, **notes)
+            flow = FlowField(**{name: file[name] for name in _ARRAYS}, wall=wall, **notes)
     except FlowFileError:
         raise
     except _DAMAGE as error:
@@ -186,3 +186,6 @@ def load_flow(path: str | os.PathLike[str]) -> FlowField:
             f"{str(path)!r} is no whole record of a flow ({type(error).__name__}: {error}). "
             "Compute the case again."
         ) from error
+    if not sealed:
+        integrity.tell(path)
+    return flow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from formwright.datasets.airfoils.sections import Section, validate, write_dat
 from formwright.datasets.config import from_mapping, to_mapping
-from formwright.datasets.files import write_record, write_text
+from formwright.datasets.files import write_record
 from formwright.design.airfoils import handover
 from formwright.design.airfoils.correction import Corrected, offsets_from
 from formwright.design.airfoils.handover import AirfoilRound
@@ -160,7 +159,7 @@ class AirfoilWork:
 
 def _write(path: Path, progress: Progress) -> None:
     """Write the state of a search, compactly: a batched method has one after every step."""
-    write_text(path, json.dumps(to_mapping(progress), allow_nan=False))
+    write_record(path, to_mapping(progress), indent=None)
 
 
 def corrections(setup: Setup, before: AirfoilRound) -> Offsets:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 
 from formwright.datasets.airfoils.polar_data import LABELS, Polars, read_polars
@@ -16,11 +17,13 @@ from formwright.surrogate.airfoils.flow_corpus import read_flows
 from formwright.surrogate.airfoils.flow_pretexts import FlowMatch
 from formwright.surrogate.airfoils.named import PRETEXTS, matched_flow, section_views
 from formwright.surrogate.airfoils.polar import PolarConfig, PolarSurrogate
-from formwright.surrogate.airfoils.score import score
 from formwright.surrogate.airfoils.task import polar_task
 from formwright.surrogate.airfoils.views import Incidence, PartialContour, Repanel
-from formwright.surrogate.kinds import Kind, Start
+from formwright.surrogate.kinds import Kind, Scores, Start
 from formwright.surrogate.pretraining.pretrain import PretrainConfig
+from formwright.surrogate.uncertainty.conformal import LEVEL, NORMAL_QUANTILE
+
+ROUNDING: Final = 1e-6
 
 
 def section_question(_: Any = None) -> Case:
@@ -55,6 +58,36 @@ def _learn(
     tuning.finetune(surrogate, points, settings, folder, progress=progress)
     tuning.fit_pressure(surrogate, points)
     tuning.calibrate(surrogate, tuning.labelled(surrogate, held))
+
+
+def score(surrogate: PolarSurrogate, polars: Polars) -> Scores:
+    """Compare a surrogate with labelled polars.
+
+    Args:
+        surrogate: What predicts.
+        polars: Converged points, as ``polar_data.read_polars`` gives them.
+
+    Returns:
+        Errors and coverage over the points that have the label.
+    """
+    conditions = [polars.conditions[name] for name in ("alpha_deg", "reynolds", "ncrit")]
+    answer = surrogate.predict_rows(list(polars.cst), polars.section, *conditions)
+    error, coverage = {}, {}
+    for label in LABELS:
+        predicted, truth = answer[label], polars.labels[label]
+        gap = np.abs(predicted - truth)
+        half = NORMAL_QUANTILE * answer[f"{label}_std"]
+        if label == "cd":
+            gap, half = np.abs(np.log(predicted / truth)), half / predicted
+        known = np.isfinite(truth)
+        error["ln_cd" if label == "cd" else label] = float(gap[known].mean())
+        coverage[label] = float((gap[known] <= half[known] * (1.0 + ROUNDING)).mean())
+    return Scores(
+        error=error,
+        coverage=coverage,
+        level=LEVEL,
+        counts={"points": len(polars.section), "sections": len(polars.cst)},
+    )
 
 
 def _unlabeled(path: Path, label: str | None, _: str | None) -> Start:

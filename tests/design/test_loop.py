@@ -171,9 +171,8 @@ def test_another_study_is_refused_by_what_differs_or_replaced(tmp_path):
         run(Parabola(seed=1), tmp_path)
     (tmp_path / "turn-9").mkdir()
     run(Parabola(seed=1), tmp_path, resume=False)
-    assert not (tmp_path / "turn-9").exists() and json.loads(
-        (tmp_path / "turn-1" / "proposals.json").read_text()
-    ) == {"x": 3.1}
+    proposal = json.loads((tmp_path / "turn-1" / "proposals.json").read_text())
+    assert not (tmp_path / "turn-9").exists() and proposal["x"] == 3.1
 
 
 @dataclass(frozen=True)

@@ -277,7 +277,7 @@ def _text(path: Path) -> io.StringIO:
         return io.StringIO(_whole(handle))
 
 
-def _whole(handle: IO[str]) -> str:
+def _whole(handle: IO[Any]) -> str:
     """Return the text of an open file, of bounded size."""
     text = handle.read(LARGEST + 1)
     if len(text) > LARGEST:

@@ -248,7 +248,7 @@ def numbers(folder):
         if isinstance(value, list):
             return [timeless(item) for item in value]
         if isinstance(value, dict):
-            times = {"seconds", "started", "finished"}
+            times = {"seconds", "started", "finished", "seal"}
             return {k: timeless(v) for k, v in value.items() if k not in times}
         return value
 

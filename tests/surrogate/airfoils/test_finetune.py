@@ -19,8 +19,8 @@ from formwright.surrogate.airfoils.finetune import (
     labelled,
     residuals,
 )
+from formwright.surrogate.airfoils.kind import score
 from formwright.surrogate.airfoils.polar import LABELS, PolarConfig, PolarSurrogate
-from formwright.surrogate.airfoils.score import score
 from formwright.surrogate.checkpoints import load_tensors, save_tensors
 from formwright.surrogate.pretraining.pretrain import NETWORK
 from formwright.surrogate.training.loop import TrainConfig
