@@ -158,7 +158,8 @@ def _prediction_jacobian(
 
     The copy that answers for an operating point keeps only that one.
     """
-    points = problem.space.decode(x[None]).alpha_deg.numel()
+    one = problem.space.decode(x[None])
+    points = one.condition_batch.numel() if "condition_batch" in one else 1
     copies = x.expand(len(entries) * points, -1).clone().requires_grad_(True)
     point = torch.arange(points)
     with torch.enable_grad():
@@ -174,9 +175,10 @@ def _prediction_jacobian(
 
 
 def _at_rows(batch: Case, rows: Int[Tensor, " kept"]) -> Case:
-    """Return a batch that keeps only the given operating points."""
+    """Return a batch that keeps only the given operating points, where its cases have several."""
     kept = copy(batch)
-    for name in (*(condition.name for condition in CONDITIONS), "condition_batch"):
+    names = (*(condition.name for condition in CONDITIONS), "condition_batch")
+    for name in names if "condition_batch" in batch else ():
         kept[name] = batch[name][rows]
     return kept
 
