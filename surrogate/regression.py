@@ -13,12 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 
 from formwright.datasets.cases import Case, Quantity
+from formwright.datasets.errors import ConfigError
 from formwright.surrogate.encoder import Encoder
 from formwright.surrogate.kinds import Kind, Scores, Start
 from formwright.surrogate.label_efficiency.protocol import LabelledCases, Task
@@ -28,9 +30,10 @@ from formwright.surrogate.objectives.objective import Objective
 from formwright.surrogate.objectives.vicreg import VICReg
 from formwright.surrogate.pretraining.choices import matched, views_named
 from formwright.surrogate.pretraining.pretrain import PretrainConfig
+from formwright.surrogate.table import Table, columns_of, flagged, stacked
 from formwright.surrogate.training.loop import TrainConfig, origin, train_for_use
 from formwright.surrogate.uncertainty.conformal import LEVEL, NORMAL_QUANTILE, conformal_factor
-from formwright.surrogate.uncertainty.support import Described, Support, growth
+from formwright.surrogate.uncertainty.support import Described, Support, add_remarks, growth
 from formwright.surrogate.view import View
 
 _AT_ONCE: Final = 256
@@ -130,26 +133,33 @@ class Regression(Surrogate):
             mean=mean, std=std, lower=lower, upper=upper, level=LEVEL, fields={}, support=support
         )
 
-    def predict(self, cases: LabelledCases) -> dict[str, Any]:
-        """Predict cases: by label its mean, and ``_std``, ``_lower`` and ``_upper`` of it.
+    def predict(self, cases: LabelledCases, *, fields: bool = False) -> Table:
+        """Predict cases.
 
         Args:
             cases: What the kind's reader makes; labels are not looked at.
+            fields: There are none.
 
         Returns:
-            NumPy arrays, one number a case, and ``support`` where it is known.
+            By label its mean, and ``_std``, ``_lower`` and ``_upper`` of it, one number a case, and
+            ``support`` where it is known; ``flags`` say which numbers are guesses.
+
+        Raises:
+            ConfigError: Fields are asked for.
         """
+        if fields:
+            raise ConfigError("this surrogate predicts no fields: leave out fields=True.")
         with torch.no_grad():
-            parts = [self(batch) for batch in batches(cases)]
-        columns: dict[str, list[Tensor]] = {}
-        for part in parts:
-            for one in self.labels:
-                ends = ("", part.mean), ("_std", part.std), ("_lower", part.lower)
-                for suffix, values in (*ends, ("_upper", part.upper)):
-                    columns.setdefault(one.name + suffix, []).append(values[one.name])
-            if part.support is not None:
-                columns.setdefault("support", []).append(part.support)
-        return {name: torch.cat(values).double().numpy() for name, values in columns.items()}
+            columns = stacked([columns_of(self(batch)) for batch in batches(cases)])
+        remarks: dict[int, str] = {}
+        add_remarks(remarks, columns, range(len(cases)))
+        return Table(
+            labels=self.labels,
+            columns=columns,
+            flags=flagged((len(cases),), remarks),
+            about={"case": np.arange(len(cases))},
+            dims=("case",),
+        )
 
 
 def batches(cases: LabelledCases) -> list[Case]:

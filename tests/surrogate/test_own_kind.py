@@ -77,7 +77,8 @@ def test_predictions_have_intervals_that_grow_outside(home: Path):
     width = table["damping_upper"] - table["damping_lower"]
     noise = 5.0 * torch.randn(20, 32, generator=torch.Generator().manual_seed(0))
     odd = surrogate.predict(Signals(noise, known["damping"], tuple(range(20))))
-    assert (odd["support"] > 1.0).all()
+    assert (odd["support"] > 1.0).all() and all(flag for flag in odd.flags)
+    assert "damping" in repr(table) and len(repr(table)) < 1000
     assert (odd["damping_upper"] - odd["damping_lower"] > 1.05 * width.max()).all()
 
 
