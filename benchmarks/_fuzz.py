@@ -24,7 +24,7 @@ from formwright.datasets.atoms.files.aselmdb import write_aselmdb
 from formwright.datasets.atoms.files.structures import read_structures
 from formwright.datasets.corpus import Manifest, open_corpus, start_corpus
 from formwright.datasets.errors import FormwrightError
-from formwright.datasets.pde.runs import FieldRuns
+from formwright.datasets.pde.runs import alike_runs
 from formwright.datasets.pde.well import open_well
 from formwright.datasets.pde.well_write import write_well
 from formwright.datasets.rans.airfrans.cases import read_manifest, write_manifest
@@ -32,7 +32,7 @@ from formwright.datasets.rans.flow_field import load_flow
 from formwright.datasets.rans.flow_files import read_plane
 from formwright.datasets.rans.mesh.export import surface, write_surface
 from formwright.datasets.vtk.vtp import PolyData, write_vtp
-from formwright.design.airfoils.study import read_study
+from formwright.design.loop import read_study
 from formwright.design.records import read_json
 from formwright.surrogate.checkpoints import load_tensors
 
@@ -138,7 +138,7 @@ def _flows(folder: Path, found: dict[str, tuple[Path, Reader]]) -> None:
     np.savez(folder / "record.npz", notes=np.array('{"format_version": 1}'), points=points)
     found["flow record"] = (folder / "record.npz", load_flow)
     values = torch.randn(2, 3, 1, 16, generator=torch.Generator().manual_seed(0))
-    runs = FieldRuns(
+    runs = alike_runs(
         values=values,
         spacing=(0.1,),
         interval=0.5,

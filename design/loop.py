@@ -189,6 +189,11 @@ class StudyResult:
         judged: How many verdicts there are, and how many were asked for.
         reasons: Why what is handed over should not be used as it is; empty where all is well.
         result: All of ``result.json``.
+
+    Example:
+        >>> import formwright
+        >>> [field for field in formwright.StudyResult.__slots__][:4]
+        ['folder', 'verdict', 'claimed', 'verified']
     """
 
     folder: Path
@@ -223,7 +228,7 @@ class StudyResult:
 def run(
     study: Study, folder: str | os.PathLike[str], *, resume: bool = True, **given: Any
 ) -> StudyResult:
-    """Run a study of any kind: search, verify, learn, record, report.
+    r"""Run a study of any kind: search, verify, learn, record, report.
 
     What ``folder`` already holds of the same study is not repeated: a run that was stopped at any
     moment comes to the result of one that was not, and a finished study is returned as it is.
@@ -243,6 +248,17 @@ def run(
         UnknownNameError: The study names what there is not.
         MissingSolverError: The solver asked for is not installed.
         StorageError: The disk is full; run again to go on.
+
+    Example:
+        >>> import formwright
+        >>> text = '[[points]]\ncl = 0.6\nreynolds = 1e6\n'
+        >>> lines = 'solver = "panel"\nrounds = 1\nworkers = 1\n' + text
+        >>> with open("study.toml", "w") as file:
+        ...     _ = file.write(lines)
+        >>> study = formwright.read_study("study.toml")
+        >>> done = formwright.run(study, "runs/small")
+        >>> done.judged, done.claimed > 0.0
+        ((1, 1), True)
     """
     path = Path(folder)
     if resume:
@@ -260,12 +276,19 @@ def run(
 
 
 def read_study(path: str | os.PathLike[str]) -> Any:
-    """Read a study of any kind from TOML; the keys are the attributes of its class.
+    r"""Read a study of any kind from TOML; the keys are the attributes of its class.
 
     ``kind`` says which it is; a file without it is of the kind that knows most of its keys.
 
     Raises:
         ConfigError: Unknown kind or key, missing key or a value of the wrong kind.
+
+    Example:
+        >>> import formwright
+        >>> with open("study.toml", "w") as file:
+        ...     _ = file.write('[[points]]\ncl = 0.6\nreynolds = 1e6\n')
+        >>> formwright.read_study("study.toml").points[0].cl
+        0.6
     """
     values, where = read_toml(path), Path(path).name
     kind = values.pop("kind", None) or _guessed(values)

@@ -39,7 +39,7 @@ class Encoder(nn.Module, ABC):
 
     Example:
         >>> import formwright
-        >>> encoder = formwright.load_network("atoms")
+        >>> encoder = formwright.load("atoms")
         >>> isinstance(encoder, formwright.Encoder), encoder.width
         (True, 128)
     """

@@ -32,6 +32,12 @@ def evaluate(
     Raises:
         CorpusError: The split is empty.
         ConfigError: A setting that there is not.
+
+    Example:
+        >>> import formwright
+        >>> scores = formwright.evaluate(formwright.load("airfoil-polar"), "corpora/polars")
+        >>> scores.error["cl"] < 0.05 and scores.coverage["cl"] > 0.8
+        True
     """
     found = kind_of(surrogate) if kind is None else kind_named(kind)
     one = isinstance(corpus, str | os.PathLike)

@@ -38,6 +38,13 @@ class Trained:
         scores: On the validation split, which the intervals are calibrated to.
         path: Of the file that holds it.
         seconds: Wall time of this call.
+
+    Example:
+        >>> import formwright
+        >>> quick = {"label": "viscosity", "train": {"steps": 2, "threads": 1}}
+        >>> done = formwright.fit("runs", "corpora/many", "runs/one", quick, progress=False)
+        >>> isinstance(done, formwright.Trained), done.path.name
+        (True, 'surrogate.safetensors')
     """
 
     surrogate: Any
@@ -78,6 +85,13 @@ def fit(
         CheckpointError: The folder holds another training, or weights of another architecture.
         CorpusError: A split is empty.
         TrainingError: The loss is not finite.
+
+    Example:
+        >>> import formwright
+        >>> quick = {"label": "viscosity", "train": {"steps": 2, "threads": 1}}
+        >>> done = formwright.fit("runs", "corpora/many", "runs/mine", quick, progress=False)
+        >>> list(done.scores.error), formwright.load("runs/mine").kind
+        (['viscosity'], 'runs')
     """
     kind, path, began = kind_named(kind), Path(folder), time.perf_counter()
     first = _first(kind, pretrained, start)
@@ -175,6 +189,15 @@ def pretrain(
         UnknownNameError: There is no such objective or view.
         ViewError: A view is forbidden for the label.
         CheckpointError: The folder holds another pretraining.
+
+    Example:
+        >>> import formwright
+        >>> quick = {"batch_cases": 4, "train": {"steps": 2, "threads": 1}}
+        >>> asked = {"label": "viscosity", "views": ["time-lag", "shift"], "progress": False}
+        >>> formwright.pretrain("runs", "corpora/many", "runs/pre", quick, **asked).steps
+        2
+        >>> formwright.load("runs/pre").width
+        128
     """
     kind = kind_named(kind)
     if kind.unlabeled is None:

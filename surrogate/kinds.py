@@ -33,6 +33,11 @@ class Scores:
         coverage: Share of the labels inside the interval, by label; empty where there are none.
         level: The share that the interval promises.
         counts: How many points, cases, sections or structures were compared.
+
+    Example:
+        >>> import formwright
+        >>> formwright.Scores(error={"cl": 0.01}, level=0.9, counts={"cases": 3}).error["cl"]
+        0.01
     """
 
     error: Mapping[str, float]
@@ -96,6 +101,11 @@ class Kind:
             a pretraining; None where nothing is pretrained.
         task: Corpora, label, unlabeled cases, objectives by name, sets of views -> the question of
             ``evaluate_pretraining``; None where it cannot be asked.
+
+    Example:
+        >>> import formwright
+        >>> isinstance(formwright.load("airfoil-polar").kind, str | formwright.Kind)
+        True
     """
 
     name: str

@@ -283,6 +283,11 @@ def regression(
         views: To pretrain with, by name; none pretrains nothing.
         logarithms: Labels that are regressed as their logarithm.
         training: Usual settings.
+
+    Example:
+        >>> import formwright
+        >>> callable(formwright.regression)  # ``tests/surrogate/toy_kind.py`` is a whole one
+        True
     """
     settings, known = training or RegressionTraining(), dict(views or {})
 

@@ -45,6 +45,12 @@ class Table(Mapping[str, np.ndarray]):
         quantities: Of the fields: what they are.
         fields: By name, (..., stations); empty unless asked for.
         stations: Where the fields are; None without fields.
+
+    Example:
+        >>> import formwright
+        >>> table = formwright.load("airfoil-polar").predict("e387", alpha_deg=4.0, reynolds=1e6)
+        >>> bool(table["cl_lower"] < table["cl"] < table["cl_upper"]), table.units["cl"]
+        (True, '1')
     """
 
     labels: tuple[Quantity, ...]

@@ -269,6 +269,12 @@ def save(
     Raises:
         CheckpointError: A surrogate does not answer its reference cases with finite numbers.
         UnknownNameError: A model of a kind of your own, and ``kind`` is not given.
+
+    Example:
+        >>> import formwright
+        >>> formwright.save(formwright.load("airfoil-polar"), "mine.safetensors")
+        >>> formwright.load("mine.safetensors").version == formwright.load("airfoil-polar").version
+        True
     """
     found = kind_of(model) if kind is None else kind_named(kind)
     noted = getattr(model, "provenance", {}) if provenance is None else provenance

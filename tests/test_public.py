@@ -18,9 +18,7 @@ NAMES = sorted(formwright.__all__)
 SHOWN = re.compile(r"```python\n(.*?)```", flags=re.DOTALL)
 INSIDE = {
     "formwright.datasets.rans.airfrans": "a format of others",
-    "formwright.design.airfoils.study": "run and read_study of a section",
-    "formwright.design.catalysts.study": "run and read_study of a catalyst",
-    "formwright.surrogate": "pretraining and fine-tuning step by step",
+    "formwright.surrogate": "the question of pretraining, asked step by step",
 }
 """Rooms that pages open for what no public name does yet."""
 
@@ -37,6 +35,7 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record = next((data / "rans-2d" / "flows").glob("*.npz"))
     (folder / "rans" / "flows" / "case.npz").symlink_to(record)
     assert list(generate_waves(WaveCorpus(runs=2, points=64, frames=4), folder / "burgers")) == [2]
+    assert list(generate_waves(WaveCorpus(runs=40, points=64, frames=8), folder / "many"))
     return folder
 
 

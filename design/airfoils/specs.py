@@ -242,7 +242,7 @@ class StudySpec:
         points: Operating points.
         name: What the report is called.
         start: Section to start from, as ``datasets.airfoils.sections.load_section`` takes it.
-        surrogate: A shipped surrogate, ``"panel"``, or a folder that ``finetune`` wrote.
+        surrogate: A shipped surrogate, ``"panel"``, or a folder that ``fit`` wrote.
         solver: Who verifies.
         objective: What is made small.
         caution: Standard deviations of the surrogate that the objective takes to the bad side

@@ -34,7 +34,7 @@ from formwright.surrogate.model import Prediction, Surrogate, need_labels
 
 _NEEDED: Final = (
     'a study of an airfoil needs: set surrogate = "airfoil-polar", "rans-2d", "panel" or a '
-    "folder that finetune --corpus or --rans wrote"
+    "folder that fit polar or fit rans wrote"
 )
 Ends = Mapping[str, tuple[np.ndarray, np.ndarray]]
 Offsets = Mapping[str, tuple[float, ...]]

@@ -79,6 +79,13 @@ class Study(StudySpec):
     """A design task that ``formwright.design.loop.run`` runs: from a start to a verified design.
 
     Its keys are those of ``StudySpec``.
+
+    Example:
+        >>> import formwright
+        >>> from formwright.datasets.config import from_mapping
+        >>> points = [{"cl": 0.6, "reynolds": 1e6}]
+        >>> from_mapping(formwright.Study, {"points": points}).surrogate
+        'airfoil-polar'
     """
 
     place: ClassVar[str] = "state/round-{}"

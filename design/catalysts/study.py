@@ -67,6 +67,13 @@ class CatalystStudy(CatalystSpec):
     """A search for alloys that ``formwright.design.loop.run`` runs; its rounds learn from verdicts.
 
     Its keys are those of ``CatalystSpec``.
+
+    Example:
+        >>> import formwright
+        >>> target = formwright.Target(adsorbate="H", energy_ev=-0.24, tolerance_ev=0.1)
+        >>> study = formwright.CatalystStudy(design=formwright.AlloyDesign(targets=(target,)))
+        >>> study.rounds >= 1
+        True
     """
 
     place: ClassVar[str] = "round-{}"
@@ -141,7 +148,7 @@ def _loaded(name: str) -> AdsorptionSurrogate:
     surrogate = load(name)
     needed = (
         'a study of a catalyst needs: set surrogate = "adsorption-mamun" or a folder that '
-        "finetune --structures wrote"
+        "fit adsorption wrote"
     )
     need_labels(surrogate, (LABEL,), name, needed)
     return surrogate

@@ -8,7 +8,7 @@ that ``import formwright`` costs nothing. Their homes are modules below ``formwr
 >>> import formwright
 >>> polar = formwright.load("airfoil-polar").predict("e387", alpha_deg=[0.0, 4.0], reynolds=1e6)
 >>> polar["cl"].shape
-(1, 2)
+(2,)
 """
 
 from __future__ import annotations
@@ -71,6 +71,12 @@ if TYPE_CHECKING:
     from formwright.design.spaces.space import DesignSpace as DesignSpace
     from formwright.surrogate.atoms.adsorption import AdsorptionConfig as AdsorptionConfig
     from formwright.surrogate.encoder import Encoder as Encoder
+    from formwright.surrogate.evaluate import evaluate as evaluate
+    from formwright.surrogate.fit import Trained as Trained
+    from formwright.surrogate.fit import fit as fit
+    from formwright.surrogate.fit import pretrain as pretrain
+    from formwright.surrogate.kinds import Kind as Kind
+    from formwright.surrogate.kinds import Scores as Scores
     from formwright.surrogate.model import Prediction as Prediction
     from formwright.surrogate.model import Surrogate as Surrogate
     from formwright.surrogate.objectives.barlow import BarlowTwins as BarlowTwins
@@ -79,15 +85,27 @@ if TYPE_CHECKING:
     from formwright.surrogate.pretraining.matching import ViewMatch as ViewMatch
     from formwright.surrogate.rans.fields.figures import field_figure as field_figure
     from formwright.surrogate.rans.fields.predict import predict_in_file as predict_in_file
+    from formwright.surrogate.regression import regression as regression
+    from formwright.surrogate.table import Table as Table
     from formwright.surrogate.view import View as View
     from formwright.surrogate.zoo import list_models as list_models
     from formwright.surrogate.zoo import load as load
+    from formwright.surrogate.zoo import save as save
 
 __version__ = metadata.version("formwright")
 
 _HOMES: Final[Mapping[str, str]] = {
     "load": "surrogate.zoo",
     "list_models": "surrogate.zoo",
+    "save": "surrogate.zoo",
+    "fit": "surrogate.fit",
+    "pretrain": "surrogate.fit",
+    "evaluate": "surrogate.evaluate",
+    "Trained": "surrogate.fit",
+    "Kind": "surrogate.kinds",
+    "Scores": "surrogate.kinds",
+    "regression": "surrogate.regression",
+    "Table": "surrogate.table",
     "Surrogate": "surrogate.model",
     "Prediction": "surrogate.model",
     "Section": "datasets.airfoils.section",

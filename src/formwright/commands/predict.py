@@ -77,7 +77,7 @@ def predict(
     column `support` says how unlike: beyond 1 it is outside, and its interval grows as `support`.
 
     Args:
-        surrogate: Name of a shipped surrogate, or a folder that `finetune` wrote.
+        surrogate: Name of a shipped surrogate, or a folder that `fit` wrote.
         out: What to write: a CSV; Parquet where it ends in `.parquet`; `-` is standard output.
         cases: The CSV to read.
         structures: A file of slabs with adsorbates (extxyz, CIF, ASE database, ...), predicted as
@@ -85,7 +85,7 @@ def predict(
             `ase.build`. In place of `--cases`.
         fields: Folder for the fields of each row, with `rans-2d`; a column `fields` names the file,
             `fields_cl`, `fields_cd` and `fields_cm` are its forces.
-        field_surrogate: Folder that `finetune --fields` wrote, or its file; the shipped surrogate
+        field_surrogate: Folder that `fit rans-fields` wrote, or its file; the shipped surrogate
             of fields where not given.
         std: Also write the standard deviation of each value, e.g. `cl_std`.
         prefix: Put this before the names of the new columns.

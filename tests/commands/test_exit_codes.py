@@ -11,7 +11,7 @@ import pytest
 from formwright import cli
 from formwright.cli import COMMANDS, main
 
-PAGE = Path(__file__).parents[1] / "docs" / "checked.md"
+PAGE = Path(__file__).parents[2] / "docs" / "checked.md"
 SECTION = "section,alpha_deg,reynolds\n"
 GOOD, BAD = "naca0012,2,1e6\n", "nosuch,2,1e6\n"
 PREDICT = ["predict", "airfoil-polar", "--cases", "cases.csv", "--out", "out.csv"]
@@ -42,11 +42,15 @@ DONE: dict[str, tuple[str, list[str], int]] = {
     "corpus airfrans, none": ("", ["corpus", "airfrans", "nosuch"], 2),
     "validate, none": ("", ["validate", "nosuch"], 2),
     "pretrain, none": ("", ["pretrain", "--flows", "nosuch", "--out", "p"], 2),
-    "pretrain, no runs": ("", ["pretrain", "--runs", "nosuch", "--label", "x", "--out", "p"], 2),
-    "finetune, none": ("", ["finetune", "--corpus", "nosuch", "--out", "f"], 2),
-    "finetune, no atoms": ("", ["finetune", "--structures", "no.extxyz", "--out", "f"], 2),
-    "evaluate, none": ("", ["evaluate", "nosuch", "--corpus", "nosuch", "--out", "e"], 2),
-    "evaluate-pretraining, none": ("", ["evaluate-pretraining", "nosuch", "--label", "cd"], 2),
+    "pretrain, no runs": ("", ["pretrain", "runs", "nosuch", "--label", "x", "--out", "p"], 2),
+    "fit, none": ("", ["fit", "polar", "nosuch", "--out", "f"], 2),
+    "fit, no atoms": ("", ["fit", "adsorption", "no.extxyz", "--out", "f"], 2),
+    "evaluate, none": ("", ["evaluate", "nosuch", "nosuch", "--out", "e"], 2),
+    "evaluate-pretraining, none": (
+        "",
+        ["evaluate-pretraining", "polar", "nosuch", "--label", "cd"],
+        2,
+    ),
     "demo, none": ("", ["demo", "nosuch"], 2),
 }
 

@@ -28,7 +28,7 @@ from formwright.surrogate.rans.fields.surrogate import FieldConfig, FieldSurroga
 from formwright.surrogate.rans.wall.surrogate import RansConfig, RansSurrogate
 from formwright.surrogate.training.run import Run
 
-SHIPPED = Path(__file__).parents[1] / "benchmarks" / "data" / "rans-2d"
+SHIPPED = Path(__file__).parents[2] / "benchmarks" / "data" / "rans-2d"
 SMALL = CMesh(
     cells_side=32, cells_wake=8, cells_normal=32, far_field=20.0, even_share=0.05, tail_angle=0.4
 )
