@@ -13,13 +13,13 @@ from formwright.surrogate.fit import fit, pretrain
 from formwright.surrogate.pde.kind import KIND
 from formwright.surrogate.zoo import load
 
-LOOP = {"steps": 120, "threads": 1, "learning_rate": 3e-3}
+LOOP = {"steps": 400, "threads": 1, "learning_rate": 1e-3}
 
 
 @pytest.fixture(scope="module")
 def waves(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("waves")
-    recipe = replace(RECIPES["burgers"], runs=120, frames=16, points=64, keep_every=2)
+    recipe = replace(RECIPES["burgers"], runs=160, frames=16, points=64, keep_every=2)
     list(generate_waves(recipe, folder))
     return folder
 
@@ -27,7 +27,7 @@ def waves(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_constant_of_runs_is_pretrained_for_fitted_and_predicted(waves: Path, tmp_path: Path):
     few = {"batch_cases": 16, "train": {"steps": 3, "threads": 1}}
     pretrain("runs", waves, tmp_path / "pre", few, label="viscosity", progress=False)
-    settings = {"label": "viscosity", "batch_cases": 16, "train": LOOP}
+    settings = {"label": "viscosity", "batch_cases": 32, "train": LOOP}
     pre = tmp_path / "pre"
     done = fit("runs", waves, tmp_path / "fit", settings, pretrained=pre, progress=False)
     assert done.surrogate.config.label == "viscosity" and done.surrogate.config.logarithm
@@ -37,7 +37,7 @@ def test_a_constant_of_runs_is_pretrained_for_fitted_and_predicted(waves: Path, 
     table = surrogate.predict(test)
     assert (table["viscosity_lower"] < table["viscosity"]).all() and (table["viscosity"] > 0).all()
     scores = evaluate(surrogate, waves, label="viscosity")
-    assert scores.error["viscosity"] < 0.9 * abs(truth - truth.mean()).mean()
+    assert scores.error["viscosity"] < 0.5 * abs(truth - truth.mean()).mean()
     assert torch.isfinite(torch.tensor(table["support"])).all()
 
 

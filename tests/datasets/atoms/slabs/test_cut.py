@@ -7,7 +7,6 @@ import torch
 from formwright.datasets.atoms.bulks import TABLE, alloys, bulk, lattice_of, of_alloy
 from formwright.datasets.atoms.mamun import Alloy, lattices
 from formwright.datasets.atoms.slabs import ordered
-from formwright.datasets.atoms.slabs.candidates import candidates
 from formwright.datasets.atoms.slabs.cut import cut, repeat
 from formwright.datasets.atoms.slabs.placement import place, species
 from formwright.datasets.atoms.slabs.sites import all_sites, find_sites, site_of
@@ -18,7 +17,7 @@ from formwright.datasets.atoms.structures import (
     structures_of,
     vacuum,
 )
-from formwright.datasets.errors import FormwrightError, StructureError, UnknownNameError
+from formwright.datasets.errors import StructureError, UnknownNameError
 
 ALLOYS = [
     Alloy("A1", "Pt", "Pt"),
@@ -147,34 +146,6 @@ def test_own_atoms_bind_as_told_and_turn() -> None:
     turned = place(slab, site, water, binding=1, height=2.3, turn_deg=90.0)
     before, after = (one.pos[13] - one.pos[12] for one in (made, turned))
     assert after == pytest.approx([-before[1], before[0], before[2]])
-
-
-def test_candidates_stream_with_provenance_and_go_on() -> None:
-    failed: list[tuple[str, FormwrightError]] = []
-
-    def note(name: str, error: FormwrightError) -> None:
-        failed.append((name, error))
-
-    molecule = structure(["C"], [[0.0, 0.0, 0.0]], name="no crystal")
-    stream = candidates(
-        [molecule, bulk("Pt")],
-        [(1, 1, 1)],
-        ["H", "OH"],
-        kinds=("top",),
-        turns_deg=(0.0, 30.0),
-        failed=note,
-    )
-    found = list(stream)
-    assert [one.provenance.name for one in found] == [
-        "Pt(111) H top|Pt",
-        "Pt(111) OH top|Pt",
-        "Pt(111) OH top|Pt 30deg",
-    ]
-    assert failed[0][0] == "no crystal(111)" and isinstance(failed[0][1], StructureError)
-    with pytest.raises(StructureError, match="no cell"):
-        next(candidates([molecule], [(1, 1, 1)], ["H"]))
-    with pytest.raises(UnknownNameError, match="'HO2'"):
-        next(candidates([], [], ["HO2"]))
 
 
 def test_all_alloys_of_some_elements() -> None:
