@@ -50,6 +50,13 @@ HEADLINES: Final = (
         "design-defaults",
         "better than the start",
     ),
+    Headline(
+        "designs better than their start, of 20, XFoil apart",
+        "design-suite",
+        "better than the start",
+        "AeroSandbox 4.2.10 + NeuralFoil 0.3.3",
+    ),
+    Headline("verdicts inside the 90 % interval at designs", "design-coverage", "all"),
     Headline("relative error of drag against RANS", "rans-drag", "relative", TRIPPED),
     Headline("times as fast as OpenFOAM, with fields", "rans-speed", "fields on the mesh"),
     Headline(
