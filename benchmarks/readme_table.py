@@ -46,11 +46,6 @@ HEADLINES: Final = (
         "AeroSandbox 4.2.10 + NeuralFoil 0.3.3",
     ),
     Headline(
-        "ordinary studies better than their start, of 10",
-        "design-defaults",
-        "better than the start",
-    ),
-    Headline(
         "designs better than their start, of 20, XFoil apart",
         "design-suite",
         "better than the start",
