@@ -16,58 +16,14 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
 from _common import DATA, Benchmark, save, tell
+from _designs import LEAST_GAIN, apart, valid
 
-from formwright.datasets.airfoils.sections import read_dat, validate
-from formwright.datasets.cases import section_case
-from formwright.datasets.solvers.result import POLAR_LABELS
-from formwright.datasets.solvers.xfoil.solver import XFoil
-from formwright.design.airfoils.study import Study
-from formwright.design.airfoils.verify import verify
 from formwright.design.loop import read_study, run
-from formwright.design.objectives import OBJECTIVES
-from formwright.design.spaces.points import OperatingPoints
-from formwright.surrogate.model import Prediction
-
-PANELS: Final = (160, 180, 200)
-LEAST_GAIN: Final = 0.002
-"""A design is better where it gains this share of the start's objective by all that XFoil says."""
-
-
-def objective(study: Study, pos: torch.Tensor, alpha_deg: list[float], panels: int) -> float:
-    """Return a section's objective by XFoil with so many panels; NaN where a point is missed."""
-    points = OperatingPoints(study.points, study.alpha_bounds_deg)
-    solver = XFoil(panels=panels, iterations=80, retries=1)
-    verdicts = verify(pos, points, solver, alpha_deg).verdicts
-    labels = {
-        label.name: torch.tensor([v.labels[label.name] for v in verdicts], dtype=torch.float64)
-        for label in POLAR_LABELS
-    }
-    said = Prediction(mean=labels, std=labels, lower=labels, upper=labels, level=1.0, fields={})
-    alpha = torch.tensor(alpha_deg, dtype=torch.float64)
-    case = section_case(pos, {"alpha_deg": alpha, "reynolds": torch.full_like(alpha, 1e6)})
-    return float(OBJECTIVES[study.objective](points.weights, 0.0)(said, case)[0])
-
-
-def apart(study: Study, path: Path, alpha_deg: list[float]) -> float:
-    """Return the median of the objective over panel counts; NaN where two of three miss a point."""
-    pos = read_dat(path).pos
-    found = np.array([objective(study, pos, alpha_deg, panels) for panels in PANELS])
-    known = found[np.isfinite(found)]
-    return float(np.median(known)) if len(known) > 1 else float("nan")
-
-
-def valid(path: Path) -> bool:
-    """Return whether the file holds a section."""
-    try:
-        validate(read_dat(path).pos)
-    except ValueError:
-        return False
-    return True
 
 
 def judged(path: Path, folder: Path) -> dict[str, Any]:
@@ -82,7 +38,7 @@ def judged(path: Path, folder: Path) -> dict[str, Any]:
     }
     sound = valid(folder / "best.dat")
     verdict = {
-        side: apart(study, folder / f"{side}.dat", alpha[side])
+        side: apart(study, folder / f"{side}.dat", alpha[side]).objective
         if sound or side == "start"
         else float("nan")
         for side in ("start", "best")

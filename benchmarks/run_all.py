@@ -65,6 +65,8 @@ NEEDS: Final[Mapping[str, Needs]] = {
     "adsorption_training_time": Needs(hours=0.35),
     "burgers_probe": Needs(hours=0.7),
     "flow2d_probe": Needs(hours=0.5),
+    "design_defaults": Needs(program="xfoil", how=XFOIL),
+    "design_suite": Needs(program="xfoil", how=XFOIL),
     "multipoint_design": Needs(program="xfoil", how=XFOIL),
     "naca0012_validation": Needs(
         hours=0.3, program="simpleFoam", how=FOAM, arguments=("--meshes",)

@@ -14,6 +14,8 @@ from formwright.design.airfoils.verify import Verdict
 from formwright.surrogate.model import Prediction, Surrogate
 
 CORRECTED: Final = ("cl", "cd", "cm")
+MOST_DOUBT: Final = 8.0
+"""Deviations beyond which a verdict makes a search no more cautious."""
 
 
 class Corrected(Surrogate):
@@ -82,3 +84,17 @@ def _offset(name: str, verified: float, claimed: float) -> float:
     if name != "cd":
         return verified - claimed
     return float(torch.tensor(verified / claimed, dtype=torch.float64).log())
+
+
+def doubt(prediction: Prediction, verdicts: Sequence[Verdict], label: str) -> float:
+    """Return how many of its deviations a surrogate was off at the worst point, 1 to 8.
+
+    Args:
+        prediction: What it said of the section, one row an operating point.
+        verdicts: What the solver said; points that it missed say nothing.
+        label: Which label.
+    """
+    claimed, deviation = prediction.mean[label].tolist(), prediction.std[label].tolist()
+    rows = zip(verdicts, claimed, deviation, strict=True)
+    off = [abs(v.labels[label] - mean) / max(std, 1e-12) for v, mean, std in rows if v.converged]
+    return min(max([1.0, *off]), MOST_DOUBT)

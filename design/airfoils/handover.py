@@ -20,6 +20,8 @@ from formwright.design.problem import Evaluation, judge, limits
 from formwright.surrogate.model import Prediction
 
 VERIFIED_TOLERANCE: Final = 0.1
+SAME: Final = 0.002
+"""Verified objectives of designs that differ by less than this share are one to the solver."""
 LABELS: Final = tuple(label.name for label in POLAR_LABELS)
 AirfoilRound = Round[Any, Claims, Verification]
 Rank = tuple[bool, int, bool, float]
@@ -71,6 +73,20 @@ def rank(setup: Setup, one: AirfoilRound) -> Rank:
     broken = float(rows.violation(evaluation.constraints.nan_to_num(0.0))[0]) > VERIFIED_TOLERANCE
     value = float(evaluation.objective[0])
     return not one.verdicts.valid, missed, broken, value if np.isfinite(value) else np.inf
+
+
+def latest(setup: Setup, order: Sequence[AirfoilRound]) -> list[AirfoilRound]:
+    """Return the designs, the best first: of those as good as it, the one of the last round.
+
+    Its claims are those of a surrogate that has learned from the others. The start never passes a
+    design, nor a design the start.
+    """
+    best = rank(setup, order[0])
+    least = best[-1] + SAME * abs(best[-1])
+    ranks = {one.index: rank(setup, one) for one in order if one.index and order[0].index}
+    same = [i for i, one in ranks.items() if one[:-1] == best[:-1] and one[-1] <= least]
+    chosen = max(same, default=order[0].index)
+    return sorted(order, key=lambda one: one.index != chosen)
 
 
 def doubts(

@@ -246,7 +246,8 @@ class StudySpec:
         solver: Who verifies.
         objective: What is made small.
         caution: Standard deviations of the surrogate that the objective takes to the bad side
-            while it is searched; claims and verdicts are told without.
+            while it is searched, more where a verdict was further off, none where 0; claims and
+            verdicts are told without.
         guards_off: Guards (``design.airfoils.guards``) that shall not hold.
         space: Which shapes.
         constraints: What a design must meet, besides its lift targets.
@@ -271,7 +272,7 @@ class StudySpec:
     surrogate: str = "airfoil-polar"
     solver: SolverName = SolverName.AUTO
     objective: ObjectiveKind = ObjectiveKind.DRAG
-    caution: float = 1.0
+    caution: float = 4.0
     guards_off: tuple[Guard, ...] = ()
     space: SpaceSpec = SpaceSpec()
     constraints: tuple[ConstraintSpec, ...] = ()

@@ -82,6 +82,7 @@ class Setup:
         problem: What is solved in the first round, but for the caution.
         reference: The start as the space decodes it.
         own: The problem's constraints without the guards.
+        plain: Weights of NACA 0012 in the space, which smoothness is measured by, too.
         section: The start.
         start: What the surrogate says of the start.
         x0: The start in the space.
@@ -95,6 +96,7 @@ class Setup:
     problem: Problem
     reference: Case
     own: tuple[Constraint, ...]
+    plain: Float[Tensor, "sides weights"]
     section: Section
     start: Claims
     x0: Float[Tensor, " parameters"]
@@ -124,10 +126,8 @@ def prepare(study: StudySpec, surrogate: Surrogate, chosen: Chosen) -> Setup:
     reference = space.decode(x0[None])
     targets = (lift_targets(points),) if points.free else ()
     own = (*targets, *(spec.build(reference) for spec in study.constraints))
-    constraints = (
-        *own,
-        *guards(reference, start.prediction, plain(space), study.guards_off, own),
-    )
+    smooth = plain(space)
+    constraints = (*own, *guards(reference, start.prediction, smooth, study.guards_off, own))
     names(constraints)
     problem = Problem(
         space=space,
@@ -143,6 +143,7 @@ def prepare(study: StudySpec, surrogate: Surrogate, chosen: Chosen) -> Setup:
         problem=problem,
         reference=reference,
         own=own,
+        plain=smooth,
         section=section,
         start=start,
         x0=x0,
@@ -242,7 +243,7 @@ def plain(space: CST | BSpline) -> Float[Tensor, "sides weights"]:
 def tightened(setup: Setup, slack: float) -> tuple[Constraint, ...]:
     """Return the constraints of a study, its guards with part of their slack."""
     said, off = setup.start.prediction, setup.study.guards_off
-    held = guards(setup.reference, said, plain(setup.space), off, setup.own, slack=slack)
+    held = guards(setup.reference, said, setup.plain, off, setup.own, slack=slack)
     return (*setup.own, *held)
 
 

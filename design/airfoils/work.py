@@ -16,14 +16,14 @@ from formwright.datasets.airfoils.sections import Section, validate, write_dat
 from formwright.datasets.config import from_mapping, to_mapping
 from formwright.datasets.files import write_record
 from formwright.design.airfoils import handover
-from formwright.design.airfoils.correction import Corrected, offsets_from
+from formwright.design.airfoils.correction import Corrected, doubt, offsets_from
 from formwright.design.airfoils.handover import AirfoilRound
 from formwright.design.airfoils.polar_files import polars
 from formwright.design.airfoils.results import result
 from formwright.design.airfoils.stages import Claims, Offsets, Setup, claim, quietly, tightened
 from formwright.design.airfoils.verify import Verification, from_json, verify
 from formwright.design.loop import Place, Tell
-from formwright.design.objectives import OBJECTIVES
+from formwright.design.objectives import OBJECTIVES, ObjectiveKind
 from formwright.design.optimise.memory import Memory
 from formwright.design.optimise.progress import Progress
 from formwright.design.optimise.solve import draw_starts, search, solution
@@ -64,8 +64,13 @@ class AirfoilWork:
 
         Was that design refuted (a point without a verdict), the search begins at the start again,
         with half the slack of the guards and twice the caution for each time that it happened.
+        A cautious search counts as many deviations as the surrogate was off so far at least, at
+        the start, too.
         """
         setup, last = self.setup, rounds[-1]
+        label = "cl" if setup.study.objective is ObjectiveKind.LIFT else "cd"
+        doubts = [doubt(r.claims.prediction, r.verdicts.verdicts, label) for r in rounds]
+        caution = setup.study.caution and max(setup.study.caution, *doubts)
         refuted = sum(found.verdicts.missed > 0 for found in rounds[1:])
         offsets = {} if last.claims.solution is None else corrections(setup, last)
         surrogate = setup.problem.surrogate
@@ -73,7 +78,7 @@ class AirfoilWork:
             space=setup.space,
             surrogate=Corrected(surrogate, offsets) if offsets else surrogate,
             objective=OBJECTIVES[setup.study.objective](
-                setup.points.weights, setup.study.caution * 2.0**refuted
+                setup.points.weights, caution * 2.0**refuted
             ),
             constraints=tightened(setup, 0.5**refuted),
         )
@@ -147,14 +152,16 @@ class AirfoilWork:
     ) -> dict[str, Any]:
         """Write start, design and polars, and return the content of ``result.json``."""
         self.tell("done", 1.0)
-        setup, start, best = self.setup, rounds[0], order[0][0]
+        setup, start = self.setup, rounds[0]
+        designs = handover.latest(setup, [found for found, _ in order])
+        best = designs[0]
         for name, one in (("start", start), ("best", best)):
             called, pos = handover.name(setup, one), one.claims.pos.detach()
             validate(pos, called)
             section = Section(name=called, pos=pos, family="study", source=setup.study.name)
             write_dat(folder / f"{name}.dat", section)
         write_record(folder / "polars.json", plain(polars(setup, best, start)))
-        return result(setup, rounds, [found for found, _ in order])
+        return result(setup, rounds, designs)
 
 
 def _write(path: Path, progress: Progress) -> None:

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from formwright.design.airfoils.correction import Corrected, offsets_from
-from formwright.design.airfoils.verify import verify
+from formwright.design.airfoils.correction import MOST_DOUBT, Corrected, doubt, offsets_from
+from formwright.design.airfoils.verify import Verdict, verify
 
 
 def test_offsets_make_claim_and_verdict_agree(space, start, points, surrogate, make_solver):
@@ -40,3 +40,21 @@ def test_a_point_without_verdict_keeps_its_offset(space, start, points, surrogat
     before = {"cd": (0.1, 0.2, 0.3)}
     offsets = offsets_from(surrogate(case), found.verdicts, before)
     assert offsets["cd"] == before["cd"] and offsets["cl"] == (0.0, 0.0, 0.0)
+
+
+def verdict(cd, converged=True):
+    return Verdict(
+        converged=converged, reason="", alpha_deg=1.0, labels={"cd": cd}, dropped=0, fields={}
+    )
+
+
+def test_a_doubt_counts_the_deviations_of_the_worst_point(space, start, points, surrogate):
+    said = surrogate(space.decode(start[None]))
+    pairs = list(zip(said["cd"].tolist(), said.std["cd"].tolist(), strict=True))
+    for most, expected in ((0.2, 1.0), (3.0, 3.0), (50.0, MOST_DOUBT)):
+        off = [most if i == 1 else 0.1 for i in range(len(pairs))]
+        drag = [mean + k * std for k, (mean, std) in zip(off, pairs, strict=True)]
+        verdicts = [verdict(cd) for cd in drag]
+        assert doubt(said, verdicts, "cd") == pytest.approx(expected)
+    verdicts[1] = verdict(drag[1], converged=False)
+    assert doubt(said, verdicts, "cd") == 1.0

@@ -11,7 +11,7 @@ from formwright.datasets.airfoils.contour import validate
 from formwright.datasets.airfoils.sections import load_section
 from formwright.datasets.config import from_mapping
 from formwright.datasets.errors import StudyWarning
-from formwright.design.airfoils.handover import rank
+from formwright.design.airfoils.handover import latest, rank
 from formwright.design.airfoils.study import Study
 from formwright.design.airfoils.verifiers import Chosen, SolverName
 from formwright.design.airfoils.verify import NO_SECTION, Verdict, Verification
@@ -73,6 +73,20 @@ def test_a_broken_constraint_loses_to_one_that_meets_all(setup):
     assert handed_over(setup, start, broken) == START
     worse = verification(setup, 0.020, cm=-0.12)
     assert handed_over(setup, worse, broken) == 1
+
+
+@pytest.mark.parametrize(("second", "found"), [(0.010015, 2), (0.01003, 1)])
+def test_of_designs_that_are_the_same_to_the_solver_the_last_is_taken(setup, second, found):
+    start, first = verification(setup, 0.0101), verification(setup, 0.010)
+    same = {"model": None, "proposal": None, "claims": setup.start}
+    verdicts = (start, first, verification(setup, second))
+    order = sorted(
+        (Round(index=i, verdicts=v, **same) for i, v in enumerate(verdicts)),
+        key=lambda one: rank(setup, one),
+    )
+    assert latest(setup, order)[0].index == found
+    level = [Round(index=i, verdicts=start, **same) for i in (START, 1)]
+    assert latest(setup, level)[0].index == START
 
 
 @pytest.mark.parametrize(("cm", "found"), [(-0.1009, 1), (-0.1011, START)])

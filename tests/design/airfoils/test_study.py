@@ -13,7 +13,7 @@ import pytest
 
 from formwright.cli import main
 from formwright.datasets.airfoils.section import section_from_points
-from formwright.datasets.airfoils.sections import load_section, write_dat
+from formwright.datasets.airfoils.sections import load_section, naca, write_dat
 from formwright.datasets.config import from_mapping
 from formwright.datasets.errors import (
     ConfigError,
@@ -242,7 +242,7 @@ def test_killed_and_resumed(tmp_path, after):
 
 
 def numbers(folder):
-    """Return all that two equal studies write, times left out."""
+    """Return all that two equal studies write, times and the seals over them left out."""
 
     def timeless(value):
         if isinstance(value, list):
@@ -328,3 +328,10 @@ def test_after_a_refuted_round_the_search_begins_again_closer_to_the_start(
     limits = {c.name: (np.max(c.upper), np.max(closer.upper)) for c, closer in rows if c.upper}
     for name in ("smoothness", "std_cd", "std_cl"):
         assert limits[name][1] < limits[name][0]
+
+
+def test_a_study_fits_the_plain_section_once(tmp_path, surrogate, chosen, monkeypatch):
+    fitted = []
+    monkeypatch.setattr(stages, "naca", lambda name: fitted.append(name) or naca(name))
+    run(make(rounds=2), tmp_path, surrogate=surrogate, chosen=chosen)
+    assert fitted == ["0012"]
