@@ -81,7 +81,7 @@ class Question:
         """Return the errors on a split."""
         walls: WallCases = self.walls[split]
         with torch.no_grad():
-            said = surrogate.walls(walls.flow)
+            said = surrogate.predict_walls(walls.flow)
         forces = said.forces.numpy().astype(float)
         forces[:, 1] = np.exp(forces[:, 1])
         half = said.cp.shape[1] // 2

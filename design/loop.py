@@ -206,21 +206,21 @@ class StudyResult:
 
     def __repr__(self) -> str:
         """Return folder, claim and verdict on one line."""
-        judged, asked = self.judged
+        judged, requested = self.judged
         against = "; ".join(self.reasons) or "nothing speaks against it"
         return (
             f"StudyResult({str(self.folder)!r}: claimed {_short(self.claimed)}, verified "
-            f"{_short(self.verified)} ({judged} of {asked} judged); {against})"
+            f"{_short(self.verified)} ({judged} of {requested} judged); {against})"
         )
 
     def _repr_html_(self) -> str:
         """Return the same for a notebook."""
-        judged, asked = self.judged
+        judged, requested = self.judged
         against = "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons)
         return (
             f"<p><b>{escape(self.verdict)}</b></p><table><tr><th>claimed</th><th>verified</th>"
             f"<th>judged</th></tr><tr><td>{_short(self.claimed)}</td><td>{_short(self.verified)}"
-            f"</td><td>{judged} of {asked}</td></tr></table><ul>{against}</ul>"
+            f"</td><td>{judged} of {requested}</td></tr></table><ul>{against}</ul>"
             f"<p><code>{escape(str(self.folder / REPORT))}</code></p>"
         )
 
@@ -271,8 +271,8 @@ def run(
     if not (path / REPORT).exists():
         study.report(path)
     parts = study.summary(result)
-    said = {field.name: getattr(parts, field.name) for field in fields(Summary)}
-    return StudyResult(folder=path, verdict=result["verdict"], result=result, **said)
+    summed = {field.name: getattr(parts, field.name) for field in fields(Summary)}
+    return StudyResult(folder=path, verdict=result["verdict"], result=result, **summed)
 
 
 def read_study(path: str | os.PathLike[str]) -> Any:

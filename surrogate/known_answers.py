@@ -28,16 +28,16 @@ def answers(surrogate: Surrogate, question: Case) -> dict[str, list[float]]:
     Raises:
         CheckpointError: An answer is not finite.
     """
-    asked = deepcopy(surrogate).cpu().eval()
+    requested = deepcopy(surrogate).cpu().eval()
     with torch.no_grad():
-        said = asked(question, fields=True)
+        predicted = requested(question, fields=True)
     found = {
         f"{name} {part}": values.double().tolist()
         for part in ("mean", "lower", "upper")
-        for name, values in getattr(said, part).items()
+        for name, values in getattr(predicted, part).items()
     }
-    found |= {name: values.double().mean(-1).tolist() for name, values in said.fields.items()}
-    found |= {} if said.support is None else {SUPPORT: said.support.tolist()}
+    found |= {name: values.double().mean(-1).tolist() for name, values in predicted.fields.items()}
+    found |= {} if predicted.support is None else {SUPPORT: predicted.support.tolist()}
     wrong = [name for name, values in found.items() if not torch.tensor(values).isfinite().all()]
     if wrong:
         raise CheckpointError(

@@ -144,7 +144,7 @@ class Table(Mapping[str, np.ndarray]):
         """
         xarray = _needed("xarray", "to_xarray")
         units = self.units
-        said = {
+        predicted = {
             name: (self.dims, values, {"units": units[name]})
             for name, values in self.columns.items()
         }
@@ -154,8 +154,11 @@ class Table(Mapping[str, np.ndarray]):
         }
         places = {} if self.stations is None else {"station": ("station", self.stations)}
         return xarray.Dataset(
-            {**said, **wide, FLAG: (self.dims, self.flags)},
-            coords={**{name: (self.dims, said) for name, said in self.about.items()}, **places},
+            {**predicted, **wide, FLAG: (self.dims, self.flags)},
+            coords={
+                **{name: (self.dims, predicted) for name, predicted in self.about.items()},
+                **places,
+            },
             attrs={"level": self.level},
         )
 
@@ -190,16 +193,16 @@ class Table(Mapping[str, np.ndarray]):
 
     def _cells(self, most: int) -> list[list[str]]:
         """Return the header and the first rows as text."""
-        asked = {name: np.ravel(values)[:most] for name, values in self.about.items()}
-        said = {name: np.ravel(values)[:most] for name, values in self.columns.items()}
-        columns = {name: [_short(value) for value in some] for name, some in asked.items()}
+        requested = {name: np.ravel(values)[:most] for name, values in self.about.items()}
+        predicted = {name: np.ravel(values)[:most] for name, values in self.columns.items()}
+        columns = {name: [_short(value) for value in some] for name, some in requested.items()}
         for label in self.labels:
             name, unit = label.name, "" if label.unit == "1" else f" [{label.unit}]"
-            half = 0.5 * (said[f"{name}_upper"] - said[f"{name}_lower"])
-            pairs = zip(said[name], half, strict=True)
+            half = 0.5 * (predicted[f"{name}_upper"] - predicted[f"{name}_lower"])
+            pairs = zip(predicted[name], half, strict=True)
             columns[name + unit] = [f"{mean:.4g} ± {off:.2g}" for mean, off in pairs]
-        if SUPPORT in said:
-            columns[SUPPORT] = [f"{far:.2g}" for far in said[SUPPORT]]
+        if SUPPORT in predicted:
+            columns[SUPPORT] = [f"{far:.2g}" for far in predicted[SUPPORT]]
         return [list(columns), *map(list, zip(*columns.values(), strict=True))]
 
     def _remarks(self, shown: int) -> list[str]:

@@ -209,10 +209,10 @@ def _kind_of_header(called: str, given: Kind | str | None, path: Path) -> Kind:
         return wanted
     if wanted is None and called in KINDS:
         return kind_named(called)
-    asked = f"a model of kind {wanted.name!r}" if wanted else f"one of {', '.join(KINDS)}"
+    requested = f"a model of kind {wanted.name!r}" if wanted else f"one of {', '.join(KINDS)}"
     raise CheckpointError(
-        f"{str(path)!r} holds {called or 'other weights'!r}, not {asked}: give a folder that `fit` "
-        "or `pretrain` wrote for that kind."
+        f"{str(path)!r} holds {called or 'other weights'!r}, not {requested}: give a folder that "
+        "`fit` or `pretrain` wrote for that kind."
     )
 
 

@@ -297,12 +297,12 @@ def generate_waves(recipe: WaveCorpus, folder: str | os.PathLike[str]) -> Iterat
     for start in range(0, recipe.runs, PART):
         path = Path(folder) / f"waves-{recipe.split}-{start:06d}.hdf5"
         stop = min(start + PART, recipe.runs)
-        asked = to_mapping(recipe) | {"runs": stop - start}
+        requested = to_mapping(recipe) | {"runs": stop - start}
         with writing(folder):
             if path.exists():
-                check_recipe(path, read_header(path).get("recipe", {}), asked)
+                check_recipe(path, read_header(path).get("recipe", {}), requested)
             else:
-                header = {"kind": "waves", "format_version": FORMAT_VERSION, "recipe": asked}
+                header = {"kind": "waves", "format_version": FORMAT_VERSION, "recipe": requested}
                 part = solve_part(recipe, range(start, stop))
                 write_well(path, part, name=recipe.equation.kind, header=header)
         yield stop

@@ -35,8 +35,8 @@ def outside(surrogate: Surrogate, points: OperatingPoints) -> tuple[str, ...]:
     ranges = {"mach": SLOW, **surrogate.training_range}
     for name, (low, high) in ranges.items():
         given = [p for p in points.points if name != "alpha_deg" or p.cl is None]
-        asked = np.array([getattr(point, name) for point in given])
-        bad = asked[(asked < low) | (asked > high)]
+        requested = np.array([getattr(point, name) for point in given])
+        bad = requested[(requested < low) | (requested > high)]
         if not len(bad):
             continue
         values = ", ".join(f"{value:g}" for value in bad)

@@ -45,8 +45,10 @@ def verified_evaluation(setup: Setup, one: AirfoilRound) -> Evaluation:
     nothing = {name: torch.full_like(value, torch.nan) for name, value in labels.items()}
     case = one.claims.case.clone()
     case.alpha_deg = _row([v.alpha_deg for v in verdicts])
-    said = Prediction(mean=labels, std=nothing, lower=nothing, upper=nothing, level=1.0, fields={})
-    return judge(setup.problem, case, said)
+    predicted = Prediction(
+        mean=labels, std=nothing, lower=nothing, upper=nothing, level=1.0, fields={}
+    )
+    return judge(setup.problem, case, predicted)
 
 
 def claimed_evaluation(setup: Setup, one: AirfoilRound) -> Evaluation:
@@ -174,14 +176,14 @@ def _number(setup: Setup, value: float) -> str:
 
 def _kept(one: AirfoilRound) -> str:
     """Return how many of the claims lie inside their intervals."""
-    said = one.claims.prediction
+    predicted = one.claims.prediction
     inside = [
-        float(said.lower[name][i]) <= verdict.labels[name] <= float(said.upper[name][i])
+        float(predicted.lower[name][i]) <= verdict.labels[name] <= float(predicted.upper[name][i])
         for i, verdict in enumerate(one.verdicts.verdicts)
         for name in ("cl", "cd", "cm")
-        if name in said.mean and verdict.converged
+        if name in predicted.mean and verdict.converged
     ]
-    level = 100.0 * float(said.level)
+    level = 100.0 * float(predicted.level)
     return f"{sum(inside)} of {len(inside)} claims lie inside their {level:.0f} % intervals."
 
 

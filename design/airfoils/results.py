@@ -126,9 +126,10 @@ def _points(setup: Setup, start: AirfoilRound, best: AirfoilRound) -> list[dict[
 def _point(claims: Claims, verdict: Verdict, i: int) -> dict[str, Any]:
     """Return claim and verdict at one operating point."""
     parts = ("mean", "std", "lower", "upper")
-    said = claims.prediction
+    predicted = claims.prediction
     labels = {
-        name: {part: float(getattr(said, part)[name][i]) for part in parts} for name in said.mean
+        name: {part: float(getattr(predicted, part)[name][i]) for part in parts}
+        for name in predicted.mean
     }
     within = {
         name: ends["lower"] <= verdict.labels[name] <= ends["upper"]
@@ -168,12 +169,12 @@ def _constraint(
     constraint: Constraint, claimed: Evaluation, verified: Evaluation
 ) -> dict[str, Any]:
     """Return values, violation and satisfaction of one constraint on one design."""
-    said = split((constraint,), claimed)[constraint.name][0].numpy()
+    predicted = split((constraint,), claimed)[constraint.name][0].numpy()
     found = split((constraint,), verified)[constraint.name][0].numpy()
-    violation = _violation(constraint, said)
+    violation = _violation(constraint, predicted)
     missing = bool(np.isnan(found).any())
     return {
-        "claimed": said,
+        "claimed": predicted,
         "verified": found,
         "satisfied": bool(violation <= FEASIBLE * constraint.scale),
         "violation": violation,

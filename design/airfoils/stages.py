@@ -157,8 +157,8 @@ def claim_start(surrogate: Surrogate, space: CST | BSpline, section: Section) ->
     points = space.points
     guess = [point.start_alpha_deg for point in points.points]
     low, high = points.alpha_bounds_deg
-    asked = SweepRange(below_deg=high - low, above_deg=high - low, limits_deg=(low, high))
-    sweeps, _ = claim_sweeps(surrogate, points, section.pos, guess, asked=asked)
+    requested = SweepRange(below_deg=high - low, above_deg=high - low, limits_deg=(low, high))
+    sweeps, _ = claim_sweeps(surrogate, points, section.pos, guess, asked=requested)
     alpha = [_met(sweep, i, points, guess[i]) for i, sweep in enumerate(sweeps)]
     conditions = points.conditions(points.start[None])
     conditions["alpha_deg"] = torch.tensor([alpha], dtype=torch.float64)
@@ -202,11 +202,11 @@ def claim_sweeps(
 ) -> tuple[tuple[Sweep, ...], tuple[Ends, ...]]:
     """Return the surrogate's polars around the given incidences, one an operating point."""
     cases, member = sweep_cases(pos, points, alpha_deg, asked or SweepRange())
-    said = [quietly(surrogate, case) for case in cases]
+    predicted = [quietly(surrogate, case) for case in cases]
     polars = []
     for point, index in enumerate(member):
         offset = {name: values[point] for name, values in (offsets or {}).items()}
-        polars.append(_polar(cases[index], said[index], offset))
+        polars.append(_polar(cases[index], predicted[index], offset))
     sweeps, bounds = zip(*polars, strict=True)
     return sweeps, bounds
 
@@ -242,8 +242,8 @@ def plain(space: CST | BSpline) -> Float[Tensor, "sides weights"]:
 
 def tightened(setup: Setup, slack: float) -> tuple[Constraint, ...]:
     """Return the constraints of a study, its guards with part of their slack."""
-    said, off = setup.start.prediction, setup.study.guards_off
-    held = guards(setup.reference, said, setup.plain, off, setup.own, slack=slack)
+    predicted, off = setup.start.prediction, setup.study.guards_off
+    held = guards(setup.reference, predicted, setup.plain, off, setup.own, slack=slack)
     return (*setup.own, *held)
 
 

@@ -111,9 +111,9 @@ class Study(StudySpec):
             UnknownNameError: It names a start, surrogate or label that there is not.
             MissingSolverError: The solver asked for is not installed.
         """
-        said = surrogate or load_surrogate(self.surrogate)
-        said = said.eval().requires_grad_(False)
-        return AirfoilWork(setup=prepare(self, said, chosen or choose(self.solver)), tell=tell)
+        model = surrogate or load_surrogate(self.surrogate)
+        model = model.eval().requires_grad_(False)
+        return AirfoilWork(setup=prepare(self, model, chosen or choose(self.solver)), tell=tell)
 
     def summary(self, result: Mapping[str, Any]) -> Summary:
         """Return the objective as people know it, and the operating points that were verified."""

@@ -80,8 +80,10 @@ def choose(name: SolverName = SolverName.AUTO) -> Chosen:
         why = "the study asks for the embedded panel method."
         return Chosen(name, Panel(), why, PANEL_STEP_DEG)
     if xfoil.available():
-        asked = "the study asks for XFoil." if name is SolverName.XFOIL else "XFoil is installed."
-        return Chosen(SolverName.XFOIL, xfoil, asked)
+        requested = (
+            "the study asks for XFoil." if name is SolverName.XFOIL else "XFoil is installed."
+        )
+        return Chosen(SolverName.XFOIL, xfoil, requested)
     if name is SolverName.XFOIL:
         raise MissingSolverError(
             "the study asks for XFoil, whose program 'xfoil' is not on the PATH. Install it "

@@ -178,6 +178,6 @@ def corrections(setup: Setup, before: AirfoilRound) -> Offsets:
         for verdict, claimed in zip(verdicts, before.claims.alpha_deg, strict=True)
     ]
     case.alpha_deg = torch.tensor(alpha, dtype=torch.float64)
-    said = quietly(setup.problem.surrogate, case)
+    predicted = quietly(setup.problem.surrogate, case)
     model = before.model
-    return offsets_from(said, verdicts, {} if model is None else model.offsets)
+    return offsets_from(predicted, verdicts, {} if model is None else model.offsets)

@@ -204,8 +204,8 @@ def claim(
         for first in range(0, len(own), _AT_ONCE):
             some = own[first : first + _AT_ONCE]
             with torch.no_grad():
-                said = surrogate(space.decode(space.parameters(some)))
-            found |= dict(zip(some, _proposals(space, targets, some, said), strict=True))
+                predicted = surrogate(space.decode(space.parameters(some)))
+            found |= dict(zip(some, _proposals(space, targets, some, predicted), strict=True))
     return [found[alloy] for alloy in alloys]
 
 

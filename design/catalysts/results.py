@@ -228,12 +228,15 @@ def _elements(
     rounds: Sequence[CatalystRound], rows: Sequence[Mapping[str, Any]]
 ) -> dict[str, dict[str, int]]:
     """Return how often each element was looked at, proposed, and part of a hit."""
-    asked = Counter[str]()
+    requested = Counter[str]()
     for found in rounds:
-        asked.update(found.claims.search["elements"])
-    said = Counter(element for row in rows for element in _of(row))
+        requested.update(found.claims.search["elements"])
+    predicted = Counter(element for row in rows for element in _of(row))
     good = Counter(element for row in rows if row["hit"] for element in _of(row))
-    return {e: {"asked": asked[e], "proposed": said[e], "hits": good[e]} for e in sorted(asked)}
+    return {
+        e: {"asked": requested[e], "proposed": predicted[e], "hits": good[e]}
+        for e in sorted(requested)
+    }
 
 
 def _of(row: Mapping[str, Any]) -> set[str]:

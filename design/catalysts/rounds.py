@@ -108,8 +108,8 @@ class CatalystWork:
     ) -> dict[str, Any]:
         """Search by gradient for alloys that are no labels and were not proposed before."""
         design = self.study.search(model.index)
-        asked = {one.alloy for found in rounds for one in found.claims.proposals}
-        allowed = could_be(design, self.begun | asked, self.judge)
+        requested = {one.alloy for found in rounds for one in found.claims.proposals}
+        allowed = could_be(design, self.begun | requested, self.judge)
         with _threads(self.study.threads):
             found = propose(model.surrogate, design, allowed=allowed, tell=self.tell)
         return {**_described(found), "could_be": len(allowed)}

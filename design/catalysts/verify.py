@@ -162,8 +162,8 @@ def _calibrated(oracle: AseSolver, adsorbate: str, labels: Sequence[Label]) -> t
     apart: list[float] = []
     for first in range(0, min(len(own), _TRIED * CALIBRATING), CALIBRATING):
         some = own[first : first + CALIBRATING]
-        said = _energies(oracle, [one.row for one in some])
-        pairs = zip(some, said, strict=True)
+        predicted = _energies(oracle, [one.row for one in some])
+        pairs = zip(some, predicted, strict=True)
         apart += [one.energy_ev - e for one, (e, _) in pairs if not math.isnan(e)]
         if len(apart) >= CALIBRATING:
             break

@@ -139,9 +139,9 @@ def _direct(
     parts = {part: Leaves(getattr(prediction, part), rows) for part in PARTS}
     with torch.enable_grad():
         table = _rows(judge(problem, problem.space.decode(copies), replace(prediction, **parts)))
-        asked = table.diagonal().sum()
+        requested = table.diagonal().sum()
     leaves = {(part, name): leaf for part in PARTS for name, leaf in parts[part].asked.items()}
-    gradients = torch.autograd.grad(asked, [copies, *leaves.values()], allow_unused=True)
+    gradients = torch.autograd.grad(requested, [copies, *leaves.values()], allow_unused=True)
     direct = torch.zeros_like(copies) if gradients[0] is None else gradients[0]
     wanted = {
         entry: gradient.reshape(rows, -1)

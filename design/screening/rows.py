@@ -171,14 +171,14 @@ def _predict_alloys(
         for name in names:
             rows += [Row(entry.alloy, name, label) for label in labels]
             asked_of += [i] * len(labels)
-    said = predict_rows(surrogate, rows)
-    numbers = np.stack([said.values[name] for name in _NUMBERS], 1).tolist()
-    support = said.values.get(SUPPORT)
+    predicted = predict_rows(surrogate, rows)
+    numbers = np.stack([predicted.values[name] for name in _NUMBERS], 1).tolist()
+    support = predicted.values.get(SUPPORT)
     for k, i in enumerate(asked_of):
-        if k in said.failures:
-            found[i].reason = said.failures[k]
+        if k in predicted.failures:
+            found[i].reason = predicted.failures[k]
         else:
-            flags = (said.flags[k],) if k in said.flags else ()
+            flags = (predicted.flags[k],) if k in predicted.flags else ()
             far = None if support is None else float(support[k])
             found[i].offer(rows[k].adsorbate, rows[k].site, numbers[k], flags, far)
 
@@ -196,9 +196,9 @@ def _predict_frames(
     except FormwrightError as error:
         found.reason = str(error)
         return
-    said = surrogate.predict([trial.structure for trial in some])
-    numbers = np.stack([said[name] for name in _NUMBERS], 1).tolist()
-    support = said.get(SUPPORT)
+    predicted = surrogate.predict([trial.structure for trial in some])
+    numbers = np.stack([predicted[name] for name in _NUMBERS], 1).tolist()
+    support = predicted.get(SUPPORT)
     for k, (trial, number) in enumerate(zip(some, numbers, strict=True)):
         far = None if support is None else float(support[k])
         flags = (*trial.flags, remark(far)) if far is not None and far > 1.0 else trial.flags

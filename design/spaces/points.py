@@ -56,9 +56,9 @@ class OperatingPoint:
                 "an operating point needs a lift target `cl` or an incidence `alpha_deg`; got "
                 f"neither (reynolds = {self.reynolds:g})."
             )
-        asked = {name: getattr(self, name) for name in ("reynolds", "ncrit", "mach")}
-        asked["alpha_deg"] = self.alpha_deg or 0.0
-        refused = refusals({name: np.array([value]) for name, value in asked.items()})
+        requested = {name: getattr(self, name) for name in ("reynolds", "ncrit", "mach")}
+        requested["alpha_deg"] = self.alpha_deg or 0.0
+        refused = refusals({name: np.array([value]) for name, value in requested.items()})
         if refused:
             raise ConditionError(f"an operating point cannot be: {refused[0]}.")
         if not math.isfinite(self.cl or 0.0) or not math.isfinite(self.weight):

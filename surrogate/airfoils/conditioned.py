@@ -48,9 +48,9 @@ class TwinLinear(nn.Module):
 
     def forward(self, twins: Float[Tensor, "2 rows width"]) -> Float[Tensor, "2 rows out"]:
         """Map both twins."""
-        own, twin = twins.unbind()
-        even = torch.addmm(self.even.bias, own + twin, self.even.weight.T, alpha=0.5)
-        return torch.addcmul(even, (own - twin) @ self.odd.weight.T, self.signs)
+        own, mirrored = twins.unbind()
+        even = torch.addmm(self.even.bias, own + mirrored, self.even.weight.T, alpha=0.5)
+        return torch.addcmul(even, (own - mirrored) @ self.odd.weight.T, self.signs)
 
 
 class Conditioned(nn.Module):
@@ -77,9 +77,9 @@ class Conditioned(nn.Module):
     def cases(self, batch: Case) -> Float[Tensor, "cases width"]:
         """Return what the trunk needs to know of each section."""
         own = self.encoder(batch).per_case
-        twin = own.roll(self.encoder.width // 2, -1)
+        mirrored = own.roll(self.encoder.width // 2, -1)
         weight, bias = self.of_case.weight, self.of_case.bias
-        return torch.cat([functional.linear(image, weight, bias) for image in (own, twin)], -1)
+        return torch.cat([functional.linear(image, weight, bias) for image in (own, mirrored)], -1)
 
     def points(
         self,

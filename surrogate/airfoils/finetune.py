@@ -155,8 +155,8 @@ def fit_pressure(surrogate: PolarSurrogate, points: LabelledPoints, ridge: float
     if points.cp is not None:
         fit = LeastSquares(surrogate.pressure)
         for vector, rows in _vectors(surrogate, points):
-            own, twin = vector.chunk(2, -1)
-            fit.add(torch.cat([own, twin]), torch.cat(points.cp[rows].unbind(1)))
+            own, mirrored = vector.chunk(2, -1)
+            fit.add(torch.cat([own, mirrored]), torch.cat(points.cp[rows].unbind(1)))
         fit.solve(ridge)
 
 
@@ -175,11 +175,11 @@ def fit_heads(surrogate: PolarSurrogate, points: LabelledPoints, ridge: float = 
     turns, keeps = LeastSquares(surrogate.turns), LeastSquares(surrogate.keeps)
     side = LeastSquares(surrogate.side)
     for vector, rows in _vectors(surrogate, points):
-        own, twin = vector.chunk(2, -1)
+        own, mirrored = vector.chunk(2, -1)
         cl, cd, cm, top, bottom = points.targets[rows].split(1, -1)
-        turns.add(0.5 * (own - twin), torch.cat([cl, cm], -1))
-        keeps.add(0.5 * (own + twin), cd)
-        side.add(torch.cat([own, twin]), torch.cat([top, bottom]))
+        turns.add(0.5 * (own - mirrored), torch.cat([cl, cm], -1))
+        keeps.add(0.5 * (own + mirrored), cd)
+        side.add(torch.cat([own, mirrored]), torch.cat([top, bottom]))
     for head in (turns, keeps, side):
         head.solve(ridge)
 
@@ -260,5 +260,5 @@ class _Step:
         known = cp.isfinite().all(-1).all(-1)
         if not known.any():
             return vector.new_zeros(())
-        said = model.pressures(vector[known])
-        return functional.smooth_l1_loss(said, cp[known], beta=0.05)
+        predicted = model.pressures(vector[known])
+        return functional.smooth_l1_loss(predicted, cp[known], beta=0.05)

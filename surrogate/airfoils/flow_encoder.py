@@ -67,8 +67,10 @@ class AnswerStandard(nn.Module):
     def _both(self, values: Mapping[str, Tensor]) -> Tensor:
         """Return both images' labels, (2 points, labels)."""
         own = {name: v.log() if name == "cd" else v for name, v in values.items()}
-        twin = {name: own[_opposite(name)] * (-1.0 if name in _TURNING else 1.0) for name in own}
-        return torch.stack([torch.cat([own[name], twin[name]]) for name in self.names], -1)
+        mirrored = {
+            name: own[_opposite(name)] * (-1.0 if name in _TURNING else 1.0) for name in own
+        }
+        return torch.stack([torch.cat([own[name], mirrored[name]]) for name in self.names], -1)
 
 
 class FlowEncoder(nn.Module):

@@ -108,9 +108,9 @@ class FlowPrediction(nn.Module):
     def forward(self, a: Case, b: Case, generator: torch.Generator) -> Loss:
         """Compare the prediction from the section of ``a`` with the flow of ``b``."""
         vector = self.embedding(a)
-        said = self.read_out(vector).unflatten(-1, (self.flow.fields, -1))
+        predicted = self.read_out(vector).unflatten(-1, (self.flow.fields, -1))
         top, bottom = self.flow(b).chunk(2, -1)
-        flow = _mean_error(said, torch.cat([top.flip(-1), bottom]), 0.5)
+        flow = _mean_error(predicted, torch.cat([top.flip(-1), bottom]), 0.5)
         if not self.weight:
             return Loss(flow, {"flow": flow})
         answers = _mean_error(self.answer_read_out(vector), self.answer(b), 0.05)

@@ -98,16 +98,16 @@ class PolarSurrogate(Surrogate):
 
     def means(self, vector: Float[Tensor, "points width"]) -> Float[Tensor, "points labels"]:
         """Read the labels, on the scale of training, from the trunk's vectors."""
-        own, twin = vector.chunk(2, -1)
-        cl, cm = self.turns(0.5 * (own - twin)).split(1, -1)
-        cd = self.keeps(0.5 * (own + twin))
-        return torch.cat([cl, cd, cm, self.side(own), self.side(twin)], -1)
+        own, mirrored = vector.chunk(2, -1)
+        cl, cm = self.turns(0.5 * (own - mirrored)).split(1, -1)
+        cd = self.keeps(0.5 * (own + mirrored))
+        return torch.cat([cl, cd, cm, self.side(own), self.side(mirrored)], -1)
 
     def log_spreads(self, vector: Float[Tensor, "points width"]) -> Float[Tensor, "points labels"]:
         """Read the logarithm of the expected error of ``means``."""
-        own, twin = vector.chunk(2, -1)
-        keeps = self.spread(0.5 * (own + twin))
-        return torch.cat([keeps, self.side_spread(own), self.side_spread(twin)], -1)
+        own, mirrored = vector.chunk(2, -1)
+        keeps = self.spread(0.5 * (own + mirrored))
+        return torch.cat([keeps, self.side_spread(own), self.side_spread(mirrored)], -1)
 
     def pressures(
         self, vector: Float[Tensor, "points width"]
@@ -173,16 +173,18 @@ class PolarSurrogate(Surrogate):
             SectionError: A section that is none.
             ConditionError: A condition without meaning, or shapes that do not broadcast.
         """
-        asked = question(sections, {"alpha_deg": alpha_deg, "reynolds": reynolds, "ncrit": ncrit})
-        ring, own = self._own(asked.sections, asked.index, asked.conditions)
+        requested = question(
+            sections, {"alpha_deg": alpha_deg, "reynolds": reynolds, "ncrit": ncrit}
+        )
+        ring, own = self._own(requested.sections, requested.index, requested.conditions)
         warn_outside(own, self.training_range, stacklevel=2)
         read = partial(self._columns, ends=True, fields=fields)
-        table = self._each(read, ring, asked.index, own).numpy()
+        table = self._each(read, ring, requested.index, own).numpy()
         columns = dict(zip(_COLUMNS, table.T, strict=False))
         walls = np.split(table[:, len(_COLUMNS) :], len(POLAR_FIELDS), 1) if fields else ()
         names = [quantity.name for quantity in POLAR_FIELDS]
         cp = dict(zip(names, walls, strict=True)) if fields else {}
-        return asked.answer(self.labels, columns, cp, own, self.training_range)
+        return requested.answer(self.labels, columns, cp, own, self.training_range)
 
     def predict_rows(
         self,

@@ -74,7 +74,8 @@ class Question:
             dims=self.dims,
             quantities=POLAR_FIELDS if fields else (),
             fields={
-                name: said.reshape(*self.shape, said.shape[1]) for name, said in fields.items()
+                name: predicted.reshape(*self.shape, predicted.shape[1])
+                for name, predicted in fields.items()
             },
             stations=stations() if fields else None,
         )

@@ -127,7 +127,7 @@ class AdsorptionSurrogate(Surrogate):
         """Return what the heads read."""
         return self.trunk(self.encoder(batch).per_case)
 
-    def doubts(
+    def error_features(
         self, batch: Case, hidden: Float[Tensor, "cases hidden"]
     ) -> Float[Tensor, "cases doubts"]:
         """Return what the expected error is read from: the vector, the adsorbate, the alloying.
@@ -149,7 +149,7 @@ class AdsorptionSurrogate(Surrogate):
             batch = with_neighbours(batch, max(self.encoder.cutoff, REACH))
         hidden, support = self.vectors(batch), self.outside(batch)
         mean = self.offsets(batch) + self.scale * self.mean(hidden)[:, 0]
-        error = self.spread(self.doubts(batch, hidden))[:, 0].exp()
+        error = self.spread(self.error_features(batch, hidden))[:, 0].exp()
         half = self.scale * self.calibration * error
         half = half if support is None else half * growth(support).to(half)
         return Prediction(

@@ -131,8 +131,8 @@ def ready(
 def _strange(surrogate: Trained, one: Structure) -> list[str]:
     """Return what is to be said of elements that the training data had not."""
     strange = strange_elements(surrogate, one.z.tolist())
-    said = f"{' and '.join(strange)}: not in the training data, the number is a guess"
-    return [said] if strange else []
+    predicted = f"{' and '.join(strange)}: not in the training data, the number is a guess"
+    return [predicted] if strange else []
 
 
 def formula(elements: Sequence[str]) -> str:

@@ -151,7 +151,7 @@ def calibrate_adsorption(
     for batch in _parts(cases):
         with torch.no_grad():
             hidden = surrogate.vectors(batch)
-            features.append(surrogate.doubts(batch, hidden))
+            features.append(surrogate.error_features(batch, hidden))
             residual.append(surrogate.mean(hidden)[:, 0] - _target(surrogate, batch))
             slabs.append(_elements(batch))
             support = surrogate.outside(batch)

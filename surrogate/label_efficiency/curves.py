@@ -74,15 +74,19 @@ class Evaluation:
         floor = min(floors, key=lambda name: sum(self.errors[name][size]), default=None)
         beaten = floor and sum(self.errors[floor][size]) <= sum(self.errors[method][size])
         if low > 0.0:
-            said = f"pretraining pays: {method}, {change} against training from scratch"
+            predicted = f"pretraining pays: {method}, {change} against training from scratch"
         elif high < 0.0:
-            said = f"pretraining costs: {method}, the best, {change} against training from scratch"
+            predicted = (
+                f"pretraining costs: {method}, the best, {change} against training from scratch"
+            )
         else:
-            said = f"undecided: {method}, {change} against from scratch; the interval holds zero"
+            predicted = (
+                f"undecided: {method}, {change} against from scratch; the interval holds zero"
+            )
         mean = self.errors.get(MEAN)
         untuned = mean is not None and sum(self.errors[SCRATCH][size]) >= sum(mean[size])
         return (
-            f"{size} labels: {said}."
+            f"{size} labels: {predicted}."
             + (f" But {floor} does no worse." if beaten else "")
             + (" But training from scratch is no better than the mean: tune it." if untuned else "")
         )

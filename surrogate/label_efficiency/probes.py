@@ -71,13 +71,13 @@ def pca_ridge(
     _, _, axes = torch.linalg.svd(raw[:count].double() - centre, full_matrices=False)
     best, answer = math.inf, test.label.double()
     for components in (c for c in COMPONENTS if c <= len(axes)):
-        known, judged, asked = (
+        known, judged, requested = (
             Rows(features=(part.features.double() - centre) @ axes[:components].T, label=part.label)
             for part in (few, validation, test)
         )
         error = float((ridge(known, judged, judged) - validation.label).square().mean())
         if error < best:
-            best, answer = error, ridge(known, judged, asked)
+            best, answer = error, ridge(known, judged, requested)
     return answer
 
 

@@ -310,8 +310,8 @@ class _Bench:
         result = train(model, self._step_loss(few), loop, progress=False)
         best = (result.averaged or model).eval()
         part = self.task.parts[split]
-        said = self._all(part, best)
-        return _error(said * self.scale + self.centre, self._all(part, self.task.target))
+        predicted = self._all(part, best)
+        return _error(predicted * self.scale + self.centre, self._all(part, self.task.target))
 
     def _step_loss(self, few: LabelledCases) -> Callable[[Any, int, torch.Generator], Loss]:
         """Return the loss of a step on some of the labelled cases."""
@@ -338,14 +338,16 @@ class _Bench:
             network = self._network(recipe, seed).eval()
             kind = f"{recipe}|{seed % self.config.pretraining_seeds}"
         few = self._rows(self._few(size, seed), kind, network)
-        judged, asked = (self._part_rows(kind, name, network) for name in ("validation", "test"))
+        judged, requested = (
+            self._part_rows(kind, name, network) for name in ("validation", "test")
+        )
         if method == HAND:
-            said = smooth_or_straight(few, judged, asked)
+            predicted = smooth_or_straight(few, judged, requested)
         elif method == COMPONENTS:
-            said = pca_ridge(self._part_rows("raw", "train").features, few, judged, asked)
+            predicted = pca_ridge(self._part_rows("raw", "train").features, few, judged, requested)
         else:
-            said = ridge(few, judged, asked)
-        return _error(said, asked.label)
+            predicted = ridge(few, judged, requested)
+        return _error(predicted, requested.label)
 
     def _part_rows(self, kind: str, part: str, network: nn.Module | None = None) -> Rows:
         """Return features and labels of a split, kept in memory."""

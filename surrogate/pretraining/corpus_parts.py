@@ -37,12 +37,12 @@ def generate_parts(
     for start in range(0, recipe["sections"], size):
         path = Path(folder) / f"{kind}-{start:06d}.safetensors"
         stop = min(start + size, recipe["sections"])
-        asked = {"recipe": {**recipe, "sections": stop - start}}
+        requested = {"recipe": {**recipe, "sections": stop - start}}
         with writing(folder):
             if path.exists():
-                check_recipe(path, load_header(path).get("recipe", {}), asked["recipe"])
+                check_recipe(path, load_header(path).get("recipe", {}), requested["recipe"])
             else:
-                make(range(start, stop)).save(path, asked)
+                make(range(start, stop)).save(path, requested)
         yield stop
 
 

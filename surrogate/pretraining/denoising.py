@@ -112,8 +112,8 @@ class DenoisingNetworks(nn.Module):
         if self.pretext.gradient:
             value = value.detach().requires_grad_()
         noisy = moved(a, **{self.pretext.attribute: value})
-        said = self._slope(noisy, a, value) if self.pretext.gradient else self._read(noisy, a)
-        return compare(self.pretext.objective, said.to(noise), noise.flatten(1), generator)
+        predicted = self._slope(noisy, a, value) if self.pretext.gradient else self._read(noisy, a)
+        return compare(self.pretext.objective, predicted.to(noise), noise.flatten(1), generator)
 
     def embedding(self, batch: Case) -> Float[Tensor, "rows width"]:
         """Return what is watched for collapse."""

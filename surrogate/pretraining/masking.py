@@ -91,8 +91,8 @@ class MaskedPredicting(nn.Module):
     def forward(self, a: Case, b: Case, generator: torch.Generator) -> Loss:
         """Hide a part of ``a`` and compare its prediction with the truth."""
         hidden = self.pretext.hiding.hide(a, generator)
-        said = self.decode(self._features(hidden))
-        return compare(self.pretext.objective, said, self._truth(a, hidden), generator)
+        predicted = self.decode(self._features(hidden))
+        return compare(self.pretext.objective, predicted, self._truth(a, hidden), generator)
 
     def embedding(self, batch: Case) -> Float[Tensor, "rows width"]:
         """Return what is watched for collapse."""

@@ -160,8 +160,8 @@ class Run:
     def _take(self, path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
         """Take over what a checkpoint holds."""
         found = {**to_mapping(TrainConfig()), **header["config"]}
-        asked = to_mapping(self.config)
-        check_same(path, found, asked, free=MAY_CHANGE, error=CheckpointError)
+        requested = to_mapping(self.config)
+        check_same(path, found, requested, free=MAY_CHANGE, error=CheckpointError)
         load_state(self.model, unpack(tensors, "model."), str(path))
         if self.averaged is not None:
             load_state(self.averaged, unpack(tensors, "average."), str(path))

@@ -62,8 +62,10 @@ def fit_log_error(
 
     def loss() -> Tensor:
         search.zero_grad()
-        said = z @ weight + bias
-        value = (size * (-said).exp() + said).mean() + prior / len(x) * weight.square().sum()
+        predicted = z @ weight + bias
+        value = (size * (-predicted).exp() + predicted).mean() + prior / len(
+            x
+        ) * weight.square().sum()
         value.backward()
         return value
 

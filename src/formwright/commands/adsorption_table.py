@@ -42,17 +42,17 @@ class AlloyTable:
         """Predict some rows."""
         good = [i for i in range(len(rows)) if i not in broken]
         at = [places[name] for name in NAMES]
-        asked = []
+        requested = []
         for i in good:
             prototype, a, b, adsorbate, site = (rows[i][place].strip() for place in at)
-            asked.append(Row(Alloy(prototype, a, b), adsorbate, site))
-        said = predict_rows(self._surrogate, asked)
-        self._seen.update(row.alloy for row in asked)
-        values = _columns(len(rows), good, said.values, self._spread)
+            requested.append(Row(Alloy(prototype, a, b), adsorbate, site))
+        predicted = predict_rows(self._surrogate, requested)
+        self._seen.update(row.alloy for row in requested)
+        values = _columns(len(rows), good, predicted.values, self._spread)
         return Block(
             values=values,
-            failures={**broken, **{good[i]: text for i, text in said.failures.items()}},
-            flags={good[i]: text for i, text in said.flags.items()},
+            failures={**broken, **{good[i]: text for i, text in predicted.failures.items()}},
+            flags={good[i]: text for i, text in predicted.flags.items()},
         )
 
     def end(self, outcome: Outcome) -> None:

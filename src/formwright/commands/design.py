@@ -149,8 +149,8 @@ def show(result: Mapping[str, Any]) -> None:
     if not search["success"]:
         from formwright.design.report.page import advice
 
-        said = f"{search['message'].rstrip('.')}. {advice(result)}"
-        console.print(f"[yellow]the optimiser did not succeed:[/] {escape(said)}")
+        predicted = f"{search['message'].rstrip('.')}. {advice(result)}"
+        console.print(f"[yellow]the optimiser did not succeed:[/] {escape(predicted)}")
     solver, seconds = result["solver"], result["seconds"]
     verifier = f"verified by {solver['name']} {solver['version']}: {solver['why']}"
     console.print(verifier, markup=False)

@@ -93,8 +93,8 @@ def screen(
     if correction:
         given["corrections"] = {**given.get("corrections", {}), **_corrections(correction)}
     where = "--reaction and flags" if config is None else str(config)
-    asked = from_mapping(ScreenConfig, given, where=where)
-    result = run(candidates, asked, out, workers=workers, progress=True)
+    requested = from_mapping(ScreenConfig, given, where=where)
+    result = run(candidates, requested, out, workers=workers, progress=True)
     return _tell(result, out)
 
 

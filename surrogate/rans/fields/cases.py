@@ -82,15 +82,17 @@ def field_cases(
     """
     table = open_corpus(folder).read(_COLUMNS).to_pydict()
     rows = zip(*(table[name] for name in _COLUMNS), strict=True)
-    asked = sorted((name, split) for name, split, good in rows if good and split in splits)
+    requested = sorted((name, split) for name, split, good in rows if good and split in splits)
     found: dict[str, Case | str] = {}
-    for done, (name, _) in enumerate(asked):
+    for done, (name, _) in enumerate(requested):
         if watch is not None:
-            watch(done, len(asked))
+            watch(done, len(requested))
         found[name] = _stored(Path(folder), Path(store), name, factor)
     _keep_one_size(found)
     return {
-        split: _of_split([name for name, other in asked if other == split], found, folder, factor)
+        split: _of_split(
+            [name for name, other in requested if other == split], found, folder, factor
+        )
         for split in splits
     }
 

@@ -153,11 +153,11 @@ class FieldSurrogate(nn.Module):
         other = features * self.feature_signs
         images = self.encoder.both(batch, features, other)
         own = self._corrections(batch, features, images[0], mirror=False)
-        twin = self._corrections(batch, other, images[1], mirror=True)
+        mirrored = self._corrections(batch, other, images[1], mirror=True)
         return Corrections(
-            decambering=0.5 * (own.decambering + twin.decambering),
-            cells=0.5 * (own.cells + twin.cells),
-            wall=0.5 * (own.wall + twin.wall),
+            decambering=0.5 * (own.decambering + mirrored.decambering),
+            cells=0.5 * (own.cells + mirrored.cells),
+            wall=0.5 * (own.wall + mirrored.wall),
         )
 
     def image(self, batch: Case, *, mirror: bool) -> Corrections:

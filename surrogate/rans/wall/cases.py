@@ -57,8 +57,8 @@ def polar_walls(polar: PolarSurrogate, polars: Polars, ncrit: float | None = Non
     own = kept.conditions["ncrit"]
     exponents = own if ncrit is None else np.full_like(own, ncrit)
     rows = (kept.section, alpha, reynolds, exponents)
-    said = polar.predict_rows(list(kept.cst), *rows, spread=False)
-    forces = torch.from_numpy(_regressed([said[name] for name in FORCES]))
+    predicted = polar.predict_rows(list(kept.cst), *rows, spread=False)
+    forces = torch.from_numpy(_regressed([predicted[name] for name in FORCES]))
     walls = potential_wall(kept.contours())
     section = torch.from_numpy(kept.section)
     radians, speed = torch.deg2rad(torch.from_numpy(alpha)), torch.from_numpy(reynolds).log()

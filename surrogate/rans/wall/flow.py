@@ -129,8 +129,8 @@ def wall_flow(polar: PolarSurrogate, batch: Case) -> WallFlow:
         reynolds=batch.reynolds,
         ncrit=torch.full_like(batch.alpha_deg, NCRIT),
     )
-    said = polar.means(polar.network(points))[:, :3].double()
-    forces = said * polar.scale[:3] + polar.centre[:3]
+    predicted = polar.means(polar.network(points))[:, :3].double()
+    forces = predicted * polar.scale[:3] + polar.centre[:3]
     return joined(walls, alpha, batch.reynolds.double().log(), forces)
 
 

@@ -89,9 +89,9 @@ def _on_coarse(
     progress: bool,
 ) -> None:
     """Train the first network on coarse cases; fewer steps than usual hold here, too."""
-    usual, asked = tuning.COARSE_RANS.train, settings.train
-    few = asked.steps < tuning.FINE_TUNING.train.steps
-    loop = replace(usual, seed=asked.seed, steps=asked.steps if few else usual.steps)
+    usual, requested = tuning.COARSE_RANS.train, settings.train
+    few = requested.steps < tuning.FINE_TUNING.train.steps
+    loop = replace(usual, seed=requested.seed, steps=requested.steps if few else usual.steps)
     place = None if folder is None else folder / COARSE
     how = replace(tuning.COARSE_RANS, train=loop)
     tuning.train_wall(start, rans_walls(polar, cheap), how, place, progress=progress)

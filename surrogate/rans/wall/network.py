@@ -90,13 +90,13 @@ class WallNet(nn.Module):
         pairs = zip(view, view.mirrored(), strict=True)
         both = WallView(*(torch.cat(pair).to(self.enter.weight) for pair in pairs))
         stations, vectors = self._image(both)
-        own, twin = stations.chunk(2)
+        own, mirror = stations.chunk(2)
         mine, other = vectors.chunk(2)
-        said, mirrored = self.of_forces(mine), self.of_forces(other)
-        signs = said.new_tensor([-1.0, 1.0, -1.0])
+        predicted, mirrored = self.of_forces(mine), self.of_forces(other)
+        signs = predicted.new_tensor([-1.0, 1.0, -1.0])
         return WallAnswer(
-            pressure=0.5 * (own + twin.flip(-1)),
-            forces=0.5 * (said + signs * mirrored),
+            pressure=0.5 * (own + mirror.flip(-1)),
+            forces=0.5 * (predicted + signs * mirrored),
             vector=torch.cat([mine, other], -1),
         )
 

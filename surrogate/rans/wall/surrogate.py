@@ -71,8 +71,8 @@ class RansConfig:
         )
 
 
-class Said(NamedTuple):
-    """What the networks say of points.
+class WallPrediction(NamedTuple):
+    """What the networks predict of points.
 
     Attributes:
         cp: Pressure coefficient at the stations, in the order of a contour.
@@ -115,7 +115,7 @@ class RansSurrogate(Surrogate):
         self.calibration = nn.Buffer(torch.ones(len(FORCES)))
         self.support = Support(2 * N_STATIONS * (EVEN + ODD) + WHOLE)
 
-    def walls(self, flow: WallFlow) -> Said:
+    def predict_walls(self, flow: WallFlow) -> WallPrediction:
         """Return pressure and forces of points from what is known of them."""
         view = flow.view()
         pairs = [flow.corrected(member(view)) for member in self.members]
@@ -126,9 +126,9 @@ class RansSurrogate(Surrogate):
         support = self.support(seen_of(view)) if self.support.known else None
         if support is not None:
             spread = spread * growth(support).to(spread)[:, None]
-        return Said(cp, forces.mean(0), spread, support)
+        return WallPrediction(cp, forces.mean(0), spread, support)
 
-    def half_widths(self, said: Said) -> Float[Tensor, "points 3"]:
+    def half_widths(self, said: WallPrediction) -> Float[Tensor, "points 3"]:
         """Return half the calibrated interval of lift, logarithm of drag, and moment."""
         scale = said.forces.new_tensor(FORCE_SCALE)
         return said.spread * self.calibration.to(said.spread) * scale
@@ -140,11 +140,11 @@ class RansSurrogate(Surrogate):
             batch: Sections with ``alpha_deg`` and ``reynolds``; Ncrit is not looked at.
             fields: Also return ``cp_top`` and ``cp_bottom`` at ``solvers.result.stations()``.
         """
-        said = self.walls(wall_flow(self.polar, batch))
-        top, bottom = said.cp[:, :N_STATIONS].flip(1), said.cp[:, N_STATIONS:]
+        predicted = self.predict_walls(wall_flow(self.polar, batch))
+        top, bottom = predicted.cp[:, :N_STATIONS].flip(1), predicted.cp[:, N_STATIONS:]
         walls = {"cp_top": top, "cp_bottom": bottom} if fields else {}
-        answer = answered(FORCES, said.forces, self.half_widths(said), walls)
-        return replace(answer, support=said.support)
+        answer = answered(FORCES, predicted.forces, self.half_widths(predicted), walls)
+        return replace(answer, support=predicted.support)
 
     def predict(
         self,
@@ -180,13 +180,15 @@ class RansSurrogate(Surrogate):
             SectionError: A section that is none.
             ConditionError: A condition without meaning, or shapes that do not broadcast.
         """
-        asked = question(sections, {"alpha_deg": alpha_deg, "reynolds": reynolds})
-        contours, own = _own(asked.sections, asked.index, asked.conditions)
+        requested = question(sections, {"alpha_deg": alpha_deg, "reynolds": reynolds})
+        contours, own = _own(requested.sections, requested.index, requested.conditions)
         warn_outside(own, self.training_range, stacklevel=2)
-        said = list(self._said(contours, asked.index, own, fields=fields))
-        cp = stacked([{name: part.numpy() for name, part in one.fields.items()} for one in said])
-        columns = stacked([columns_of(one) for one in said])
-        return asked.answer(self.labels, columns, cp, own, self.training_range)
+        predicted = list(self._said(contours, requested.index, own, fields=fields))
+        cp = stacked(
+            [{name: part.numpy() for name, part in one.fields.items()} for one in predicted]
+        )
+        columns = stacked([columns_of(one) for one in predicted])
+        return requested.answer(self.labels, columns, cp, own, self.training_range)
 
     def predict_rows(
         self,
@@ -220,10 +222,10 @@ class RansSurrogate(Surrogate):
         contours, own = _own(sections, section_index, given)
         warn_outside(own, self.training_range, stacklevel=2)
         parts: list[dict[str, np.ndarray]] = []
-        for said in self._said(contours, section_index, own):
-            values = {name: said.mean[name].numpy() for name in FORCES}
-            deviations = {f"{name}_std": said.std[name].numpy() for name in FORCES}
-            far = {} if said.support is None else {SUPPORT: said.support.numpy()}
+        for predicted in self._said(contours, section_index, own):
+            values = {name: predicted.mean[name].numpy() for name in FORCES}
+            deviations = {f"{name}_std": predicted.std[name].numpy() for name in FORCES}
+            far = {} if predicted.support is None else {SUPPORT: predicted.support.numpy()}
             parts.append({**values, **(deviations if spread else {}), **far})
         return stacked(parts)
 
@@ -247,8 +249,8 @@ class RansSurrogate(Surrogate):
             batch.alpha_deg = torch.from_numpy(own["alpha_deg"][part])
             batch.reynolds = torch.from_numpy(np.asarray(own["reynolds"][part], dtype=np.float64))
             with torch.no_grad():
-                said = self(batch, fields=fields)
-            yield said
+                predicted = self(batch, fields=fields)
+            yield predicted
 
     def _nothing(self, fields: bool) -> Prediction:
         """Return a prediction of no points."""

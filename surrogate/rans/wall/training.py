@@ -156,9 +156,9 @@ def wall_errors(
 
     ``cl_absolute`` is that of lift itself, ``cp`` the root of the mean square over the stations.
     """
-    said = [_said(member, cases) for member in members]
-    cp = torch.stack([cp for cp, _ in said]).mean(0)
-    off = torch.stack([forces for _, forces in said]).mean(0) - cases.forces
+    predicted = [_said(member, cases) for member in members]
+    cp = torch.stack([cp for cp, _ in predicted]).mean(0)
+    off = torch.stack([forces for _, forces in predicted]).mean(0) - cases.forces
     return {
         "cl": (off[:, 0] / cases.forces[:, 0]).abs(),
         "cl_absolute": off[:, 0].abs(),
@@ -171,9 +171,9 @@ def wall_errors(
 def coverage(surrogate: RansSurrogate, cases: WallCases) -> Float[Tensor, " 3"]:
     """Return the shares of lift, logarithm of drag and moment that lie inside the intervals."""
     with torch.no_grad():
-        said = surrogate.walls(cases.flow)
-        half = surrogate.half_widths(said) * (1.0 + _ROUNDING)
-    return ((said.forces - cases.forces).abs() <= half).float().mean(0)
+        predicted = surrogate.predict_walls(cases.flow)
+        half = surrogate.half_widths(predicted) * (1.0 + _ROUNDING)
+    return ((predicted.forces - cases.forces).abs() <= half).float().mean(0)
 
 
 def _said(member: nn.Module, cases: WallCases) -> tuple[Tensor, Tensor]:
@@ -206,10 +206,10 @@ def calibrate_rans(
     if known is not None:
         _fit_support(surrogate, known, families, cases)
     with torch.no_grad():
-        said = surrogate.walls(cases.flow)
-    off = (said.forces - cases.forces) / said.forces.new_tensor(FORCE_SCALE)
+        predicted = surrogate.predict_walls(cases.flow)
+    off = (predicted.forces - cases.forces) / predicted.forces.new_tensor(FORCE_SCALE)
     for i in range(off.shape[1]):
-        surrogate.calibration[i] = conformal_factor(off[:, i], said.spread[:, i], level)
+        surrogate.calibration[i] = conformal_factor(off[:, i], predicted.spread[:, i], level)
 
 
 def _fit_support(

@@ -55,13 +55,13 @@ def cases(drawn: RansSurrogate) -> WallCases:
     """Points whose truth is another random correction."""
     with torch.no_grad():
         flow = wall_flow(drawn.polar, batch()).float()
-        said = drawn.walls(flow)
+        said = drawn.predict_walls(flow)
     return WallCases(flow=flow, cp=said.cp, forces=said.forces)
 
 
 def test_untrained_it_says_what_the_polar_says(drawn):
     flow = wall_flow(drawn.polar, batch())
-    said = RansSurrogate(CONFIG, polar=drawn.polar).walls(flow)
+    said = RansSurrogate(CONFIG, polar=drawn.polar).predict_walls(flow)
     assert torch.equal(said.forces, flow.forces)
     assert torch.equal(said.cp, flow.cp)
 
@@ -146,7 +146,7 @@ def test_calibrated_intervals_hold_their_share(drawn):
     made.load_state_dict(drawn.state_dict())
     calibrate_rans(made, noisy, level=0.75)
     with torch.no_grad():
-        said = made.walls(noisy.flow)
+        said = made.predict_walls(noisy.flow)
     inside = ((said.forces - noisy.forces).abs() <= made.half_widths(said) + 1e-6).float().mean(0)
     assert torch.equal(inside, torch.full((3,), 7 / 8))
     assert torch.equal(coverage(made, noisy), inside)
