@@ -111,7 +111,10 @@ def publish(rows: Mapping[str, Mapping[str, Any]], summary: Mapping[str, float])
             notes="The verdict is the median of XFoil with 160, 180 and 200 panels on best.dat and "
             f"start.dat; better means {100 * LEAST_GAIN:g} % of the start's objective or more. The "
             "seconds are those of the studies, their own verification included.",
-            details=rows,
+            details={
+                name: {k: None if v != v else v for k, v in row.items()}
+                for name, row in rows.items()
+            },
         )
     )
 

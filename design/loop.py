@@ -34,6 +34,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
 from formwright.datasets.config import from_mapping, read_toml, to_mapping
 from formwright.datasets.errors import ConfigError, did_you_mean
 from formwright.datasets.files import write_record, write_text
+from formwright.datasets.locks import writing
 from formwright.design import study_folder
 from formwright.design.records import plain, read_json
 
@@ -248,6 +249,7 @@ def run(
         UnknownNameError: The study names what there is not.
         MissingSolverError: The solver asked for is not installed.
         StorageError: The disk is full; run again to go on.
+        FolderInUseError: Another process runs the study there.
 
     Example:
         >>> import formwright
@@ -266,8 +268,10 @@ def run(
     result = read_json(path / RESULT) if resume else None
     if result is None:
         work = study.begin(**given)
-        study_folder.claim(path, study, (*SHARED, *study.written, study.place), resume=resume)
-        result = _run(study, work, path)
+        with writing(path):
+            written = (*SHARED, *study.written, study.place)
+            study_folder.claim(path, study, written, resume=resume)
+            result = _run(study, work, path)
     if not (path / REPORT).exists():
         study.report(path)
     parts = study.summary(result)

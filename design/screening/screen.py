@@ -34,6 +34,7 @@ from formwright.datasets.begun import check_same, file_digest
 from formwright.datasets.config import to_mapping
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import read_record, replacing, write_record
+from formwright.datasets.locks import writing
 from formwright.design.records import SCREEN_FORMAT
 from formwright.design.screening.activity import asked
 from formwright.design.screening.config import ScreenConfig
@@ -87,27 +88,28 @@ def screen(
     """
     began, folder = perf_counter(), Path(out)
     names, weights = _checked(config)
-    _claim(folder, candidates, config, weights)
-    workers = workers or os.cpu_count() or 1
-    parts = folder / PARTS
-    chunks, more = _peek(_missing(entries(candidates, config.prototypes), config.chunk, parts))
-    alone = executor is None and (workers == 1 or not more)
-    campaign.run(
-        chunks,
-        partial(_work, config=config),
-        on_result=lambda chunk, rows: _write_part(parts, chunk[0], rows),
-        on_failure=lambda chunk, error: _raise(error),
-        executor=_Here() if alone else executor,
-        workers=1 if alone else workers,
-        title=f"candidates, {config.chunk} at a time",
-        progress=progress,
-    )
-    result = rank(folder, config, names)
-    write_best(folder / "best.extxyz", candidates, config, result.best, names)
-    summary = _summary(candidates, config, names, result, perf_counter() - began)
-    write_record(folder / SUMMARY, summary)
-    write_report(folder)
-    return result
+    with writing(folder):
+        _claim(folder, candidates, config, weights)
+        workers = workers or os.cpu_count() or 1
+        parts = folder / PARTS
+        chunks, more = _peek(_missing(entries(candidates, config.prototypes), config.chunk, parts))
+        alone = executor is None and (workers == 1 or not more)
+        campaign.run(
+            chunks,
+            partial(_work, config=config),
+            on_result=lambda chunk, rows: _write_part(parts, chunk[0], rows),
+            on_failure=lambda chunk, error: _raise(error),
+            executor=_Here() if alone else executor,
+            workers=1 if alone else workers,
+            title=f"candidates, {config.chunk} at a time",
+            progress=progress,
+        )
+        result = rank(folder, config, names)
+        write_best(folder / "best.extxyz", candidates, config, result.best, names)
+        summary = _summary(candidates, config, names, result, perf_counter() - began)
+        write_record(folder / SUMMARY, summary)
+        write_report(folder)
+        return result
 
 
 def _work(chunk: Chunk, config: ScreenConfig) -> list[dict[str, Any]]:

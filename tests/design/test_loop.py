@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
 
-from formwright.datasets.errors import ConfigError
+from formwright.datasets.errors import ConfigError, FolderInUseError
 from formwright.datasets.files import write_text
 from formwright.design.loop import Study, Summary, Work, run
 
@@ -196,3 +198,18 @@ def test_a_result_shows_itself(tmp_path):
     assert repr(found).startswith("StudyResult(") and "no better than the start" in repr(found)
     page = found._repr_html_()
     assert "<b>0.1</b>" in page and "<li>no better than the start</li>" in page
+
+
+def test_a_second_process_is_refused(tmp_path):
+    hold = (
+        "import sys, time\n"
+        "from formwright.datasets.locks import writing\n"
+        "with writing(sys.argv[1]):\n    print('held', flush=True)\n    time.sleep(600)\n"
+    )
+    command = [sys.executable, "-c", hold, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        with pytest.raises(FolderInUseError, match=f"process {holder.pid}"):
+            run(Parabola(), tmp_path)
+        holder.kill()
+    assert run(Parabola(), tmp_path).result["x"] is not None
