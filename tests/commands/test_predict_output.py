@@ -148,3 +148,13 @@ def test_a_table_of_bad_rows_alone_says_why(tmp_path: Path) -> None:
     assert predict(tmp_path, text, str(tmp_path / "out.csv"), name="rans-2d") == 1
     first, second = rows(tmp_path / "out.csv")
     assert "'nowhere'" in first["reason"] and "reynolds = -1" in second["reason"]
+
+
+def test_the_input_is_not_written_over(tmp_path, capsys):
+    cases = tmp_path / "cases.csv"
+    cases.write_text("section,alpha_deg,reynolds\n2412,2,1e6\n")
+    before = cases.read_bytes()
+    asked = ["predict", "airfoil-polar", "--cases", str(cases), "--out", str(cases)]
+    assert main(asked) == 2
+    assert "is the input itself" in " ".join(capsys.readouterr().err.split())
+    assert cases.read_bytes() == before

@@ -104,6 +104,8 @@ def predict(
         raise ConfigError("--json and --out - both want standard output: give a file to --out.")
     if (cases is None) == (structures is None):
         raise ConfigError("give either --cases TABLE.csv or --structures FILE, and not both.")
+    if out.resolve() in [path.resolve() for path in (cases, structures) if path is not None]:
+        raise ConfigError(f"--out {str(out)!r} is the input itself: give another file.")
     if field_surrogate is not None and fields is None:
         raise ConfigError("--field-surrogate needs --fields FOLDER, where the fields are to go.")
     with warnings.catch_warnings(record=True) as caught:
