@@ -265,7 +265,7 @@ def _read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     content = pa.BufferReader(integrity.read(path, CorpusError, _AGAIN))
     try:
         table = pq.read_table(content, columns=None if columns is None else list(columns))
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise CorpusError(f"{str(path)!r} is damaged ({error}). {_AGAIN}") from error
     held = {k: v for k, v in (table.schema.metadata or {}).items() if k != _SEAL}
     return table.replace_schema_metadata(held or None)

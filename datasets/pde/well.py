@@ -136,7 +136,7 @@ class WellFile:
         index = [runs] * field.runs + [frames] * field.times
         try:
             value = torch.from_numpy(np.asarray(data[tuple(index)], dtype=np.float32))
-        except OSError as error:
+        except (OSError, SystemError) as error:
             raise CorpusError(
                 f"field {field.name!r} of {str(self.path)!r} cannot be read ({error}): the file is "
                 "truncated or damaged; copy it again."

@@ -272,7 +272,7 @@ class StudySpec:
     surrogate: str = "airfoil-polar"
     solver: SolverName = SolverName.AUTO
     objective: ObjectiveKind = ObjectiveKind.DRAG
-    caution: float = 4.0
+    caution: float = 1.0
     guards_off: tuple[Guard, ...] = ()
     space: SpaceSpec = SpaceSpec()
     constraints: tuple[ConstraintSpec, ...] = ()
