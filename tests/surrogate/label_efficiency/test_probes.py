@@ -31,10 +31,12 @@ def test_ridge_finds_a_linear_label():
 
 
 def test_ridge_penalises_more_where_the_label_is_noise():
-    few, validation, test = (
-        rows(30, i, lambda x: x[:, 0] + torch.randn(len(x), dtype=torch.float64), 25)
-        for i in range(3)
-    )
+    generator = torch.Generator().manual_seed(3)
+
+    def noisy(x):
+        return x[:, 0] + torch.randn(len(x), generator=generator, dtype=torch.float64)
+
+    few, validation, test = (rows(n, i, noisy, 25) for i, n in enumerate((30, 400, 400)))
     noise = float((ridge(few, validation, test) - test.label).square().mean())
     exact = torch.linalg.lstsq(few.features, few.label[:, None]).solution[:, 0]
     assert noise < float((test.features @ exact - test.label).square().mean())
