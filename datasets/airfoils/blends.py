@@ -29,6 +29,10 @@ class Blending:
         three_share: Share of blends with three parents instead of two.
         noise_share: Share of blends with noise on their weights.
         noise: Standard deviation of that noise.
+        thick_share: Share of blends whose thickness is drawn anew.
+        thickness: Least and largest thickness that is drawn, in chords.
+        blunt_share: Share of blends whose trailing edge is drawn anew.
+        edge: Least and largest thickness of a trailing edge that is drawn, in chords.
     """
 
     whole_database: bool = False
@@ -36,6 +40,10 @@ class Blending:
     three_share: float = 0.25
     noise_share: float = 0.5
     noise: float = 0.02
+    thick_share: float = 0.0
+    thickness: tuple[float, float] = (0.04, 0.45)
+    blunt_share: float = 0.0
+    edge: tuple[float, float] = (0.0, 0.1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,13 +80,19 @@ def database_vector(name: str) -> Float[np.ndarray, " parameters"]:
 
 
 def is_section(vector: Float[np.ndarray, " parameters"]) -> bool:
-    """Return whether a CST vector is between 3 and 40 % thick and nowhere crosses itself."""
-    n = 101
-    pos = cst.coordinates(torch.from_numpy(vector), n).numpy()
-    x, thickness = pos[n - 1 :, 0], pos[n - 1 :: -1, 1] - pos[n - 1 :, 1]
+    """Return whether a CST vector is between 3 and 46 % thick and nowhere crosses itself."""
+    x, thickness = _thickness(vector)
     inside = (x > 0.001) & (x < 0.995)
     room = np.minimum(0.004 * np.sqrt(x), 0.05 * (1.0 - x))[inside]
-    return bool(np.all(thickness[inside] > room) and 0.03 < thickness.max() < 0.40)
+    return bool(np.all(thickness[inside] > room) and 0.03 < thickness.max() < 0.46)
+
+
+def _thickness(
+    vector: Float[np.ndarray, " parameters"], n: int = 101
+) -> tuple[Float[np.ndarray, " stations"], Float[np.ndarray, " stations"]]:
+    """Return stations from the nose to the trailing edge, and the thickness at each, in chords."""
+    pos = cst.coordinates(torch.from_numpy(vector), n).numpy()
+    return pos[n - 1 :, 0], pos[n - 1 :: -1, 1] - pos[n - 1 :, 1]
 
 
 def draw_section(recipe: Blending, split: str, index: int, rng: np.random.Generator) -> Drawn:
@@ -116,8 +130,28 @@ def _blend(recipe: Blending, names: Sequence[str], rng: np.random.Generator) -> 
     noisy = bool(rng.random() < recipe.noise_share)
     if noisy:
         vector[:-1] += recipe.noise * rng.standard_normal(len(vector) - 1)
+    drawn = _redrawn(recipe, vector, rng)
     parts = "+".join(f"{w:.2f}*{p}" for w, p in zip(blend, parents, strict=True))
-    name = parts + ("+noise" if noisy else "")
+    name = parts + ("+noise" if noisy else "") + drawn
     return Drawn(
         name=name, vector=vector.round(DECIMALS), parents=parents, blend=tuple(blend), noise=noisy
     )
+
+
+def _redrawn(
+    recipe: Blending, vector: Float[np.ndarray, " parameters"], rng: np.random.Generator
+) -> str:
+    """Give a share of the vectors another thickness or edge, and return how that is named."""
+    name = ""
+    if recipe.blunt_share and rng.random() < recipe.blunt_share:
+        vector[-1] = rng.uniform(*recipe.edge)
+        name += f"+edge {vector[-1]:.3f}"
+    if recipe.thick_share and rng.random() < recipe.thick_share:
+        wanted, (lower, upper) = rng.uniform(*recipe.thickness), vector[:-2].reshape(2, -1)
+        edge = vector[-1]
+        vector[-1] = 0.0
+        scale = (wanted - 0.3 * edge) / _thickness(vector)[1].max()
+        camber, half = 0.5 * (upper + lower), 0.5 * scale * (upper - lower)
+        vector[:-2], vector[-1] = np.concatenate([camber - half, camber + half]), edge
+        name += f"+thickness {_thickness(vector)[1].max():.3f}"
+    return name

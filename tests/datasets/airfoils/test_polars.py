@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from formwright.datasets.airfoils import blends
+from formwright.datasets.airfoils import blends, cst
 from formwright.datasets.airfoils.blends import (
     Blending,
     database_vector,
@@ -87,6 +87,31 @@ def folder(tmp_path_factory):
 def run(config, folder):
     with ThreadPoolExecutor(1) as executor:
         return generate(config, folder, executor=executor, workers=1, progress=False)
+
+
+def test_thickness_and_edge_are_drawn_anew_for_the_shares_that_are_wanted():
+    recipe = Blending(
+        database_share=0.0,
+        noise_share=0.0,
+        thick_share=1.0,
+        thickness=(0.3, 0.4),
+        blunt_share=1.0,
+        edge=(0.02, 0.08),
+    )
+    for index in range(20):
+        vector = draw_section(recipe, "train", index, np.random.default_rng(index)).vector
+        contour = cst.coordinates(torch.from_numpy(vector), 101).numpy()
+        thickness = contour[100::-1, 1] - contour[100:, 1]
+        assert 0.28 < thickness.max() < 0.42
+        assert 0.02 <= thickness[-1] <= 0.08
+
+
+def test_a_recipe_without_such_shares_draws_what_it_drew_before():
+    plain = Blending(database_share=0.0)
+    named = Blending(database_share=0.0, thickness=(0.1, 0.2), edge=(0.0, 0.01))
+    drawn = [draw_section(r, "train", 0, np.random.default_rng(3)) for r in (plain, named)]
+    assert (drawn[0].vector == drawn[1].vector).all()
+    assert "thickness" not in drawn[0].name
 
 
 def test_a_corpus_reads_back_grouped_by_section(folder):
