@@ -18,13 +18,15 @@ from formwright.datasets.airfoils.blends import Blending, draw_section
 from formwright.datasets.files import replacing
 
 SHARD = 2000
-MODEL = "xxlarge"
+MODEL = "xxxlarge"
 
 
 def draw_shard(seed: int, shard: int, points: int) -> dict[str, np.ndarray]:
     """Return CST vectors (sections, 18) and conditions (sections, points) of one shard."""
     rng = np.random.default_rng([seed, shard])
-    blending = Blending(database_share=0.1, noise_share=0.6)
+    blending = Blending(
+        database_share=0.1, noise_share=0.7, noise=0.03, thick_share=0.2, blunt_share=0.2
+    )
     cst = np.stack([draw_section(blending, "train", i, rng).vector for i in range(SHARD)])
     shape = (SHARD, points)
     return {
