@@ -134,11 +134,12 @@ def confidence(name: str = "cd", *, upper: Bound, relative: bool = True) -> Cons
     return Constraint(name=f"std_{name}", function=deviation, upper=upper, scale=scale)
 
 
-def supported(upper: float = 1.0) -> Constraint:
+def supported(upper: Bound = 1.0) -> Constraint:
     """Designs are like the cases that the surrogate learned from, at every operating point.
 
     Args:
-        upper: Largest ``Prediction.support``; at 1 a design is as far out as 1 known case in 100.
+        upper: Largest ``Prediction.support``, one for all operating points or one for each; at 1 a
+            design is as far out as 1 known case in 100.
 
     Raises:
         ConfigError: When it is evaluated: the surrogate does not know what it supports.

@@ -45,8 +45,8 @@ KINDS: Final[Mapping[str, str]] = {
 SHIPPED: Final = ("airfoil-polar", "rans-2d", "rans-fields", "adsorption-mamun")
 PRETRAINED: Final = ("airfoil-encoder", "turbulent-wall", "rans-wall", "atoms")
 _OF_NETWORK: Final = "network"
-_LATER: Final = ("support.", "doubt_range")
-"""Beginnings of names that older files lack: such a surrogate does not know what it supports."""
+_LATER: Final = {"support", "doubt_range"}
+"""Parts of names that older files lack: such a surrogate does not know what it supports."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,7 +189,7 @@ def load(name: str | os.PathLike[str], *, kind: Kind | str | None = None) -> Any
     else:
         ranges = header.get("training_range", {})
         model = found.build(config, {key: (low, high) for key, (low, high) in ranges.items()})
-        later = {k: v for k, v in model.state_dict().items() if k.startswith(_LATER)}
+        later = {k: v for k, v in model.state_dict().items() if _LATER & set(k.split("."))}
         load_state(model, {**later, **tensors}, str(path))
         model.requires_grad_(False)
     model.eval()

@@ -46,7 +46,13 @@ def verified_evaluation(setup: Setup, one: AirfoilRound) -> Evaluation:
     case = one.claims.case.clone()
     case.alpha_deg = _row([v.alpha_deg for v in verdicts])
     predicted = Prediction(
-        mean=labels, std=nothing, lower=nothing, upper=nothing, level=1.0, fields={}
+        mean=labels,
+        std=nothing,
+        lower=nothing,
+        upper=nothing,
+        level=1.0,
+        fields={},
+        support=nothing[LABELS[0]],
     )
     return judge(setup.problem, case, predicted)
 

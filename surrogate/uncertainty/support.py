@@ -66,10 +66,19 @@ class Support(nn.Module):
         """Whether it was fitted."""
         return bool(self.limit > 0.0)
 
-    def forward(self, cases: Described) -> Float[Tensor, " cases"]:
-        """Return the distances of cases relative to ``limit``, differentiably; above 1 is far."""
-        fitted = (buffer.double() for buffer in (self.slope, self.tolerance, self.axes))
-        return _distance(cases, *fitted) / self.limit.double()
+    def forward(self, cases: Described, *, exact: bool = True) -> Float[Tensor, " cases"]:
+        """Return the distances of cases relative to ``limit``, differentiably; above 1 is far.
+
+        Args:
+            cases: Their features.
+            exact: Work in double precision, whatever that of the features is.
+        """
+        kind = torch.float64 if exact else cases.features.dtype
+        slope, tolerance, axes, limit = (
+            buffer.to(kind) for buffer in (self.slope, self.tolerance, self.axes, self.limit)
+        )
+        own = Described(*(part.to(kind) for part in cases))
+        return _distance(own, slope, tolerance, axes) / limit
 
     def fit(
         self,
@@ -127,7 +136,7 @@ def _slope(cases: Described) -> Tensor:
 
 def _distance(cases: Described, slope: Tensor, tolerance: Tensor, axes: Tensor) -> Tensor:
     """Return the distance of each case."""
-    rest = (cases.features.double() - _with_one(cases.context.double()) @ slope) / tolerance
+    rest = (cases.features - _with_one(cases.context) @ slope) / tolerance
     square = rest.square().sum(-1) - (rest @ axes.T).square().sum(-1)
     return square.clamp_min(_TINY).sqrt()
 

@@ -1,6 +1,7 @@
 """What holds unless it is switched off by name, and what the start may keep."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -191,3 +192,16 @@ def test_sections_narrow_to_an_open_trailing_edge(points, prepared, surrogate, t
     start = section(tmp_path / "open.dat", [0.2] * 8, [-0.2] * 8, edge=0.01)
     held = guard(prepared(start=start), "sides_apart")
     assert float(held.values(surrogate(case), case).min()) < 0.0 < held.lower
+
+
+def test_support_is_one_or_what_the_start_has(prepared, surrogate):
+    class Known(type(surrogate)):
+        def forward(self, batch, *, fields=False):
+            far = torch.where(batch.reynolds < 7e5, 1.6, 0.3).double()
+            return replace(super().forward(batch, fields=fields), support=far)
+
+    points = [{"cl": 0.4, "reynolds": 1e6}, {"cl": 0.4, "reynolds": 5e5}]
+    setup = prepared(said=Known(), points=points)
+    assert guard(setup, "support").upper == pytest.approx((1.0, 1.6))
+    assert "support" not in names(prepared(said=Known(), points=points, guards_off=["support"]))
+    assert "support" not in names(prepared(points=points))
