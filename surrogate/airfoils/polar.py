@@ -73,6 +73,7 @@ class PolarSurrogate(Surrogate):
     """
 
     labels = POLAR_LABELS
+    fields = POLAR_FIELDS
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ from formwright.datasets.errors import ConfigError, CorpusError
 from formwright.surrogate.kinds import Kind, Scores, Start
 from formwright.surrogate.rans.fields import training as tuning
 from formwright.surrogate.rans.fields.cases import FieldCases, field_cases
+from formwright.surrogate.rans.fields.network import FieldConfig, Network
 from formwright.surrogate.rans.fields.panel_field_corpus import read_panel_fields
 from formwright.surrogate.rans.fields.pretraining import (
     field_views,
@@ -24,7 +25,7 @@ from formwright.surrogate.rans.fields.pretraining import (
     masked_cells,
     matched_meshes,
 )
-from formwright.surrogate.rans.fields.surrogate import FieldConfig, FieldSurrogate, Network
+from formwright.surrogate.rans.fields.surrogate import FieldSurrogate
 from formwright.surrogate.uncertainty.conformal import LEVEL
 
 SAMPLES: Final = "samples"
@@ -56,7 +57,7 @@ def _read(
         why = "; ".join(reasons) or "no case of it converged"
         raise CorpusError(
             f"{str(corpora[0])!r} has no case of split {split!r} that fields can be learned from "
-            f"({why}). Extend the corpus (formwright corpus rans --cases), or bring its flows/."
+            f"({why}). Extend the corpus (formwright corpus rans --flows), or bring its flows/."
         )
     for reason in reasons:
         print(f"left out of {split}: {reason}")

@@ -99,6 +99,7 @@ class RansSurrogate(Surrogate):
     """
 
     labels = RANS_LABELS
+    fields = POLAR_FIELDS
 
     def __init__(
         self,
