@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from formwright.cli import main
+from formwright.datasets.pde import corpus as wave_corpus
 from formwright.design import loop
 
 STUDY = """
@@ -20,11 +21,7 @@ method = {kind = "slsqp", max_iterations = 2}
 cl = 0.4
 reynolds = 1e6
 """
-RECIPE = """
-incidences = [2.0]
-reynolds = [1e6]
-ncrit = [9.0]
-"""
+RECIPE = "sweeps = 1\nincidences = 2\n"
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0) -> Any:
@@ -52,7 +49,7 @@ def test_predict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_quiet_prediction_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cases, out = tmp_path / "cases.csv", tmp_path / "out.csv"
-    cases.write_text("section,alpha_deg,reynolds\nnaca2412,4,1e6\n")
+    cases.write_text("section,alpha_deg,reynolds,ncrit\nnaca2412,4,1e6,9\n")
     given = ["predict", "airfoil-polar", "--cases", str(cases), "--out", str(out), "--quiet"]
     assert main(given) == 0
     assert capsys.readouterr() == ("", "")
@@ -65,20 +62,21 @@ def test_corpora(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "burgers"
     waves = ("corpus", "waves", "--equation", "burgers", "--runs", 2, "--out", out)
     assert printed(capsys, *waves, "--quiet")["runs"] == 2
-    polars = ("corpus", "polars", "--solver", "panel", "--sections", 1, "--workers", 1)
-    out = tmp_path / "polars"
-    made = printed(capsys, *polars, "--out", out, "--quiet", "--seed", 3)
+    recipe, out = tmp_path / "recipe.toml", tmp_path / "polars"
+    recipe.write_text(RECIPE)
+    polars = ("corpus", "polars", "--solver", "panel", "--sections", 1, "--config", recipe)
+    made = printed(capsys, *polars, "--out", out, "--quiet", "--seed", 3, "--workers", 1)
     assert made["cases"] == 1 and made["seed"] == 3
     assert printed(capsys, "corpus", "info", out) == made
 
 
 def test_hours_end_a_corpus_that_the_same_command_goes_on_with(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = ("corpus", "waves", "--equation", "burgers", "--runs", 70, "--out", tmp_path / "b")
-    first = printed(capsys, *given, "--quiet", "--hours", 1e-9)
-    assert 0 < first["runs"] < 70
-    assert printed(capsys, *given, "--quiet")["runs"] == 70
+    monkeypatch.setattr(wave_corpus, "PART", 2)
+    given = ("corpus", "waves", "--equation", "burgers", "--runs", 6, "--out", tmp_path / "b")
+    assert printed(capsys, *given, "--quiet", "--hours", 1e-9)["runs"] == 2
+    assert printed(capsys, *given, "--quiet")["runs"] == 6
 
 
 def test_hours_interrupt_a_study(
