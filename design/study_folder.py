@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from formwright.datasets.begun import changes, described, digest, file_digest, flat
-from formwright.datasets.config import read_toml, to_mapping
+from formwright.datasets.config import read_toml, to_mapping, to_toml
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_record, write_text
-from formwright.datasets.toml import to_toml
 from formwright.design.records import read_json
 
 STATE: Final = "state"

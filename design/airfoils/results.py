@@ -22,7 +22,7 @@ from formwright.design.airfoils.handover import (
 )
 from formwright.design.airfoils.stages import Claims, Setup
 from formwright.design.airfoils.verify import Verdict
-from formwright.design.constraints import Constraint
+from formwright.design.constraint import Constraint
 from formwright.design.objectives import shown
 from formwright.design.optimise.scipy_methods import FEASIBLE
 from formwright.design.optimise.solve import Solution

@@ -17,18 +17,19 @@ from formwright.datasets.cases import Case, section_case
 from formwright.datasets.errors import OutOfRangeWarning, StudyWarning
 from formwright.datasets.solvers.result import Result
 from formwright.design.airfoils.beforehand import outside, turned, unlike
+from formwright.design.airfoils.constraints import lift_targets
 from formwright.design.airfoils.correction import Corrected, shifted
 from formwright.design.airfoils.guards import guards
+from formwright.design.airfoils.spaces.bspline import BSpline
+from formwright.design.airfoils.spaces.cst import CST
 from formwright.design.airfoils.specs import StudySpec
 from formwright.design.airfoils.sweeps import Sweep, SweepRange, make_sweep, sweep_cases
 from formwright.design.airfoils.verifiers import Chosen
 from formwright.design.airfoils.verify import judge
-from formwright.design.constraints import Constraint, lift_targets
+from formwright.design.constraint import Constraint
 from formwright.design.objectives import OBJECTIVES
 from formwright.design.optimise.solve import Solution
 from formwright.design.problem import Problem, evaluate, limits, names
-from formwright.design.spaces.bspline import BSpline
-from formwright.design.spaces.cst import CST
 from formwright.design.spaces.points import OperatingPoints
 from formwright.surrogate.model import Prediction, Surrogate, need_labels
 

@@ -31,11 +31,11 @@ from formwright.design.catalysts.alloys import (
     objective_of,
     price_constraint,
 )
+from formwright.design.catalysts.ordered_alloys import OrderedAlloys
 from formwright.design.optimise.methods import Adam
 from formwright.design.optimise.progress import Progress
 from formwright.design.optimise.solve import optimise
 from formwright.design.problem import Problem, evaluate
-from formwright.design.spaces.slab import OrderedAlloys
 from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionSurrogate
 
 Tell = Callable[[str, float], None]

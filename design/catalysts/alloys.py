@@ -20,8 +20,8 @@ from formwright.datasets.atoms.prices import alloy_usd_per_mole
 from formwright.datasets.atoms.slabs.ordered import PROTOTYPES
 from formwright.datasets.cases import Batch, Case
 from formwright.datasets.errors import ConfigError
-from formwright.design.constraints import Constraint
-from formwright.design.spaces.slab import OrderedAlloys
+from formwright.design.catalysts.ordered_alloys import OrderedAlloys
+from formwright.design.constraint import Constraint
 from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionSurrogate
 from formwright.surrogate.model import Prediction
 

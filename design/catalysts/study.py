@@ -44,7 +44,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from formwright.datasets.solvers.ase import AseSolver
+from formwright.datasets.solvers.ase.solver import AseSolver
 from formwright.design.catalysts.alloys import price_constraint
 from formwright.design.catalysts.config import CatalystSpec
 from formwright.design.catalysts.labels import (

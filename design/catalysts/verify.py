@@ -17,8 +17,8 @@ import numpy as np
 from formwright.datasets.atoms import mamun
 from formwright.datasets.atoms.mamun import Row
 from formwright.datasets.errors import ConfigError, MissingSolverError
-from formwright.datasets.solvers.ase import AseSolver, adsorption_energies, chgnet
-from formwright.datasets.solvers.oracle import self_test
+from formwright.datasets.solvers.ase.oracle import self_test
+from formwright.datasets.solvers.ase.solver import AseSolver, adsorption_energies, chgnet
 from formwright.design.catalysts.alloys import Proposal, Target
 from formwright.design.catalysts.config import Verifier
 from formwright.design.catalysts.labels import Label, judged_by_table

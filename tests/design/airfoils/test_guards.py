@@ -10,12 +10,12 @@ from formwright.datasets.airfoils.geometry import max_thickness, trailing_edge_t
 from formwright.datasets.airfoils.section import Section
 from formwright.datasets.airfoils.sections import write_dat
 from formwright.datasets.errors import ConfigError, StudyWarning
-from formwright.design import constraints as c
+from formwright.design.airfoils import constraints as c
+from formwright.design.airfoils.constraints import wedge, wiggliness
+from formwright.design.airfoils.spaces.bspline import BSpline
+from formwright.design.airfoils.spaces.cst import CST
 from formwright.design.airfoils.stages import plain
-from formwright.design.constraints import wedge, wiggliness
 from formwright.design.problem import evaluate, limits
-from formwright.design.spaces.bspline import BSpline
-from formwright.design.spaces.cst import CST
 
 GUARDS = ["sides_apart", "smoothness", "std_cd", "std_cl"]
 ROUGH = [0.2, 0.1, 0.25, 0.1, 0.25, 0.1, 0.25, 0.1]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from formwright.datasets.errors import CheckpointError
-from formwright.datasets.solvers.ase import AseSolver, quietly
+from formwright.datasets.solvers.ase.solver import AseSolver, quietly
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -14,8 +14,8 @@ from formwright.datasets.atoms.slabs.sites import site_of
 from formwright.datasets.atoms.structures import Structure, to_ase
 from formwright.datasets.errors import CheckpointError, MissingSolverError, ReactionError
 from formwright.datasets.solvers import ase as module
-from formwright.datasets.solvers.ase import AseSolver, adsorption_energies, chgnet, emt
-from formwright.datasets.solvers.oracle import self_test
+from formwright.datasets.solvers.ase.oracle import self_test
+from formwright.datasets.solvers.ase.solver import AseSolver, adsorption_energies, chgnet, emt
 
 
 def on_copper(what: str = "H", label: str = "top|Cu") -> Structure:
