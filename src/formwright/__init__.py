@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from formwright.design.spaces.points import OperatingPoints as OperatingPoints
     from formwright.design.spaces.space import DesignSpace as DesignSpace
     from formwright.surrogate.atoms.adsorption import AdsorptionConfig as AdsorptionConfig
+    from formwright.surrogate.atoms.calculator import AdsorptionCalculator as AdsorptionCalculator
     from formwright.surrogate.encoder import Encoder as Encoder
     from formwright.surrogate.evaluate import evaluate as evaluate
     from formwright.surrogate.fit import Trained as Trained
@@ -141,6 +142,7 @@ _HOMES: Final[Mapping[str, str]] = {
     "BarlowTwins": "surrogate.objectives.barlow",
     "SimCLR": "surrogate.objectives.simclr",
     "AdsorptionConfig": "surrogate.atoms.adsorption",
+    "AdsorptionCalculator": "surrogate.atoms.calculator",
     "OperatingPoint": "design.spaces.points",
     "run": "design.loop",
     "read_study": "design.loop",

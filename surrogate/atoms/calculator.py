@@ -49,6 +49,17 @@ class AdsorptionCalculator(Calculator):
     Attributes:
         surrogate: As given; it is not changed.
         level: Index of the level of theory.
+
+    Example:
+        >>> import formwright
+        >>> from ase.build import add_adsorbate, fcc111
+        >>> slab = fcc111("Pt", (2, 2, 4), vacuum=8.0)
+        >>> slab.set_tags([1 if tag == 1 else 0 for tag in slab.get_tags()])
+        >>> add_adsorbate(slab, "O", 1.2, "fcc")
+        >>> slab.set_tags([*slab.get_tags()[:-1], 2])
+        >>> slab.calc = formwright.AdsorptionCalculator(formwright.load("adsorption-mamun"))
+        >>> slab.get_forces().shape, bool(slab.calc.results["energy_std"] > 0.0)
+        ((17, 3), True)
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]

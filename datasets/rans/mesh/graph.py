@@ -30,16 +30,6 @@ class GraphLevel:
     size: int
 
 
-def cell_edges(quads: Int[np.ndarray, "cells 4"]) -> Int[Tensor, "2 edges"]:
-    """Return both directions of every pair of cells that share an edge."""
-    ends = np.stack([quads, np.roll(quads, -1, axis=1)], -1).reshape(-1, 2).astype(np.int64)
-    keys = ends.min(1) * (int(quads.max()) + 1) + ends.max(1)
-    order = np.argsort(keys, kind="stable")
-    same = np.flatnonzero(keys[order][1:] == keys[order][:-1])
-    pair = np.stack([order[same], order[same + 1]]) // 4
-    return torch.from_numpy(np.concatenate([pair, pair[::-1]], 1))
-
-
 def hierarchy(
     edges: Int[Tensor, "2 edges"], size: int, levels: int, seed: int = 0
 ) -> list[GraphLevel]:
