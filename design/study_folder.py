@@ -26,14 +26,14 @@ _ADVICE: Final = "Give another folder, or resume=False (--no-resume) to replace 
 _LISTED: Final = 6
 
 
-def asked(study: Any) -> dict[str, Any]:
+def requested(study: Any) -> dict[str, Any]:
     """Return everything that a study asks for."""
     return to_mapping(study) if dataclasses.is_dataclass(study) else described(study)
 
 
 def fingerprint(study: Any) -> str:
     """Return what two equal studies have in common, and unequal ones have not."""
-    text = json.dumps(asked(study), sort_keys=True)
+    text = json.dumps(requested(study), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -77,7 +77,7 @@ def claim(path: Path, study: Any, written: Sequence[str], *, resume: bool) -> No
             shutil.rmtree(one, ignore_errors=True)
             one.unlink(missing_ok=True)
     if read_json(path / STATE / _MARK) is None:
-        write_text(path / TOML, to_toml(asked(study)))
+        write_text(path / TOML, to_toml(requested(study)))
         mark = {"fingerprint": fingerprint(study), "files": _files(study), "started": now()}
         write_record(path / STATE / _MARK, mark)
 
@@ -122,5 +122,5 @@ def _differences(toml: Path, study: Any) -> list[str]:
         there = flat(read_toml(toml))
     except ConfigError:
         return []
-    here = {key: value for key, value in flat(asked(study)).items() if value is not None}
+    here = {key: value for key, value in flat(requested(study)).items() if value is not None}
     return changes(there, here)

@@ -223,15 +223,19 @@ class Table(Mapping[str, np.ndarray]):
         return lines
 
 
-def columns_of(said: Prediction) -> dict[str, np.ndarray]:
+def columns_of(prediction: Prediction) -> dict[str, np.ndarray]:
     """Return the columns of a prediction, each (points,) in float64."""
-    parts = {end: getattr(said, part) for part, end in PARTS.items()}
+    parts = {end: getattr(prediction, part) for part, end in PARTS.items()}
     found = {
         label + end: values.detach().double().numpy()
         for end, part in parts.items()
         for label, values in part.items()
     }
-    far = {} if said.support is None else {SUPPORT: said.support.detach().double().numpy()}
+    far = (
+        {}
+        if prediction.support is None
+        else {SUPPORT: prediction.support.detach().double().numpy()}
+    )
     return found | far
 
 

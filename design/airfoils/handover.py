@@ -91,7 +91,7 @@ def latest(setup: Setup, order: Sequence[AirfoilRound]) -> list[AirfoilRound]:
     return sorted(order, key=lambda one: one.index != chosen)
 
 
-def doubts(
+def reasons_against(
     setup: Setup, start: AirfoilRound, best: AirfoilRound, constraints: Sequence[Mapping[str, Any]]
 ) -> list[str]:
     """Return why the design should not be used as it is; empty where there is nothing.

@@ -13,10 +13,10 @@ from formwright.design.airfoils.handover import (
     VERIFIED_TOLERANCE,
     AirfoilRound,
     claimed_evaluation,
-    doubts,
     name,
     objectives,
     parameters,
+    reasons_against,
     sentence,
     verified_evaluation,
 )
@@ -46,7 +46,7 @@ def result(
     start, best = rounds[0], order[0]
     found = next(one for one in order if one.index)
     constraints = _constraints(setup, start, best)
-    reasons = doubts(setup, start, best, constraints)
+    reasons = reasons_against(setup, start, best, constraints)
     return {
         "format_version": AIRFOIL_FORMAT,
         "kind": "airfoil",

@@ -69,8 +69,8 @@ class AirfoilWork:
         """
         setup, last = self.setup, rounds[-1]
         label = "cl" if setup.study.objective is ObjectiveKind.LIFT else "cd"
-        doubts = [doubt(r.claims.prediction, r.verdicts.verdicts, label) for r in rounds]
-        caution = setup.study.caution and max(setup.study.caution, *doubts)
+        surprises = [doubt(r.claims.prediction, r.verdicts.verdicts, label) for r in rounds]
+        caution = setup.study.caution and max(setup.study.caution, *surprises)
         refuted = sum(found.verdicts.missed > 0 for found in rounds[1:])
         offsets = {} if last.claims.solution is None else corrections(setup, last)
         surrogate = setup.problem.surrogate

@@ -210,12 +210,12 @@ def claim(
 
 
 def _proposals(
-    space: OrderedAlloys, targets: Sequence[Target], alloys: Sequence[Alloy], said: Prediction
+    space: OrderedAlloys, targets: Sequence[Target], alloys: Sequence[Alloy], prediction: Prediction
 ) -> list[Proposal]:
     """Return one proposal an alloy from a prediction of all places."""
     places = len(space.places)
-    mean, std = (part[LABEL].reshape(places, -1) for part in (said.mean, said.std))
-    chance = (-objective_of(space, targets)(said, Batch())).exp().tolist()
+    mean, std = (part[LABEL].reshape(places, -1) for part in (prediction.mean, prediction.std))
+    chance = (-objective_of(space, targets)(prediction, Batch())).exp().tolist()
     claims: list[dict[str, Claim]] = [{} for _ in alloys]
     for target in targets:
         own = [i for i, (name, _) in enumerate(space.places) if name == target.adsorbate]
@@ -226,7 +226,7 @@ def _proposals(
                 site=space.places[own[site]][1],
             )
     rows = zip(alloys, chance, claims, strict=True)
-    return [Proposal(alloy=alloy, hit=hit, claims=said) for alloy, hit, said in rows]
+    return [Proposal(alloy=alloy, hit=hit, claims=prediction) for alloy, hit, prediction in rows]
 
 
 def price_constraint(design: AlloyDesign, prototype: str) -> tuple[Constraint, ...]:

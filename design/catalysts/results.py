@@ -94,7 +94,7 @@ def result(
         "kind": study.kind,
         "name": study.name,
         "verdict": sentence(rows, design.targets, share, judge),
-        "reasons": doubts(rows),
+        "reasons": reasons_against(rows),
         "targets": [asdict(target) for target in design.targets],
         "surrogate": {
             "name": study.surrogate or f"fine-tuned from the encoder {study.encoder}",
@@ -118,7 +118,7 @@ def result(
     }
 
 
-def doubts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def reasons_against(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return why nothing of it should be used: all that was verified misses a target."""
     judged = [row["hit"] for row in rows if row["hit"] is not None]
     return ["no alloy that was verified is a hit"] if judged and not any(judged) else []

@@ -124,6 +124,6 @@ class FlowPrediction(nn.Module):
         """Do nothing: there is no slow copy."""
 
 
-def _mean_error(said: Tensor, goal: Tensor, beta: float) -> Float[Tensor, ""]:
+def _mean_error(output: Tensor, goal: Tensor, beta: float) -> Float[Tensor, ""]:
     """Return the smooth L1 over the batch of all processes."""
-    return total(functional.smooth_l1_loss(said.to(goal), goal, beta=beta)) / world()
+    return total(functional.smooth_l1_loss(output.to(goal), goal, beta=beta)) / world()

@@ -168,14 +168,14 @@ def strangers(surrogate: AdsorptionSurrogate, one: Structure, level: int = 0) ->
     ]
 
 
-def _results(said: Response) -> dict[str, Any]:
+def _results(response: Response) -> dict[str, Any]:
     """Return a response to one structure as ASE names and orders it."""
-    energy, prediction = float(said.energy[0]), said.prediction
+    energy, prediction = float(response.energy[0]), response.prediction
     return {
         "energy": energy,
         "free_energy": energy,
-        "forces": said.forces.numpy(),
-        "stress": full_3x3_to_voigt_6_stress(said.stress[0].numpy()),
+        "forces": response.forces.numpy(),
+        "stress": full_3x3_to_voigt_6_stress(response.stress[0].numpy()),
         "energy_std": float(prediction.std[LABEL][0]),
         "energy_lower": float(prediction.lower[LABEL][0]),
         "energy_upper": float(prediction.upper[LABEL][0]),

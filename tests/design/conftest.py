@@ -172,8 +172,8 @@ def prepared(surrogate, solver):
     """Return what makes a study ready to run with the stand-ins; its keys may be given."""
     usual = {"surrogate": "stand-in", "points": [{"cl": 0.4, "reynolds": 1e6}]}
 
-    def build(*, said=surrogate, **more):
+    def build(*, by_model=surrogate, **more):
         study = from_mapping(Study, usual | more)
-        return prepare(study, said, Chosen(SolverName.PANEL, solver, "a stand-in."))
+        return prepare(study, by_model, Chosen(SolverName.PANEL, solver, "a stand-in."))
 
     return build
