@@ -104,16 +104,16 @@ def versions() -> dict[str, str]:
 
 def _files(study: Any) -> dict[str, str]:
     """Return name and digest of each file, or folder of weights, that a study reads."""
-    found = {}
+    result = {}
     for key in study.reads:
         value = getattr(study, key)
         path = Path(value or "")
         if value and path.is_file():
-            found[key] = f"{value}, content {file_digest(path)},"
+            result[key] = f"{value}, content {file_digest(path)},"
         elif value and path.is_dir():
             weights = {one.name: file_digest(one) for one in path.glob("*.safetensors")}
-            found[key] = f"{value}, content {digest(weights)},"
-    return found
+            result[key] = f"{value}, content {digest(weights)},"
+    return result
 
 
 def _differences(toml: Path, study: Any) -> list[str]:

@@ -72,14 +72,14 @@ class Table(Mapping[str, np.ndarray]):
         Raises:
             UnknownNameError: There is none of that name.
         """
-        found = self.columns.get(name)
-        found = self.fields.get(name) if found is None else found
-        if found is None:
+        result = self.columns.get(name)
+        result = self.fields.get(name) if result is None else result
+        if result is None:
             raise UnknownNameError(
                 f"no column is called {name!r}.{did_you_mean(name, self)} There are: "
                 f"{', '.join(self)}."
             )
-        return found
+        return result
 
     def __iter__(self) -> Iterator[str]:
         """Go through the names of the columns, then of the fields."""
@@ -226,7 +226,7 @@ class Table(Mapping[str, np.ndarray]):
 def columns_of(prediction: Prediction) -> dict[str, np.ndarray]:
     """Return the columns of a prediction, each (points,) in float64."""
     parts = {end: getattr(prediction, part) for part, end in PARTS.items()}
-    found = {
+    result = {
         label + end: values.detach().double().numpy()
         for end, part in parts.items()
         for label, values in part.items()
@@ -236,7 +236,7 @@ def columns_of(prediction: Prediction) -> dict[str, np.ndarray]:
         if prediction.support is None
         else {SUPPORT: prediction.support.detach().double().numpy()}
     )
-    return found | far
+    return result | far
 
 
 def stacked(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -220,22 +220,22 @@ def load(name: str | os.PathLike[str], *, kind: Kind | str | None = None) -> Any
     path = _find(name)
     tensors, header = load_tensors(path)
     is_network = header.get("kind") == _OF_NETWORK
-    found = _kind_of_header(header.get("of" if is_network else "kind", ""), kind, path)
-    config = from_mapping(found.config, _part(header, "config", path))
+    result = _kind_of_header(header.get("of" if is_network else "kind", ""), kind, path)
+    config = from_mapping(result.config, _part(header, "config", path))
     model: Any
     if is_network:
-        model = found.network(config)
+        model = result.network(config)
         load_state(model, tensors, str(path))
     else:
         ranges = header.get("training_range", {})
-        model = found.build(config, {key: (low, high) for key, (low, high) in ranges.items()})
+        model = result.build(config, {key: (low, high) for key, (low, high) in ranges.items()})
         later = {k: v for k, v in model.state_dict().items() if k.startswith(_LATER)}
         load_state(model, {**later, **tensors}, str(path))
         model.requires_grad_(False)
     model.eval()
-    if "answers" in header and found.question is not None:
-        check_answers(model, found.question(config), header["answers"], str(path))
-    return _described(model, found, os.fspath(name), path, header)
+    if "answers" in header and result.question is not None:
+        check_answers(model, result.question(config), header["answers"], str(path))
+    return _described(model, result, os.fspath(name), path, header)
 
 
 def _kind_of_header(called: str, given: Kind | str | None, path: Path) -> Kind:

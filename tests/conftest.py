@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import pytest
-from torch import Tensor
-
-from formwright.datasets.pde.equations import Equation, Parameters, check_parameters
-from formwright.datasets.pde.spectral import Grid
 
 
 @pytest.fixture(scope="session")
-def tendency() -> Callable[[Equation, Grid, Tensor, Parameters], Tensor]:
+def tendency() -> Any:
     """Return what gives u_t as an equation has it, the solver aside."""
+    from formwright.datasets.pde.equations import check_parameters
 
-    def rate(equation: Equation, grid: Grid, u: Tensor, parameters: Parameters) -> Tensor:
+    def rate(equation: Any, grid: Any, u: Any, parameters: Any) -> Any:
         values = check_parameters(equation, grid, u, parameters)
         linear, nonlinear = equation.terms(grid, values, u)
         modes = grid.to_modes(u)

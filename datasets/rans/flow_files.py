@@ -335,9 +335,9 @@ def _condition(path: str | os.PathLike[str], notes: Notes, name: str, given: flo
 
 def _means(values: np.ndarray, corners: Int[np.ndarray, "cells 4"]) -> np.ndarray:
     """Return the means of values at the corners of cells, one that comes twice counted once."""
-    found, three = values[corners].mean(1), corners[:, 2] == corners[:, 3]
-    found[three] = values[corners[three, :3]].mean(1)
-    return found
+    result, three = values[corners].mean(1), corners[:, 2] == corners[:, 3]
+    result[three] = values[corners[three, :3]].mean(1)
+    return result
 
 
 def _checked(

@@ -105,9 +105,9 @@ class AirfoilWork:
 
     def claim(self, model: Searched, proposal: Any) -> Claims:
         """Return the claims on the best design of a search."""
-        found = solution(model.problem, from_mapping(Progress, proposal, where="proposals.json"))
+        result = solution(model.problem, from_mapping(Progress, proposal, where="proposals.json"))
         setup, offsets = self.setup, model.offsets
-        return claim(setup.problem.surrogate, setup.points, found.case, offsets, found)
+        return claim(setup.problem.surrogate, setup.points, result.case, offsets, result)
 
     def verify(self, claims: Claims) -> Verification:
         """Ask the solver about a section at its operating points."""

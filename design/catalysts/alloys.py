@@ -196,7 +196,7 @@ def claim(
     surrogate: AdsorptionSurrogate, targets: Sequence[Target], alloys: Sequence[Alloy]
 ) -> list[Proposal]:
     """Return what the surrogate says of real alloys: every adsorbate on every site."""
-    found: dict[Alloy, Proposal] = {}
+    result: dict[Alloy, Proposal] = {}
     names = tuple(target.adsorbate for target in targets)
     for prototype in sorted({alloy.prototype for alloy in alloys}):
         own = [alloy for alloy in alloys if alloy.prototype == prototype]
@@ -205,8 +205,8 @@ def claim(
             some = own[first : first + _AT_ONCE]
             with torch.no_grad():
                 predicted = surrogate(space.decode(space.parameters(some)))
-            found |= dict(zip(some, _proposals(space, targets, some, predicted), strict=True))
-    return [found[alloy] for alloy in alloys]
+            result |= dict(zip(some, _proposals(space, targets, some, predicted), strict=True))
+    return [result[alloy] for alloy in alloys]
 
 
 def _proposals(

@@ -82,12 +82,12 @@ def result(
     design = study.search(1)
     able, good = chance(design, begun)
     share = good / able if able else None
-    rows = [row for found in rounds for row in _rows(study, found, labels)]
+    rows = [row for result in rounds for row in _rows(study, result, labels)]
     places = {(row["round"], row["rank"] - 1): row for row in rows}
     for place, key in enumerate(order[:SHOWN]):
         places[key]["file_index"] = place * len(design.targets)
     uses = Counter(one.use for one in labels)
-    described = [_round(found, rows) for found in rounds]
+    described = [_round(result, rows) for result in rounds]
     seconds = {name: sum(r["seconds"][name] for r in described) for name in described[0]["seconds"]}
     return {
         "format_version": CATALYST_FORMAT,
@@ -111,7 +111,7 @@ def result(
         "rounds": described,
         "proposals": rows,
         "elements": _elements(rounds, rows),
-        "evaluations": sum(found.claims.search["evaluations"] for found in rounds),
+        "evaluations": sum(result.claims.search["evaluations"] for result in rounds),
         "seconds": {**seconds, "total": sum(seconds.values())},
         "study": to_mapping(study),
         "versions": versions(),

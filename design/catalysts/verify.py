@@ -116,7 +116,7 @@ def verify(
         labels: That an oracle is calibrated on.
     """
     known = judged_by_table(targets) if judge.table else {}
-    found = []
+    result = []
     for proposal in proposals:
         row = {}
         for target in targets:
@@ -129,8 +129,8 @@ def verify(
             else:
                 reason = f"the table has no {name} on {alloy.name}, and {judge.why}"
                 row[name] = Verdict(energy_ev=math.nan, site="", source="", reason=reason)
-        found.append(row)
-    return found
+        result.append(row)
+    return result
 
 
 def is_hit(verdicts: Mapping[str, Verdict], targets: Sequence[Target]) -> bool | None:

@@ -184,8 +184,8 @@ def _groups(slabs: list[Tensor]) -> Int[Tensor, " cases"]:
 def _elements(batch: Case) -> Bool[Tensor, "cases elements"]:
     """Return which elements are in the slab of each case."""
     slab = batch.tags != ADSORBATE
-    found = torch.zeros(len(batch.ptr) - 1, COUNT, dtype=torch.bool)
-    return found.index_put((case_of(batch)[slab], batch.z[slab]), torch.tensor(True))
+    result = torch.zeros(len(batch.ptr) - 1, COUNT, dtype=torch.bool)
+    return result.index_put((case_of(batch)[slab], batch.z[slab]), torch.tensor(True))
 
 
 def mean_absolute_error(surrogate: AdsorptionSurrogate, cases: AtomCases) -> float:

@@ -82,10 +82,10 @@ def fetch(folder: str | os.PathLike[str], *, url: str = AIRFRANS_URL) -> tuple[P
             f"could not unpack {str(target)!r}: {error.strerror or error}. Free some space or "
             "choose another folder, then run the same command again: it goes on."
         ) from error
-    found = [path.parent for path in sorted(Path(folder).glob(f"**/{MANIFEST}"))]
-    if not found:
+    result = [path.parent for path in sorted(Path(folder).glob(f"**/{MANIFEST}"))]
+    if not result:
         raise DownloadError(f"{str(target)!r} holds no {MANIFEST}: it is not AirfRANS.")
-    return found[0], digest
+    return result[0], digest
 
 
 def _check_size(archive: zipfile.ZipFile, path: Path) -> None:

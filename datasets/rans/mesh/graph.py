@@ -42,14 +42,14 @@ def hierarchy(
         seed: Of the order in which nodes are looked at.
     """
     generator = np.random.default_rng(seed)
-    found = []
+    result = []
     for _ in range(levels - 1):
         parent = torch.from_numpy(cluster(edges.numpy(), size, generator))
-        found.append(GraphLevel(edges=edges, parent=parent, size=size))
+        result.append(GraphLevel(edges=edges, parent=parent, size=size))
         size = int(parent.max()) + 1
         edges = parent[edges]
         edges = torch.unique(edges[:, edges[0] != edges[1]], dim=1)
-    return [*found, GraphLevel(edges=edges, parent=edges.new_empty(0), size=size)]
+    return [*result, GraphLevel(edges=edges, parent=edges.new_empty(0), size=size)]
 
 
 def cluster(

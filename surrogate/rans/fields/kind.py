@@ -51,9 +51,9 @@ def _read(
         def watch(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        found = field_cases(corpora[0], store, (split,), FieldConfig().factor, watch)[split]
-    reasons = _reasons(found.left_out)
-    if not found.samples:
+        result = field_cases(corpora[0], store, (split,), FieldConfig().factor, watch)[split]
+    reasons = _reasons(result.left_out)
+    if not result.samples:
         why = "; ".join(reasons) or "no case of it converged"
         raise CorpusError(
             f"{str(corpora[0])!r} has no case of split {split!r} that fields can be learned from "
@@ -61,17 +61,17 @@ def _read(
         )
     for reason in reasons:
         print(f"left out of {split}: {reason}")
-    return found
+    return result
 
 
 def _reasons(left_out: Mapping[str, str]) -> list[str]:
     """Return one phrase a reason: how many cases, why, and the first of them."""
-    found = []
+    result = []
     for why, count in Counter(left_out.values()).most_common():
         names = [name for name, other in left_out.items() if other == why]
         more = ", ..." if count > _NAMED else ""
-        found.append(f"{count:,} with {why} ({', '.join(names[:_NAMED])}{more})")
-    return found
+        result.append(f"{count:,} with {why} ({', '.join(names[:_NAMED])}{more})")
+    return result
 
 
 def _begin(known: FieldCases, settings: tuning.FieldTraining, first: Any) -> FieldSurrogate:

@@ -125,9 +125,9 @@ def _case_of_nodes(batch: Case) -> Int[Tensor, " nodes"]:
 
 
 def _of_clusters(case: Tensor, parent: Tensor, size: int) -> Int[Tensor, " nodes"]:
-    found = case.new_empty(size)
-    found[parent] = case
-    return found
+    result = case.new_empty(size)
+    result[parent] = case
+    return result
 
 
 class _Messages(MessagePassing):
