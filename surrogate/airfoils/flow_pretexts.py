@@ -49,7 +49,7 @@ class FlowPredict:
     Attributes:
         kind: Its name in a configuration file.
         answers: Weight of the solver's own labels, where the flows hold them (a label of the cheap
-            rung, none of the dear one); 0 looks at the flow alone.
+            rung, none of the expensive one); 0 looks at the flow alone.
     """
 
     kind: Literal["flow-predict"] = "flow-predict"

@@ -161,8 +161,8 @@ class RansSurrogate(Surrogate):
         sections at M points are (N, M), at one point (N,).
 
         ```python
-        said = formwright.load("rans-2d").predict("e387", alpha_deg=[0, 4], reynolds=3e6)
-        said["cd"], said["cd_upper"], said["support"]  # each (2,)
+        table = formwright.load("rans-2d").predict("e387", alpha_deg=[0, 4], reynolds=3e6)
+        table["cd"], table["cd_upper"], table["support"]  # each (2,)
         ```
 
         Args:
