@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
-from rich.markdown import Markdown
 
 from formwright.commands.options import Json
 from formwright.commands.output import tell
@@ -36,6 +35,8 @@ def models(name: str | None = None, *, saved: Path = SAVED, json: Json = False) 
         name: A shipped model, or the folder or file of a saved one.
         saved: Where saved models are looked for, in all folders below it.
     """
+    from rich.markdown import Markdown
+
     from formwright.surrogate.zoo import list_models, model_of
 
     if name is None:
