@@ -33,7 +33,7 @@ _DIGITS: Final = 16
 
 def claim(
     folder: str | os.PathLike[str],
-    asked: Mapping[str, Any],
+    requested: Mapping[str, Any],
     *,
     made: Sequence[str] = MADE,
     free: Collection[str] = (),
@@ -46,7 +46,7 @@ def claim(
 
     Args:
         folder: Where; made if absent.
-        asked: Everything that decides what is made, of any kind that ``described`` knows.
+        requested: Everything that decides what is made, of any kind that ``described`` knows.
         made: Patterns of the files whose presence means that there is something to go on with.
         free: Keys that may differ; see ``check_same``.
         error: What to raise.
@@ -56,7 +56,7 @@ def claim(
             configuration, or it holds results and no note.
         StorageError: The note cannot be written.
     """
-    path, wanted = Path(folder) / BEGUN, described(asked)
+    path, wanted = Path(folder) / BEGUN, described(requested)
     results = sorted(found.name for pattern in made for found in path.parent.glob(pattern))
     if not results:
         write_record(path, wanted)
@@ -74,8 +74,8 @@ def claim(
 
 def check_same(
     where: str | os.PathLike[str],
-    found: Mapping[str, Any],
-    asked: Mapping[str, Any],
+    noted: Mapping[str, Any],
+    requested: Mapping[str, Any],
     *,
     free: Collection[str] = (),
     error: type[FormwrightError] = ConfigError,
@@ -84,15 +84,15 @@ def check_same(
 
     Args:
         where: The folder or file, for the message.
-        found: What was noted there, as JSON or TOML give it; a key that is absent is None.
-        asked: What is wanted now, likewise.
+        noted: What was noted there, as JSON or TOML give it; a key that is absent is None.
+        requested: What is wanted now, likewise.
         free: Keys that may differ: whole ones, with dots, or their last part.
         error: What to raise.
 
     Raises:
         FormwrightError: Of the kind ``error``; the message names each key with both values.
     """
-    changed = changes(flat(found), flat(asked), free)
+    changed = changes(flat(noted), flat(requested), free)
     if changed:
         more = f"; and {len(changed) - _LISTED} more" if len(changed) > _LISTED else ""
         raise error(
@@ -121,19 +121,19 @@ def changes(
 
 
 def check_recipe(
-    path: str | os.PathLike[str], found: Mapping[str, Any], asked: Mapping[str, Any]
+    path: str | os.PathLike[str], noted: Mapping[str, Any], requested: Mapping[str, Any]
 ) -> None:
     """Refuse to go on with a part of a corpus that another recipe made.
 
     Args:
         path: Of the part.
-        found: The recipe in its header; keys that are not asked for are not looked at.
-        asked: The recipe that is wanted.
+        noted: The recipe in its header; keys that are not asked for are not looked at.
+        requested: The recipe that is wanted.
 
     Raises:
         CorpusError: They differ; the message names the keys.
     """
-    check_same(path, {key: found.get(key) for key in asked}, asked, error=CorpusError)
+    check_same(path, {key: noted.get(key) for key in requested}, requested, error=CorpusError)
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -142,10 +142,10 @@ def flat(value: Any, prefix: str = "") -> dict[str, Any]:
         value = dict(enumerate(value))
     if not isinstance(value, Mapping):
         return {prefix: list(value) if isinstance(value, tuple) else value}
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for key, item in value.items():
-        found |= flat(item, f"{prefix}.{key}" if prefix else str(key))
-    return found
+        result |= flat(item, f"{prefix}.{key}" if prefix else str(key))
+    return result
 
 
 def content(cases: Any) -> str:

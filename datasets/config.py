@@ -12,6 +12,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
+import tomli_w
+
 from formwright.datasets.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
@@ -105,6 +107,25 @@ def to_mapping(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [to_mapping(item) for item in value]
     return str(value) if isinstance(value, Path) else value
+
+
+def to_toml(values: Mapping[str, Any]) -> str:
+    """Return a mapping as TOML, which has no word for None: such keys are left out.
+
+    Raises:
+        ConfigError: A value that TOML cannot hold.
+    """
+    try:
+        return tomli_w.dumps(_stated(values))
+    except TypeError as error:
+        raise ConfigError(f"there is no form in TOML for {values!r:.200}: {error}.") from error
+
+
+def _stated(value: Any) -> Any:
+    """Return a value without the keys whose value is None."""
+    if isinstance(value, Mapping):
+        return {key: _stated(one) for key, one in value.items() if one is not None}
+    return [_stated(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

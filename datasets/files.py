@@ -136,14 +136,14 @@ def read_record(
         FormwrightError: Of the kind ``error``: it is no JSON, no mapping, or not what was written.
         OSError: It cannot be read.
     """
-    found = read_json(path, error, remedy)
-    if not isinstance(found, dict):
+    result = read_json(path, error, remedy)
+    if not isinstance(result, dict):
         raise error(f"{str(path)!r} is damaged: it should hold a mapping. {remedy}")
     integrity.check(
         path, error, f"{remedy} Where you changed it on purpose, remove its {integrity.KEY!r}."
     )
-    found.pop(integrity.KEY, None)
-    return found
+    result.pop(integrity.KEY, None)
+    return result
 
 
 def read_json(path: str | os.PathLike[str], error: type[FormwrightError], remedy: str) -> Any:

@@ -43,12 +43,12 @@ def check_keys(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]], 
 def _object(line: bytes, number: int, path: Path) -> dict[str, Any]:
     """Return what a line holds."""
     try:
-        found = json.loads(line)
+        result = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise _damaged(path, number, f"not valid JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise _damaged(path, number, f"{found!r} is no JSON object")
-    return found
+    if not isinstance(result, dict):
+        raise _damaged(path, number, f"{result!r} is no JSON object")
+    return result
 
 
 def _damaged(path: Path, number: int, why: str) -> CorpusError:

@@ -131,9 +131,9 @@ def _first(kind: Kind, pretrained: Any, start: Any) -> Any:
     given = start if start is not None else pretrained
     if given is None:
         return None
-    found = given if isinstance(given, nn.Module) else load(given, kind=kind)
-    fitted = isinstance(found, kind.model) and kind.network(kind.config()).__class__ != kind.model
-    if start is not None and not isinstance(found, kind.model):
+    result = given if isinstance(given, nn.Module) else load(given, kind=kind)
+    fitted = isinstance(result, kind.model) and kind.network(kind.config()).__class__ != kind.model
+    if start is not None and not isinstance(result, kind.model):
         raise ConfigError(
             f"{_called(start)!r} is no surrogate of kind {kind.name!r} (from {kind.cases}): give "
             "one that was fitted to such a corpus, or leave --start out."
@@ -143,7 +143,7 @@ def _first(kind: Kind, pretrained: Any, start: Any) -> Any:
             f"{_called(pretrained)!r} is a fitted surrogate, not a pretrained network: give it as "
             "--start."
         )
-    return found.requires_grad_(True).train()
+    return result.requires_grad_(True).train()
 
 
 def _called(given: Any) -> str:

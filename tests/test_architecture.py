@@ -79,6 +79,7 @@ SUBJECTS = {
     "airfoils": "airfoils",
     "rans": "rans",
     "openfoam": "rans",
+    "ase": "atoms",
     "atoms": "atoms",
     "pde": "pde",
     "catalysts": "catalysts",
@@ -99,13 +100,7 @@ NEIGHBOURS_OF_ONE = {
 }
 
 KNOW_SUBJECTS = {
-    "datasets.solvers.ase": {"atoms"},
-    "surrogate.pretraining.denoising": {"atoms"},
     "surrogate.zoo": {"airfoils", "rans", "atoms"},
-    "design.constraints": {"airfoils"},
-    "design.spaces.cst": {"airfoils"},
-    "design.spaces.sides": {"airfoils"},
-    "design.spaces.slab": {"atoms"},
 }
 
 

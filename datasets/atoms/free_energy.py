@@ -97,19 +97,19 @@ def free_energy_ev(
         UnknownNameError: There is no correction for the adsorbate.
         ReactionError: The correction belongs to other gases than the energy.
     """
-    found = corrections.get(of.adsorbate)
-    if found is None:
+    result = corrections.get(of.adsorbate)
+    if result is None:
         raise UnknownNameError(
             f"no free-energy correction for {of.adsorbate!r}."
             f"{did_you_mean(of.adsorbate, corrections)} Known: {', '.join(corrections)}; give your "
             "own with the argument corrections."
         )
-    if found.reaction.gas != of.gas:
+    if result.reaction.gas != of.gas:
         raise ReactionError(
-            f"the energy belongs to {str(of)!r} and the correction to {str(found.reaction)!r}: "
+            f"the energy belongs to {str(of)!r} and the correction to {str(result.reaction)!r}: "
             "convert the energy, or give a correction for its reaction."
         )
-    return e_ads_ev + found.value_ev
+    return e_ads_ev + result.value_ev
 
 
 def needs(process: str) -> tuple[str, ...]:

@@ -169,11 +169,11 @@ def canonical(alloy: Alloy) -> Alloy:
 
 def most_stable(adsorbate: str) -> dict[Alloy, tuple[float, str]]:
     """Return, for every alloy with rows of an adsorbate, its lowest energy in eV and the site."""
-    found: dict[Alloy, tuple[float, str]] = {}
+    result: dict[Alloy, tuple[float, str]] = {}
     for row, energy in zip(*table(), strict=True):
-        if row.adsorbate == adsorbate and energy < found.get(row.alloy, (np.inf, ""))[0]:
-            found[row.alloy] = (float(energy), row.site)
-    return found
+        if row.adsorbate == adsorbate and energy < result.get(row.alloy, (np.inf, ""))[0]:
+            result[row.alloy] = (float(energy), row.site)
+    return result
 
 
 def known_lattice(alloy: Alloy) -> tuple[float, float, float] | None:
@@ -205,13 +205,13 @@ def lattice(alloy: Alloy) -> tuple[float, float]:
         raise UnknownNameError(
             f"no prototype is called {alloy.prototype!r}.{close} Known: {', '.join(PROTOTYPES)}."
         )
-    found = known_lattice(alloy)
-    if found is None:
+    result = known_lattice(alloy)
+    if result is None:
         raise StructureError(
             f"no lattice constants are known for {alloy.name} ({alloy.prototype}); an A1 metal has "
             "a = b, L12 and L10 alloys have two elements."
         )
-    return found[0], found[1]
+    return result[0], result[1]
 
 
 def build(rows: Sequence[Row]) -> list[Structure]:

@@ -105,7 +105,7 @@ class RansData:
         if not len(chosen):
             raise CorpusError(
                 f"none of {len(self)} converged RANS cases is of split {split!r}: extend the "
-                "corpus (formwright corpus rans --cases)."
+                "corpus (formwright corpus rans --flows)."
             )
         return chosen
 

@@ -30,8 +30,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from formwright.datasets.cases import Case
-from formwright.design import constraints
-from formwright.design.constraints import Constraint, wedge, wiggliness
+from formwright.design.airfoils import constraints
+from formwright.design.airfoils.constraints import wedge, wiggliness
+from formwright.design.constraint import Constraint
 from formwright.surrogate.model import Prediction
 
 LEAST_ANGLE_DEG: Final = 4.0

@@ -37,12 +37,12 @@ def best_slabs(folder: Path) -> list[tuple[str, Structure]]:
     file = folder / "best.extxyz"
     if not file.exists():
         return []
-    found: dict[str, Structure] = {}
+    result: dict[str, Structure] = {}
     for one, columns in iterate_structures(file):
-        found.setdefault(f"{columns['rank']}. {columns['candidate']}", one)
-        if len(found) > screen_figures.COLUMNS:
+        result.setdefault(f"{columns['rank']}. {columns['candidate']}", one)
+        if len(result) > screen_figures.COLUMNS:
             break
-    return list(found.items())[: screen_figures.COLUMNS]
+    return list(result.items())[: screen_figures.COLUMNS]
 
 
 def render(summary: Mapping[str, Any], found: list[tuple[str, Structure]]) -> str:

@@ -36,7 +36,7 @@ from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import read_record, replacing, write_record
 from formwright.datasets.locks import writing
 from formwright.design.records import SCREEN_FORMAT
-from formwright.design.screening.activity import asked
+from formwright.design.screening.activity import adsorbates_of
 from formwright.design.screening.config import ScreenConfig
 from formwright.design.screening.entries import Entry, entries
 from formwright.design.screening.ranking import ScreenResult, rank
@@ -129,7 +129,7 @@ def _checked(config: ScreenConfig) -> tuple[tuple[str, ...], str]:
             f"{config.surrogate!r} is no surrogate of adsorption energies; one that is shipped is "
             "'adsorption-mamun'."
         )
-    names = asked(config.process, trained_adsorbates(surrogate))
+    names = adsorbates_of(config.process, trained_adsorbates(surrogate))
     for name in names:
         config.correction_ev(name)
     digest = hashlib.sha256()

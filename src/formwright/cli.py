@@ -18,6 +18,7 @@ from formwright.commands import (
     corpus,
     design,
     learn,
+    models,
     predict,
     pretraining,
     screen,
@@ -59,6 +60,7 @@ app = App(
 COMMANDS: Final = {
     "demo": design.demo,
     "predict": predict.predict,
+    "models": models.models,
     "screen": screen.screen,
     "optimize": design.optimize,
     "report": design.report,
@@ -72,6 +74,9 @@ COMMANDS: Final = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_command, name=_name)
+app.register_install_completion_command(
+    help="Install completion of commands and options for the shell in use (bash, zsh, fish)."
+)
 
 
 @app.meta.default

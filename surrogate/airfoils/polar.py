@@ -45,7 +45,7 @@ class PolarConfig:
         stations: Heights a side that the encoder reads.
         encoder_hidden: Widths of the encoder's hidden layers.
         embedding: Length of one half of a section's embedding.
-        hidden: Twins a layer of the trunk.
+        hidden: Pairs a layer of the trunk.
         layers: Layers of the trunk.
     """
 
@@ -76,6 +76,7 @@ class PolarSurrogate(Surrogate):
     """
 
     labels = POLAR_LABELS
+    fields = POLAR_FIELDS
 
     def __init__(
         self,
@@ -177,9 +178,9 @@ class PolarSurrogate(Surrogate):
         tensors.
 
         ```python
-        said = formwright.load("airfoil-polar").predict("e387", alpha_deg=[0, 4], reynolds=1e6)
-        said["cl"], said["cl_lower"], said["cl_upper"]  # each (2,)
-        said.to_dataframe()  # two rows
+        table = formwright.load("airfoil-polar").predict("e387", alpha_deg=[0, 4], reynolds=1e6)
+        table["cl"], table["cl_lower"], table["cl_upper"]  # each (2,)
+        table.to_dataframe()  # two rows
         ```
 
         Args:

@@ -177,8 +177,8 @@ class AdsorptionSurrogate(Surrogate):
         ```python
         slab = ase.build.fcc111("Pt", (2, 2, 4), vacuum=8)
         ase.build.add_adsorbate(slab, "O", 1.2, "fcc")
-        said = formwright.load("adsorption-mamun").predict(slab)
-        float(said["e_ads_ev"]), float(said["e_ads_ev_lower"]), float(said["e_ads_ev_upper"])
+        table = formwright.load("adsorption-mamun").predict(slab)
+        float(table["e_ads_ev"]), float(table["e_ads_ev_lower"]), float(table["e_ads_ev_upper"])
         ```
 
         Args:

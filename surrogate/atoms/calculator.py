@@ -49,6 +49,17 @@ class AdsorptionCalculator(Calculator):
     Attributes:
         surrogate: As given; it is not changed.
         level: Index of the level of theory.
+
+    Example:
+        >>> import formwright
+        >>> from ase.build import add_adsorbate, fcc111
+        >>> slab = fcc111("Pt", (2, 2, 4), vacuum=8.0)
+        >>> slab.set_tags([1 if tag == 1 else 0 for tag in slab.get_tags()])
+        >>> add_adsorbate(slab, "O", 1.2, "fcc")
+        >>> slab.set_tags([*slab.get_tags()[:-1], 2])
+        >>> slab.calc = formwright.AdsorptionCalculator(formwright.load("adsorption-mamun"))
+        >>> slab.get_forces().shape, bool(slab.calc.results["energy_std"] > 0.0)
+        ((17, 3), True)
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
@@ -157,14 +168,14 @@ def strangers(surrogate: AdsorptionSurrogate, one: Structure, level: int = 0) ->
     ]
 
 
-def _results(said: Response) -> dict[str, Any]:
+def _results(response: Response) -> dict[str, Any]:
     """Return a response to one structure as ASE names and orders it."""
-    energy, prediction = float(said.energy[0]), said.prediction
+    energy, prediction = float(response.energy[0]), response.prediction
     return {
         "energy": energy,
         "free_energy": energy,
-        "forces": said.forces.numpy(),
-        "stress": full_3x3_to_voigt_6_stress(said.stress[0].numpy()),
+        "forces": response.forces.numpy(),
+        "stress": full_3x3_to_voigt_6_stress(response.stress[0].numpy()),
         "energy_std": float(prediction.std[LABEL][0]),
         "energy_lower": float(prediction.lower[LABEL][0]),
         "energy_upper": float(prediction.upper[LABEL][0]),

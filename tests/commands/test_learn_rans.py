@@ -23,8 +23,9 @@ from formwright.datasets.rans.flow_files import read_flow_vtu
 from formwright.datasets.rans.mesh.cmesh import CMesh
 from formwright.surrogate import zoo
 from formwright.surrogate.pretraining.pretrain import NETWORK
+from formwright.surrogate.rans.fields.network import FieldConfig, Network
 from formwright.surrogate.rans.fields.predict import predict_fields
-from formwright.surrogate.rans.fields.surrogate import FieldConfig, FieldSurrogate, Network
+from formwright.surrogate.rans.fields.surrogate import FieldSurrogate
 from formwright.surrogate.rans.wall.surrogate import RansConfig, RansSurrogate
 from formwright.surrogate.training.run import Run
 
@@ -167,7 +168,7 @@ def test_the_same_cases_with_other_answers_are_another_training(
 
 
 def test_coarse_cases_are_learned_from_first(home, forces, tmp_path, monkeypatch, capsys):
-    coarse = ("--pretrained", "turbulent-wall", "--coarse", str(home / "corpus"))
+    coarse = ("--pretrained", "turbulent-wall", "--coarse-corpus", str(home / "corpus"))
     asked = fit(home, tmp_path / "a", *coarse)
     with monkeypatch.context() as patch:
         stop_at(patch, 1)

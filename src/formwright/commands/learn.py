@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from formwright.commands.options import (
+    KIND,
+    SPLIT,
+    Config,
+    Corpora,
+    Corpus,
+    Hours,
+    Json,
+    MaybeLabel,
+    MaybeOut,
+    Network,
+    Out,
+    Quiet,
+    Seed,
+    Split,
+    Steps,
+    Surrogate,
+    Views,
+    within,
+)
 from formwright.commands.output import tell
 
 if TYPE_CHECKING:
@@ -19,19 +39,20 @@ Pretrained = Literal["polar", "rans-fields", "adsorption", "runs"]
 
 
 def pretrain(
-    kind: Pretrained,
-    corpus: Path,
+    kind: Annotated[Pretrained, KIND],
+    corpus: Corpus,
     *,
-    out: Path,
-    label: str | None = None,
-    network: Literal["grid", "mesh"] | None = None,
+    out: Out,
+    label: MaybeLabel = None,
+    network: Network = None,
     objective: str | None = None,
-    views: str | None = None,
-    steps: int | None = None,
-    seed: int | None = None,
-    config: Path | None = None,
-    quiet: bool = False,
-    json: bool = False,
+    views: Views = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    config: Config = None,
+    hours: Hours = None,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Pretrain the network of a kind of surrogate without labels.
 
@@ -95,55 +116,48 @@ def pretrain(
     settings is refused. An alarm in the log says if the embedding collapses.
     `formwright evaluate-pretraining` measures whether any of it pays.
 
+    Labels are not looked at; `--label` says which one the network will serve, all of the kind where
+    not given (`runs` need one), so that views that destroy it are refused. The folder gets the
+    weights, the log and the checkpoint; `--config` takes any attribute of `PretrainConfig`.
+
     Args:
-        kind: What the network will serve.
-        corpus: Folder or file of cases; labels are not looked at.
-        out: Folder for the weights, the log and the checkpoint.
-        label: What the network will serve; views that destroy it are refused. All labels of the
-            kind where not given; `runs` need one.
-        network: With `rans-fields`: on a body-fitted `grid` (the default) or on any `mesh`.
         objective: A name of the table, with the settings that suit the data; others in `--config`.
-        views: Names of the table with commas; the usual ones for the data if not given.
-        steps: Steps of training.
-        seed: Of everything random.
-        config: TOML with any attribute of `PretrainConfig`; flags go before it.
-        quiet: Show no progress bar.
-        json: Print what was done as one line of JSON.
     """
     from formwright.commands.output import split_names
     from formwright.surrogate.fit import pretrain as pretrain_kind
 
-    names = None if views is None else split_names([views])
-    result = pretrain_kind(
-        kind,
-        corpus,
-        out,
-        settings_given(config, steps=steps, seed=seed),
-        objective=objective,
-        views=names,
-        label=label,
-        network=network,
-        progress=not quiet,
-    )
+    with within(hours):
+        result = pretrain_kind(
+            kind,
+            corpus,
+            out,
+            settings_given(config, steps=steps, seed=seed),
+            objective=objective,
+            views=None if views is None else split_names(views),
+            label=label,
+            network=network,
+            progress=not quiet,
+        )
     figures = {"steps": result.steps, "seconds": round(result.seconds, 1), "out": str(out)}
     tell(f"{result.steps} steps in {result.seconds:.0f} s: {out}", figures, json=json)
 
 
 def fit(
-    kind: Fitted,
-    corpus: list[Path],
+    kind: Annotated[Fitted, KIND],
+    corpus: Corpora,
     *,
-    out: Path,
-    label: str | None = None,
-    coarse: Path | None = None,
-    network: Literal["grid", "mesh"] | None = None,
+    out: Out,
+    label: MaybeLabel = None,
+    coarse_corpus: Path | None = None,
+    network: Network = None,
     pretrained: str | None = None,
     start: str | None = None,
-    steps: int | None = None,
-    seed: int | None = None,
-    config: Path | None = None,
-    quiet: bool = False,
-    json: bool = False,
+    steps: Steps = None,
+    seed: Seed = None,
+    config: Config = None,
+    hours: Hours = None,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Fit a surrogate to a labelled corpus, and calibrate its intervals.
 
@@ -158,7 +172,7 @@ def fit(
     formwright fit rans corpora/rans --pretrained rans-wall --out runs/rans
     formwright predict runs/rans --cases cases.csv --out out.csv
     formwright corpus rans --coarse --out coarse
-    formwright fit rans fine --coarse coarse --pretrained turbulent-wall --out runs/own
+    formwright fit rans fine --coarse-corpus coarse --pretrained turbulent-wall --out runs/own
 
     formwright fit rans-fields corpora/rans --out runs/fields
     formwright fit rans-fields corpora/rans --pretrained runs/masked-cells --out runs/more
@@ -179,30 +193,24 @@ def fit(
     : 1. Run the same command again to go on after a stop; a folder that was begun with other data,
     settings or weights is refused.
 
+    Several corpora of polars are joined. `--label` is the column of energies (eV, `e_ads_ev` if not
+    given) of `adsorption`, and the constant that is predicted of `runs`. The folder gets the
+    surrogate, the log and the checkpoint.
+
     Args:
-        kind: Of the surrogate.
-        corpus: Folder or file with labels; for polars several are joined.
-        out: Folder for the surrogate, the log and the checkpoint.
-        label: With `adsorption`: the column of energies, eV (`e_ads_ev` if not given). With `runs`:
-            the constant that is predicted.
-        coarse: With `rans`: a corpus of the same on a coarse mesh, to be learned from first.
-        network: With `rans-fields`: on a body-fitted `grid` (the default) or on any `mesh`.
+        coarse_corpus: With `rans`: a corpus of the same on a coarse mesh, to be learned from first.
         pretrained: A network to begin with: one of the table, or a folder that `pretrain` wrote.
         start: A surrogate to go on from: a shipped one, or a folder that `fit` wrote.
-        steps: Steps of training.
-        seed: Of everything random.
-        config: TOML with any setting of the kind; flags go before it.
-        quiet: Show no progress bar.
-        json: Print the scores as one line of JSON.
     """
     from formwright.datasets.config import to_mapping
     from formwright.surrogate.fit import fit as fit_kind
 
-    choices = {"label": label, "coarse": coarse, "network": network}
+    choices = {"label": label, "coarse": coarse_corpus, "network": network}
     given = settings_given(config, steps=steps, seed=seed, **choices)
-    done = fit_kind(
-        kind, corpus, out, given, pretrained=pretrained, start=start, progress=not quiet
-    )
+    with within(hours):
+        done = fit_kind(
+            kind, corpus, out, given, pretrained=pretrained, start=start, progress=not quiet
+        )
     if json:
         figures = {"surrogate": str(done.path), "validation": to_mapping(done.scores)}
         tell("", {**figures, "seconds": round(done.seconds, 1)}, json=True)
@@ -211,13 +219,13 @@ def fit(
 
 
 def evaluate(
-    surrogate: str,
-    corpus: list[Path],
+    surrogate: Surrogate,
+    corpus: Corpora,
     *,
-    split: Literal["train", "validation", "test"] = "test",
-    label: str | None = None,
-    out: Path | None = None,
-    json: bool = False,
+    split: Annotated[Split, SPLIT] = "test",
+    label: MaybeLabel = None,
+    out: MaybeOut = None,
+    json: Json = False,
 ) -> None:
     """Compare a surrogate with the labels of a corpus: errors and coverage of the intervals.
 
@@ -227,13 +235,8 @@ def evaluate(
     formwright evaluate adsorption-mamun slabs.extxyz --split test
     ```
 
-    Args:
-        surrogate: Name of a shipped surrogate, or a folder that `fit` wrote.
-        corpus: Folder or file with labels, of the kind that the surrogate was fitted to.
-        split: Which split of it; look at the test split once.
-        label: Column of the labels, where it is not that of the surrogate.
-        out: Also write the scores here, as JSON.
-        json: Print the scores as one line of JSON.
+    The corpus has labels, and is of the kind that the surrogate was fitted to. Look at the test
+    split once. `--out` writes the scores as JSON.
     """
     from formwright.datasets.config import to_mapping
     from formwright.datasets.files import write_json

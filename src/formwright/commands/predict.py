@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
+
+from formwright.commands.options import Json, Out, Quiet, Surrogate
+from formwright.commands.output import tell
 
 if TYPE_CHECKING:
     from formwright.commands.table import Outcome
@@ -16,16 +18,17 @@ if TYPE_CHECKING:
 
 
 def predict(
-    surrogate: str,
+    surrogate: Surrogate,
     *,
-    out: Annotated[Path, Parameter(allow_leading_hyphen=True)],
+    out: Annotated[Out, Parameter(allow_leading_hyphen=True)],
     cases: Path | None = None,
     structures: Path | None = None,
     fields: Path | None = None,
     field_surrogate: Path | None = None,
     std: bool = False,
     prefix: str = "",
-    json: bool = False,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> int:
     """Predict every row of a CSV, or every structure of a file.
 
@@ -76,9 +79,10 @@ def predict(
     unlike all that the surrogate learned from (a circle, a desorbed atom, another facet); the
     column `support` says how unlike: beyond 1 it is outside, and its interval grows as `support`.
 
+    `--out` is a CSV; Parquet where it ends in `.parquet`; `-` is standard output. The object that
+    `--json` prints says how many rows there were, failed and are flagged.
+
     Args:
-        surrogate: Name of a shipped surrogate, or a folder that `fit` wrote.
-        out: What to write: a CSV; Parquet where it ends in `.parquet`; `-` is standard output.
         cases: The CSV to read.
         structures: A file of slabs with adsorbates (extxyz, CIF, ASE database, ...), predicted as
             they are; tag 2 marks the adsorbate's atoms, or tag 0 beside the layer numbers of
@@ -89,8 +93,6 @@ def predict(
             of fields where not given.
         std: Also write the standard deviation of each value, e.g. `cl_std`.
         prefix: Put this before the names of the new columns.
-        json: Print what was done as one line of JSON on standard output: rows, failed, flagged,
-            seconds, out.
     """
     from formwright.datasets.errors import ConfigError, OutOfRangeWarning
     from formwright.surrogate.zoo import load
@@ -120,14 +122,23 @@ def predict(
             )
         of_fields = None if fields is None else _of_fields(loaded, surrogate, field_surrogate)
         outcome = _predict(
-            loaded, surrogate, cases, structures, fields, of_fields, out, std, prefix
+            loaded,
+            surrogate,
+            cases,
+            structures,
+            fields,
+            of_fields,
+            out,
+            std,
+            prefix,
+            quiet or json,
         )
     messages: dict[str, str] = {}
     for entry in caught:
         messages.setdefault(str(entry.message).partition(":")[0], str(entry.message))
     if json:
-        print(dumps(outcome.summary(out)))
-    return _tell(outcome, [*outcome.notes, *messages.values()], out, quiet=json)
+        tell("", outcome.summary(out), json=True)
+    return _tell(outcome, [*outcome.notes, *messages.values()], out, quiet=quiet or json)
 
 
 def _of_fields(surrogate: Any, name: str, path: Path | None) -> FieldSurrogate:
@@ -151,6 +162,7 @@ def _predict(
     out: Path,
     std: bool,
     prefix: str,
+    quiet: bool,
 ) -> Outcome:
     """Choose the reader that fits the surrogate."""
     from formwright.commands.adsorption_table import AlloyTable, predict_structures
@@ -170,7 +182,7 @@ def _predict(
     if of_atoms:
         reader = AlloyTable(surrogate, spread=std)
     elif isinstance(surrogate, RansSurrogate):
-        reader = FieldTable(surrogate, cases, fields, of_fields, spread=std)
+        reader = FieldTable(surrogate, cases, fields, of_fields, spread=std, quiet=quiet)
     else:
         reader = SectionTable(surrogate.predict_rows, cases, spread=std)
     return predict_table(reader, cases, out, prefix=prefix)

@@ -23,9 +23,10 @@ from formwright.surrogate.rans.fields.cases import (
     UNEVEN,
     field_cases,
 )
+from formwright.surrogate.rans.fields.network import FieldConfig
 from formwright.surrogate.rans.fields.predict import predict_fields
 from formwright.surrogate.rans.fields.samples import sample
-from formwright.surrogate.rans.fields.surrogate import FieldConfig, FieldSurrogate
+from formwright.surrogate.rans.fields.surrogate import FieldSurrogate
 
 SMALL = CMesh(
     cells_side=16, cells_wake=4, cells_normal=12, far_field=20.0, even_share=0.05, tail_angle=0.4

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from formwright.datasets.errors import ConfigError
-from formwright.design import constraints as c
+from formwright.design.airfoils import constraints as c
 from formwright.design.airfoils.specs import ConstraintKind, ConstraintSpec
 from formwright.design.objectives import weighted_drag
 from formwright.design.problem import Problem, evaluate, limits, names
