@@ -1,8 +1,8 @@
 """The heaps of an HDF5 file, in which its texts lie, looked over before HDF5 reads them.
 
-A collection is ``GCOL``, a version, its size, then objects: index (2 bytes), references (2), nothing
-(4), size, content. Index 0 is the free rest. HDF5 steps from object to object by their sizes, and a
-free rest of size 0 is stepped over for ever.
+A collection is ``GCOL``, a version, its size, then objects: index (2 bytes), references (2),
+nothing (4), size, content; all begin at multiples of 8. Index 0 is the free rest. HDF5 steps from
+object to object by their sizes, and a free rest of size 0 is stepped over for ever.
 
 Source: HDF5 file format specification, version 3, section III.E, "Global Heap".
 """

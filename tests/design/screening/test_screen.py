@@ -242,3 +242,9 @@ def test_a_flag_counts_where_it_is_about_the_most_stable_site() -> None:
     found.offer("H", "bridge", (0.3, 0.2, 0.4), ("near a step",), 2.0)
     assert found.best["H"][0] == "hollow" and found.sites == 3
     assert found.flags == {"H": ()} and found.support == {"H": 0.5}
+
+
+@pytest.mark.parametrize("value", [-10.5, 1e300, float("nan")])
+def test_a_correction_that_is_no_free_energy_is_refused(value):
+    with pytest.raises(ConfigError, match="the correction H = .* is no free energy"):
+        ScreenConfig(reaction="HER", corrections={"H": value})
