@@ -70,4 +70,5 @@ def _detached(said: Prediction) -> Prediction:
     """Return a prediction without its graph."""
     parts = {name: getattr(said, name) for name in ("mean", "std", "lower", "upper")}
     plain = {name: {k: v.detach() for k, v in part.items()} for name, part in parts.items()}
-    return replace(said, **plain)
+    support = None if said.support is None else said.support.detach()
+    return replace(said, **plain, support=support)
