@@ -181,6 +181,9 @@ def test_a_folder_of_other_structures_is_refused(
     before = surrogate.read_bytes()
     refusals = {
         "data = 3 cases, content": finetune("b.extxyz"),
+        "Files that differ: 'a.extxyz' (there only), 'b.extxyz' (asked only).": finetune(
+            "b.extxyz"
+        ),
         "start = weights": finetune("a.extxyz", "--pretrained", "atoms"),
         "config.train.seed = 0 there, 1 asked": finetune("a.extxyz", "--seed", "1"),
     }
