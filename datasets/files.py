@@ -177,3 +177,8 @@ def finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text} is no finite number")
     return value
+
+
+def inert(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula: with an apostrophe where it might."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
