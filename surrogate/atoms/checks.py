@@ -57,6 +57,14 @@ def made_of(surrogate: Trained) -> tuple[str, ...]:
     return tuple(composition_of(ADSORBATES[name].elements) for name in mamun.REACTIONS)
 
 
+def energies_of(surrogate: Trained) -> str:
+    """Return by which functional and against which references the energies of a surrogate are."""
+    if surrogate.config.levels == (mamun.LEVEL,):
+        return mamun.REFERENCES
+    levels = ", ".join(surrogate.config.levels)
+    return f"functional and references of the energies that it was fitted to ({levels})"
+
+
 def composition_of(elements: Sequence[str]) -> str:
     """Return what an adsorbate is made of: a formula, its elements in alphabetical order."""
     return formula(sorted(elements))
