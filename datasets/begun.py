@@ -11,7 +11,8 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -21,10 +22,11 @@ import torch
 from torch import Tensor
 
 from formwright.datasets.cases import Case
-from formwright.datasets.errors import ConfigError, CorpusError, FormwrightError
+from formwright.datasets.errors import CheckpointError, ConfigError, CorpusError, FormwrightError
 from formwright.datasets.files import read_record, write_record
 
 BEGUN: Final = "begun.json"
+FILES: Final = "files.json"
 MADE: Final = ("*.safetensors",)
 _KIND: Final = ".is"
 _LISTED: Final = 6
@@ -70,6 +72,59 @@ def claim(
             "or delete this one to begin anew."
         ) from None
     check_same(folder, found, wanted, free=free, error=error)
+
+
+@contextmanager
+def naming_files(folder: str | os.PathLike[str], paths: Sequence[Path]) -> Iterator[None]:
+    """Name the files that are others, where what is done inside is refused (``claim``).
+
+    Args:
+        folder: What is begun in; the files are noted in it as long as it holds no results.
+        paths: Files, or folders of them, that are learned from.
+
+    Raises:
+        FormwrightError: As inside; the message also says which files are others than noted.
+    """
+    note = Path(folder) / FILES
+    if not any(found for pattern in MADE for found in note.parent.glob(pattern)):
+        write_record(note, {"files": file_digests(paths)})
+    try:
+        yield
+    except (ConfigError, CheckpointError) as error:
+        there = _noted(note)
+        here = file_digests(paths) if there else {}
+        others = [name for name in sorted({*there, *here}) if there.get(name) != here.get(name)]
+        if not others:
+            raise
+        more = f" and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
+        listed = ", ".join(
+            f"{name!r} ({_how(name in there, name in here)})" for name in others[:_LISTED]
+        )
+        raise type(error)(f"{error} Files that differ: {listed}{more}.") from error
+
+
+def _how(there: bool, here: bool) -> str:
+    return "other content" if there and here else "there only" if there else "asked only"
+
+
+def file_digests(paths: Sequence[Path]) -> dict[str, str]:
+    """Return a digest of every file, by its path within the folder that was given."""
+    found: dict[str, str] = {}
+    for path in paths:
+        inside = (
+            sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+        )
+        for one in filter(Path.is_file, inside):
+            found[str(one.relative_to(path.parent))] = file_digest(one)
+    return found
+
+
+def _noted(note: Path) -> Mapping[str, str]:
+    """Return the files that are noted in a folder; none where the note is absent or damaged."""
+    try:
+        return read_record(note, CorpusError, "")["files"]
+    except (OSError, CorpusError, LookupError):
+        return {}
 
 
 def check_same(

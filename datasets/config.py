@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import tomllib
 import types
@@ -210,12 +211,24 @@ def _convert_sequence(arguments: tuple[Any, ...], value: Any, where: str) -> tup
     )
 
 
+def _finite(value: int | float, where: str) -> float:
+    """Return a number as a float; every setting is a finite one."""
+    try:
+        found = float(value)
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
+        shown = str(value) if isinstance(value, float) else f"{str(value)[:20]}..."
+        raise ConfigError(f"{where} = {shown} is no finite number.")
+    return found
+
+
 def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
     """Return a scalar of type ``hint``; an int is taken for a float, nothing else is cast."""
     if hint is Any:
         return value
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return _finite(value, where)
     if isinstance(hint, type) and issubclass(hint, Enum):
         try:
             return hint(value)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from formwright.datasets.begun import naming_files
 from formwright.datasets.config import override, to_mapping
 from formwright.datasets.errors import ConfigError, UnknownNameError, did_you_mean
 from formwright.surrogate.kinds import Kind, Scores, Start
@@ -103,7 +104,7 @@ def fit(
     corpora = paths_of(corpus)
     known = kind.read(corpora, settings, "train", path)
     held = kind.read(corpora, settings, "validation", path)
-    with torch.random.fork_rng(devices=[]):
+    with naming_files(path, corpora), torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.train.seed)
         surrogate = kind.begin(known, settings, first)
         kind.learn(surrogate, known, held, settings, path, progress)
@@ -212,15 +213,16 @@ def pretrain(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.train.seed)
         built = begun.network()
-    return pretrain_network(
-        built,
-        begun.data,
-        settings,
-        folder,
-        header=network_header(kind, begun.architecture, {"corpus": str(corpus)}),
-        provenance={"kind": kind.name, "corpus": str(corpus)},
-        progress=progress,
-    )
+    with naming_files(folder, [Path(corpus)]):
+        return pretrain_network(
+            built,
+            begun.data,
+            settings,
+            folder,
+            header=network_header(kind, begun.architecture, {"corpus": str(corpus)}),
+            provenance={"kind": kind.name, "corpus": str(corpus)},
+            progress=progress,
+        )
 
 
 def pretraining_settings(

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 
 from formwright.datasets.cases import Case, Quantity
-from formwright.datasets.errors import ConfigError
+from formwright.datasets.errors import ConfigError, CorpusError
 from formwright.surrogate.encoder import Encoder
 from formwright.surrogate.kinds import Kind, Scores, Start
 from formwright.surrogate.label_efficiency.protocol import LabelledCases, Task
@@ -188,15 +188,37 @@ def learn(
 
     Raises:
         CheckpointError: The folder holds a training of something else.
+        CorpusError: There are no cases in one of the splits, or a label is not finite.
         TrainingError: The loss is not finite.
     """
     made_from = None if folder is None else origin(surrogate, known, settings)
+    for cases, split in ((known, "train"), (held, "validation")):
+        _check_labels(surrogate, cases, split)
     targets = torch.cat([surrogate.targets(batch) for batch in batches(known)])
     surrogate.centre.copy_(targets.mean(0))
     surrogate.scale.copy_(targets.std(0).clamp_min(_SMALLEST))
     step = partial(_loss, known, settings)
     train_for_use(surrogate, step, settings.train, folder, progress, made_from)
     _calibrate(surrogate, known, held)
+
+
+def _check_labels(surrogate: Regression, cases: LabelledCases, split: str) -> None:
+    """Refuse a split without cases, and labels that nothing can be learned from.
+
+    Raises:
+        CorpusError: The message names the label and the first case.
+    """
+    if not len(cases):
+        raise CorpusError(f"there is no case of the split {split!r}: give more cases.")
+    targets = torch.cat([surrogate.targets(batch) for batch in batches(cases)])
+    for i, label in enumerate(surrogate.labels):
+        bad = torch.nonzero(~torch.isfinite(targets[:, i]))[:, 0].tolist()
+        if bad:
+            kind = "positive" if label.name in surrogate.logarithms else "finite"
+            raise CorpusError(
+                f"label {label.name!r} is no {kind} number in {len(bad)} of {len(cases)} cases of "
+                f"the split {split!r}, the first of them case {bad[0]}: leave such cases out."
+            )
 
 
 def _loss(
@@ -233,6 +255,8 @@ def _calibrate(surrogate: Regression, known: LabelledCases, held: LabelledCases)
 
 def score(surrogate: Surrogate, cases: LabelledCases) -> Scores:
     """Compare any surrogate with labelled cases, by its prediction of their batches."""
+    if not len(cases):
+        raise CorpusError("there is no case to compare with: give a split that has some.")
     gaps: dict[str, list[Tensor]] = {}
     inside: dict[str, list[Tensor]] = {}
     with torch.no_grad():

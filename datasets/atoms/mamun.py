@@ -31,6 +31,7 @@ from formwright.datasets.errors import StructureError, UnknownNameError, did_you
 from formwright.datasets.families import hashed
 
 LEVEL: Final = "QE BEEF-vdW"
+REFERENCES: Final = "BEEF-vdW (Quantum ESPRESSO) against the gases H2, H2O, CH4, N2 and H2S"
 ERROR_BAR: Final = (
     "DFT has an error bar of its own: BEEF-vdW against RPBE is off by .173 eV, by .041 eV after "
     "an offset for each adsorbate; against RPA by .145 and .130 eV (200 energies of the "

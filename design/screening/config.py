@@ -20,6 +20,7 @@ from formwright.datasets.errors import ConfigError, ReactionError
 
 Sites = Literal["all", "top", "bridge", "hollow", "one"]
 _AT_LEAST: Final = 1
+LARGEST_CORRECTION_EV: Final = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,13 +69,20 @@ class ScreenConfig:
         Raises:
             UnknownNameError: There is no such process.
             StructureError: There is no such element.
-            ConfigError: A count is none.
+            ConfigError: A count is none, or a correction is no free energy.
         """
         needs(self.reaction)
         for symbol in self.exclude:
             number(symbol)
         if min(self.best, self.chunk) < _AT_LEAST:
             raise ConfigError(f"best = {self.best} and chunk = {self.chunk}: both are 1 or more.")
+        for adsorbate, value in self.corrections.items():
+            if not abs(value) <= LARGEST_CORRECTION_EV:
+                raise ConfigError(
+                    f"the correction {adsorbate} = {value:g} is no free energy: those of "
+                    "adsorbates are some tenths of an eV, and "
+                    f"{LARGEST_CORRECTION_EV:g} is the most taken."
+                )
 
     @property
     def process(self) -> Process:

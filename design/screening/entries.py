@@ -121,7 +121,20 @@ def _numbered(some: Iterable[Alloy | str]) -> Iterator[Entry]:
 
 
 def _table(path: Path) -> Iterator[Entry]:
-    """Yield the rows of a CSV, or the lines of a text."""
+    """Yield the rows of a CSV, or the lines of a text.
+
+    Raises:
+        ConfigError: It is neither, or lacks the columns.
+    """
+    try:
+        yield from _read_table(path)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(
+            f"{str(path)!r} is no table in UTF-8 ({error}). Save it as UTF-8, or copy it again."
+        ) from error
+
+
+def _read_table(path: Path) -> Iterator[Entry]:
     with path.open(encoding="utf-8-sig", newline="") as lines:
         if path.suffix.lower() == ".txt":
             texts = (line.partition("#")[0].strip() for line in lines)
@@ -133,7 +146,7 @@ def _table(path: Path) -> Iterator[Entry]:
             yield from _numbered((row["formula"] or "").strip() for row in rows)
         elif {"prototype", "a", "b"} <= names:
             yield from _numbered(
-                Alloy(*(row[k].strip() for k in ("prototype", "a", "b"))) for row in rows
+                Alloy(*((row[k] or "").strip() for k in ("prototype", "a", "b"))) for row in rows
             )
         else:
             raise ConfigError(

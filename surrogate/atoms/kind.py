@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,12 +13,22 @@ from torch.nn.functional import one_hot
 from formwright.datasets.atoms.elements import COUNT
 from formwright.datasets.atoms.files.structures import read_structures
 from formwright.datasets.atoms.labelled_structures import LabelledStructures, read_labelled
-from formwright.datasets.atoms.structures import ADSORBATE, BELOW, SURFACE, collate, structure
+from formwright.datasets.atoms.slabs.surface_atoms import check_whole
+from formwright.datasets.atoms.structures import (
+    ADSORBATE,
+    BELOW,
+    SURFACE,
+    Structure,
+    check_slab,
+    collate,
+    structure,
+)
 from formwright.datasets.cases import Case
-from formwright.datasets.errors import ConfigError
+from formwright.datasets.errors import ConfigError, StructureError
 from formwright.surrogate.atoms import finetune as tuning
 from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionConfig, AdsorptionSurrogate
 from formwright.surrogate.atoms.cases import AtomCases
+from formwright.surrogate.atoms.checks import compositions, made_of
 from formwright.surrogate.atoms.task import atom_task, recipe, structure_views
 from formwright.surrogate.kinds import Kind, Scores, Start
 from formwright.surrogate.objectives.vicreg import VICReg
@@ -31,6 +42,8 @@ _PRETEXTS: Final[dict[str, Pretext]] = {
     "masked": MaskedPrediction(hiding=Nodes(attribute="z", share=0.15)),
     "denoise": Denoising(sigma=0.1, gradient=True, self_conditioned=True),
 }
+OWN: Final = "own labels"
+"""Level of theory of what was fitted to a file: that of its energies, whatever that is."""
 _CELL: Final = ((4.0, 0.0, 0.0), (0.5, 4.1, 0.0), (0.0, 0.0, 20.0))
 _POS: Final = (
     (0.0, 0.0, 6.0),
@@ -63,15 +76,40 @@ def _read(
 ) -> LabelledStructures:
     if len(files) != 1:
         raise ConfigError(f"give one file of structures; got {len(files)}.")
-    return read_labelled(files[0], settings.label).parts()[split]
+    found = read_labelled(files[0], settings.label)
+    for frame, one in enumerate(found.structures):
+        _check(one, f"frame {frame} of {str(files[0])!r}")
+    return found.parts()[split]
+
+
+def _check(one: Structure, where: str) -> None:
+    """Refuse, before anything is trained, what no energy of adsorption will be predicted of.
+
+    Raises:
+        StructureError: It is none, with or without an adsorbate in one piece.
+    """
+    try:
+        check_slab(one)
+        check_whole(one)
+    except StructureError as error:
+        raise StructureError(
+            f"{where} is no slab with an adsorbate, which is what 'adsorption' learns from and is "
+            f"asked for: {error} Crystals, molecules and clusters can be pretrained on and judged "
+            "by evaluate-pretraining; a surrogate of theirs is a kind of your own "
+            "(formwright.regression)."
+        ) from error
 
 
 def _begin(
-    _: LabelledStructures, __: tuning.AdsorptionFinetuneConfig, first: Any
+    known: LabelledStructures, _: tuning.AdsorptionFinetuneConfig, first: Any
 ) -> AdsorptionSurrogate:
-    if isinstance(first, AdsorptionSurrogate):
-        return first
-    return AdsorptionSurrogate(AdsorptionConfig(), first)
+    own = compositions(known.structures)
+    if not isinstance(first, AdsorptionSurrogate):
+        return AdsorptionSurrogate(AdsorptionConfig(levels=(OWN,), adsorbates=own), first)
+    levels, before = (OWN, *first.config.levels[1:]), made_of(first)
+    both = tuple(dict.fromkeys((*before, *own))) if before else ()
+    first.config = replace(first.config, levels=levels, adsorbates=both)
+    return first
 
 
 def _cases(surrogate: AdsorptionSurrogate, part: LabelledStructures) -> AtomCases:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from formwright.datasets.cases import Case
 from formwright.datasets.errors import CorpusError, UnknownNameError, did_you_mean
 from formwright.datasets.pde.runs import FieldRuns, check_alike, grid_values, join_runs
-from formwright.datasets.pde.well_runs import open_runs
+from formwright.datasets.pde.well_runs import open_runs, run_files
 from formwright.datasets.pde.well_write import read_header
 from formwright.surrogate.keeps import Keeps
 from formwright.surrogate.label_efficiency.protocol import Task
@@ -105,7 +105,7 @@ def parts_of(folder: Path, label: str | None = None) -> dict[str, FieldRuns]:
         label: A parameter that the runs must have, not the same in all of them.
 
     Raises:
-        CorpusError: There are no runs, or the label does not vary.
+        CorpusError: There are no runs, or the label is not finite or does not vary.
         UnknownNameError: The runs have no such label.
     """
     parts = _parts(folder)
@@ -118,6 +118,11 @@ def parts_of(folder: Path, label: str | None = None) -> dict[str, FieldRuns]:
             f"{', '.join(known)}."
         )
     values = known[label]
+    if bad := [s for s, runs in parts.items() if not torch.isfinite(runs.labels[label]).all()]:
+        raise CorpusError(
+            f"label {label!r} is not finite in some runs (split {', '.join(bad)}): write their "
+            "values into the files, or leave such runs out."
+        )
     if float(values.std()) <= 1e-9 * float(values.abs().max()):
         raise CorpusError(
             f"label {label!r} is {float(values[0]):.4g} in every run: there is nothing to predict. "
@@ -144,7 +149,7 @@ def _parts(folder: Path) -> dict[str, FieldRuns]:
         parts = {split: open_runs(paths).read() for split, paths in files.items()}
         check_alike(join_runs(list(parts.values())))
         return parts
-    runs = check_alike(open_runs(sorted([*folder.glob("*.hdf5"), *folder.glob("*.h5")])).read())
+    runs = check_alike(open_runs(run_files(folder)).read())
     order = torch.randperm(len(runs), generator=torch.Generator().manual_seed(0))
     first = int(SHARES[0] * len(runs))
     second = first + int(SHARES[1] * len(runs))
@@ -158,7 +163,7 @@ def solved_in(folder: Path, runs: FieldRuns) -> Solved:
     Raises:
         CorpusError: The files do not say which it is; views cannot promise anything.
     """
-    path = min([*folder.glob("*.hdf5"), *folder.glob("*.h5")])
+    path = run_files(folder)[0]
     recipe = read_header(path).get("recipe", {})
     try:
         equation = recipe["equation"]

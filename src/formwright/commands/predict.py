@@ -65,7 +65,8 @@ def predict(
     `alpha_deg`, `reynolds`, `axes` and the coefficients that the wall integrates to.
 
     For `adsorption-mamun` it has `prototype` (A1, L12, L10), `a` and `b` (L12 is A3B), `adsorbate`
-    and `site`; the new columns are `e_ads_ev` and its 90 % interval:
+    and `site`; the new columns are `e_ads_ev`, by BEEF-vdW against the gases H2, H2O, CH4, N2 and
+    H2S, and its 90 % interval:
 
     ```text
     prototype,a,b,adsorbate,site
@@ -95,6 +96,8 @@ def predict(
         prefix: Put this before the names of the new columns.
     """
     from formwright.datasets.errors import ConfigError, OutOfRangeWarning
+    from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
+    from formwright.surrogate.atoms.checks import energies_of
     from formwright.surrogate.zoo import load
 
     if str(out).startswith("-") and out != Path("-"):
@@ -138,6 +141,10 @@ def predict(
         messages.setdefault(str(entry.message).partition(":")[0], str(entry.message))
     if json:
         tell("", outcome.summary(out), json=True)
+    elif not quiet and isinstance(loaded, AdsorptionSurrogate):
+        Console(stderr=True, soft_wrap=True).print(
+            f"e_ads_ev: {energies_of(loaded)}", markup=False, highlight=False
+        )
     return _tell(outcome, [*outcome.notes, *messages.values()], out, quiet=quiet or json)
 
 

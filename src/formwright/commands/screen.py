@@ -54,8 +54,10 @@ def screen(
     formula a line, or a file of structures: bare slabs, slabs with an adsorbate (tag 2), crystals.
 
     The folder gets `ranking.csv`, `best.extxyz`, `report.html` and `screen.json`. What cannot be
-    done is a row with its reason, and the rest goes on; the exit code is then 1. Killed, the same
-    command goes on where it was. docs/screening.md says how it is worked out.
+    done is a row with its reason, and the rest goes on; the exit code is then 1. Energies of
+    `adsorption-mamun` are by BEEF-vdW against the gases H2, H2O, CH4, N2 and H2S; those of a
+    surrogate of your own are what it was fitted to. Killed, the same command goes on where it was.
+    docs/screening.md says how it is worked out.
 
     The surrogate is `adsorption-mamun` where not given; the file of `--config` has keys like
     `reaction = "HER"` and a table `[corrections]`.

@@ -242,3 +242,24 @@ def test_a_flag_counts_where_it_is_about_the_most_stable_site() -> None:
     found.offer("H", "bridge", (0.3, 0.2, 0.4), ("near a step",), 2.0)
     assert found.best["H"][0] == "hollow" and found.sites == 3
     assert found.flags == {"H": ()} and found.support == {"H": 0.5}
+
+
+@pytest.mark.parametrize("value", [-10.5, 1e300, float("nan")])
+def test_a_correction_that_is_no_free_energy_is_refused(value):
+    with pytest.raises(ConfigError, match="the correction H = .* is no free energy"):
+        ScreenConfig(reaction="HER", corrections={"H": value})
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".txt"])
+def test_a_table_in_another_coding_is_named(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"c{suffix}"
+    path.write_bytes(b"formula\nPt3Ti\nC\xf5\n")
+    with pytest.raises(ConfigError, match="is no table in UTF-8"):
+        list(entries(str(path)))
+
+
+def test_a_short_row_costs_itself_alone(weights: str, tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("prototype,a,b\nL12\nA1,Cu,Cu\n")
+    config = ScreenConfig(reaction="HER", surrogate=weights, sites="one")
+    done = screen(str(tmp_path / "c.csv"), config, tmp_path / "out", workers=1)
+    assert done.counts["ranked"] == done.counts["failed"] == 1
