@@ -22,6 +22,7 @@ from torch import Tensor
 from formwright.datasets.airfoils import geometry
 from formwright.datasets.airfoils.cst import cosine_spacing
 from formwright.datasets.cases import Case
+from formwright.datasets.errors import ConfigError
 from formwright.design.airfoils.spaces.sides import reading_matrix
 from formwright.design.constraint import Bound, Constraint, Function, as_list
 from formwright.design.objectives import label, per_design
