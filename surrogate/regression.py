@@ -32,7 +32,12 @@ from formwright.surrogate.pretraining.choices import matched, views_named
 from formwright.surrogate.pretraining.pretrain import PretrainConfig
 from formwright.surrogate.table import Table, columns_of, flagged, stacked
 from formwright.surrogate.training.loop import TrainConfig, origin, train_for_use
-from formwright.surrogate.uncertainty.conformal import LEVEL, NORMAL_QUANTILE, conformal_factor
+from formwright.surrogate.uncertainty.conformal import (
+    LEVEL,
+    conformal_factor,
+    level_of,
+    normal_quantile,
+)
 from formwright.surrogate.uncertainty.support import Described, Support, add_remarks, growth
 from formwright.surrogate.view import View
 
@@ -97,6 +102,7 @@ class Regression(Surrogate):
         self.centre = nn.Buffer(torch.zeros(len(self.labels)))
         self.scale = nn.Buffer(torch.ones(len(self.labels)))
         self.calibration = nn.Buffer(torch.ones(len(self.labels)))
+        self.calibrated_on = nn.Buffer(torch.zeros(()))
         self.support = Support(width or encoder.width)
 
     def targets(self, batch: Case) -> Float[Tensor, "cases labels"]:
@@ -105,7 +111,23 @@ class Regression(Surrogate):
             batch[one.name].log() if one.name in self.logarithms else batch[one.name]
             for one in self.labels
         ]
-        return (torch.stack(columns, 1).to(self.centre) - self.centre) / self.scale
+        plain = torch.stack(columns, 1).to(self.centre) - self.offsets(batch)
+        return (plain - self.centre) / self.scale
+
+    def offsets(self, batch: Case) -> Float[Tensor, "#cases labels"]:
+        """Return what is known of the labels before the encoder looks: nothing, unless overridden.
+
+        A subclass that has offsets fits them in ``prepare``.
+        """
+        return torch.zeros_like(self.centre)[None]
+
+    def prepare(self, known: LabelledCases) -> None:
+        """Be told the training cases before the first step; called once by ``learn``."""
+
+    @property
+    def level(self) -> float:
+        """Coverage that the intervals promise: ``LEVEL``, less with few cases to calibrate on."""
+        return level_of(int(self.calibrated_on))
 
     def described(self, batch: Case) -> Described:
         """Return what is compared with the training cases."""
@@ -118,6 +140,7 @@ class Regression(Surrogate):
     def forward(self, batch: Case, *, fields: bool = False) -> Prediction:
         """Predict the labels of the cases of a batch, differentiably; there are no fields."""
         middle = self.head(self.encoder(batch).per_case) * self.scale + self.centre
+        middle = middle + self.offsets(batch)
         support = self.support(self.described(batch)) if self.support.known else None
         half = (self.calibration * self.scale).expand_as(middle)
         if support is not None:
@@ -128,9 +151,15 @@ class Regression(Surrogate):
             ends = (middle[:, i] - half[:, i], middle[:, i], middle[:, i] + half[:, i])
             low, value, high = (end.exp() if log else end for end in ends)
             lower[one.name], mean[one.name], upper[one.name] = low, value, high
-            std[one.name] = (value if log else 1.0) * half[:, i] / NORMAL_QUANTILE
+            std[one.name] = (value if log else 1.0) * half[:, i] / normal_quantile(self.level)
         return Prediction(
-            mean=mean, std=std, lower=lower, upper=upper, level=LEVEL, fields={}, support=support
+            mean=mean,
+            std=std,
+            lower=lower,
+            upper=upper,
+            level=self.level,
+            fields={},
+            support=support,
         )
 
     def predict(self, cases: LabelledCases, *, fields: bool = False) -> Table:
@@ -159,6 +188,7 @@ class Regression(Surrogate):
             flags=flagged((len(cases),), remarks),
             about={"case": np.arange(len(cases))},
             dims=("case",),
+            level=self.level,
         )
 
 
@@ -191,7 +221,11 @@ def learn(
         TrainingError: The loss is not finite.
     """
     made_from = None if folder is None else origin(surrogate, known, settings)
-    targets = torch.cat([surrogate.targets(batch) for batch in batches(known)])
+    with torch.no_grad():
+        surrogate.centre.zero_()
+        surrogate.scale.fill_(1.0)
+        surrogate.prepare(known)
+        targets = torch.cat([surrogate.targets(batch) for batch in batches(known)])
     surrogate.centre.copy_(targets.mean(0))
     surrogate.scale.copy_(targets.std(0).clamp_min(_SMALLEST))
     step = partial(_loss, known, settings)
@@ -227,6 +261,7 @@ def _calibrate(surrogate: Regression, known: LabelledCases, held: LabelledCases)
         outputs = [surrogate.head(surrogate.encoder(batch).per_case) for batch in batches(held)]
         targets = [surrogate.targets(batch) for batch in batches(held)]
         residual, grown = torch.cat(outputs) - torch.cat(targets), growth(surrogate.support(others))
+        surrogate.calibrated_on.fill_(len(residual))
         for i in range(residual.shape[1]):
             surrogate.calibration[i] = conformal_factor(residual[:, i], grown, LEVEL)
 
@@ -246,7 +281,7 @@ def score(surrogate: Surrogate, cases: LabelledCases) -> Scores:
     return Scores(
         error={name: float(torch.cat(values).mean()) for name, values in gaps.items()},
         coverage={name: float(torch.cat(values).mean()) for name, values in inside.items()},
-        level=LEVEL,
+        level=getattr(surrogate, "level", LEVEL),
         counts={"cases": len(cases)},
     )
 
