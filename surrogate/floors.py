@@ -143,8 +143,13 @@ def _errors(
     surrogate: Regression, cases: LabelledCases, z: Tensor, truth: Tensor
 ) -> dict[str, float]:
     """Return mean absolute errors of targets, in the units of the labels."""
-    offsets = [surrogate.offsets(b).expand(len(surrogate.targets(b)), -1) for b in batches(cases)]
-    values = z.to(surrogate.scale) * surrogate.scale + surrogate.centre + torch.cat(offsets)
+    parts = z.to(surrogate.scale).split([len(surrogate.targets(b)) for b in batches(cases)])
+    values = torch.cat(
+        [
+            surrogate.restored(part * surrogate.scale + surrogate.centre + surrogate.offsets(b), b)
+            for part, b in zip(parts, batches(cases), strict=True)
+        ]
+    )
     found = {}
     for i, one in enumerate(surrogate.labels):
         said = values[:, i].exp() if one.name in surrogate.logarithms else values[:, i]

@@ -121,6 +121,12 @@ class Regression(Surrogate):
         """
         return torch.zeros_like(self.centre)[None]
 
+    def restored(
+        self, values: Float[Tensor, "cases labels"], batch: Case
+    ) -> Float[Tensor, "cases labels"]:
+        """Return regressed values as the labels are told; the same, unless overridden."""
+        return values
+
     def prepare(self, known: LabelledCases) -> None:
         """Be told the training cases before the first step; called once by ``learn``."""
 

@@ -82,7 +82,7 @@ def read_labelled(path: str | os.PathLike[str], label: str) -> LabelledStructure
             )
         structures.append(tag(one) if is_slab(one) else one)
         values.append(_number(columns[label], label, f"{str(path)!r}, frame {number}"))
-        groups.append(str(columns.get("group") or columns.get("surface") or _slab(structures[-1])))
+        groups.append(group_of(structures[-1], columns))
     return LabelledStructures(structures, np.array(values), groups)
 
 
@@ -99,6 +99,11 @@ def _number(value: object, label: str, where: str) -> float:
     if not np.isfinite(number):
         raise CorpusError(f"{where}: {label} = {value} is no finite number.")
     return number
+
+
+def group_of(one: Structure, columns: Mapping[str, object]) -> str:
+    """Return the group of a structure: its column of that name, or the elements it is made of."""
+    return str(columns.get("group") or columns.get("surface") or _slab(one))
 
 
 def _slab(one: Structure) -> str:

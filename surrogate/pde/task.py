@@ -96,7 +96,9 @@ def field_task(
         vectors=lambda built, batch: built(batch).per_case,
         raw=_raw,
         hand=hand_features,
-        recipes=_recipes(known, usual, label, objectives, views),
+        recipes=_recipes(
+            known, usual, label, objectives, views or (() if solved.equation else (usual,))
+        ),
     )
 
 
