@@ -81,6 +81,7 @@ SUBJECTS = {
     "openfoam": "rans",
     "atoms": "atoms",
     "pde": "pde",
+    "tables": "tables",
     "catalysts": "catalysts",
     "screening": "screening",
 }
@@ -99,6 +100,7 @@ NEIGHBOURS_OF_ONE = {
 }
 
 KNOW_SUBJECTS = {
+    "datasets.own.importing": {"atoms", "pde"},
     "datasets.solvers.ase": {"atoms"},
     "surrogate.pretraining.denoising": {"atoms"},
     "surrogate.zoo": {"airfoils", "rans", "atoms"},

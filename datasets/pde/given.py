@@ -21,6 +21,7 @@ from formwright.datasets.own.groups import SPLITS, split_by_group
 from formwright.datasets.own.notes import Notes
 from formwright.datasets.pde.given_files import STRIDE, Read, files_of, promises_of, read_file
 from formwright.datasets.pde.runs import FieldRuns, check_alike, join_runs
+from formwright.datasets.pde.well_runs import open_runs
 from formwright.datasets.pde.well_write import write_well
 
 
@@ -80,6 +81,31 @@ def import_runs(
                 header = {"kind": "own", "promises": to_mapping(more)["promises"]}
                 write_well(path, kept.select(rows), name=corpus.path.name, header=header)
     return corpus, notes
+
+
+def runs_of(source: str | os.PathLike[str]) -> tuple[FieldRuns, list[str]]:
+    """Return runs to predict, and the split of each; labels need not be there.
+
+    Args:
+        source: A folder that ``import_runs`` wrote, or what it reads.
+
+    Raises:
+        CorpusError: It cannot be read.
+    """
+    folder, names = Path(source), []
+    parts = []
+    if promises_in(folder) is not None:
+        for split in SPLITS:
+            found = open_runs([folder / f"own-{split}-000000.hdf5"]).read()
+            parts.append(found)
+            names += [split] * len(found)
+        return join_runs(parts), names
+    read = [read_file(file, None, True, Notes()) for file in files_of(source)]
+    runs = check_alike(join_runs([one.runs for one in read]))
+    bad = [i for i, fine in enumerate(np.concatenate([one.good for one in read])) if not fine]
+    if bad:
+        raise CorpusError(f"run {bad[0]} of {str(source)!r} holds numbers that are not finite.")
+    return runs, [""] * len(runs)
 
 
 def promises_in(folder: Path) -> dict[str, tuple[str, ...]] | None:

@@ -17,6 +17,7 @@ from formwright import __version__
 from formwright.commands import (
     corpus,
     design,
+    importing,
     learn,
     predict,
     pretraining,
@@ -65,6 +66,7 @@ COMMANDS: Final = {
     "sections": sections.app,
     "corpus": corpus.app,
     "validate": validate.app,
+    "import": importing.import_,
     "pretrain": learn.pretrain,
     "fit": learn.fit,
     "evaluate": learn.evaluate,

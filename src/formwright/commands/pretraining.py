@@ -13,7 +13,7 @@ from formwright.commands.output import split_names
 
 
 def evaluate_pretraining(
-    kind: Literal["polar", "adsorption", "runs"],
+    kind: Literal["polar", "adsorption", "runs", "table", "structures"],
     corpus: list[Path],
     *,
     label: str,
@@ -43,7 +43,7 @@ def evaluate_pretraining(
     Args:
         kind: What the encoder is to serve.
         corpus: Labelled corpus: polars (several folders may share the splits), a file of slabs with
-            adsorbates, or runs of an unsteady equation.
+            adsorbates, runs of an unsteady equation, or what `formwright import` made.
         label: What is to be predicted: a label of the corpus.
         unlabeled: More cases without labels; for polars sections with flows (`formwright corpus
             flows`).

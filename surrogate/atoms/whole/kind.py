@@ -300,7 +300,9 @@ KIND: Final = Kind(
     question=None,
     network=StructuresConfig.network,
     training=lambda *_: RegressionTraining(
-        batch_cases=32, train=TrainConfig(steps=1000, learning_rate=1e-3, ema_decay=0.99)
+        batch_cases=32,
+        linear_first=True,
+        train=TrainConfig(steps=1000, learning_rate=1e-3, ema_decay=0.99),
     ),
     read=_read,
     begin=_begin,
