@@ -24,6 +24,7 @@ class LabelledStructures:
     Attributes:
         structures: With their adsorbates tagged.
         label: One number a structure, in its own unit.
+        level: Of theory, as the owner states it.
         groups: Of each: the column ``group`` or ``surface`` of the file, else the elements of the
             slab without its adsorbate.
     """
@@ -31,6 +32,7 @@ class LabelledStructures:
     structures: Sequence[Structure]
     label: Float[np.ndarray, " structures"]
     groups: Sequence[str]
+    level: str = "own data"
 
     def take(self, index: Sequence[int]) -> LabelledStructures:
         """Return some of the structures."""
@@ -38,6 +40,7 @@ class LabelledStructures:
             [self.structures[i] for i in index],
             self.label[list(index)],
             [self.groups[i] for i in index],
+            self.level,
         )
 
     def parts(self) -> Mapping[str, LabelledStructures]:

@@ -16,8 +16,8 @@ class Notes:
         guessed: What the source did not say, and what was taken for it.
 
     Example:
-        >>> import formwright
-        >>> notes = formwright.Notes()
+        >>> from formwright.datasets.own.notes import Notes
+        >>> notes = Notes()
         >>> notes.guessed.append("every row is a group of its own")
         >>> notes.content()["guessed"]
         ['every row is a group of its own']

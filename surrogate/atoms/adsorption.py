@@ -52,6 +52,7 @@ class AdsorptionConfig:
         hidden: Width of the head.
         levels: Levels of theory or data sets, each with references of its own; a case says which
             by its attribute ``level``, and without one it is the first.
+        adsorbates: Names of those in the training data, where all of them have one; else empty.
 
     Example:
         >>> import formwright
@@ -67,6 +68,7 @@ class AdsorptionConfig:
     embedding: int = 128
     hidden: int = 128
     levels: tuple[str, ...] = ("QE BEEF-vdW",)
+    adsorbates: tuple[str, ...] = ()
 
     def network(self) -> AtomGNN:
         """Return the encoder, untrained."""

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from formwright.datasets.atoms import mamun
-from formwright.datasets.atoms.adsorbates import adsorbate
+from formwright.datasets.atoms.adsorbates import ADSORBATES, adsorbate
 from formwright.datasets.atoms.elements import symbols
 from formwright.datasets.atoms.slabs.surface_atoms import (
     TagWarning,
@@ -39,7 +39,21 @@ class Trained(Protocol):
 
 def trained_adsorbates(surrogate: Trained) -> tuple[str, ...]:
     """Return the adsorbates that a surrogate was trained on; empty where that is not known."""
+    if surrogate.config.adsorbates:
+        return surrogate.config.adsorbates
     return tuple(mamun.REACTIONS) if surrogate.config.levels == (mamun.LEVEL,) else ()
+
+
+def adsorbates_in(structures: Sequence[Structure]) -> tuple[str, ...]:
+    """Return names of the adsorbates of structures; empty if one of them has no name here.
+
+    Isomers share a name's atoms, so both names are returned.
+    """
+    made = {tuple(sorted(one.z[one.tags == ADSORBATE].tolist())) for one in structures}
+    named = {name: tuple(sorted(one.z.tolist())) for name, one in ADSORBATES.items()}
+    if not made <= set(named.values()):
+        return ()
+    return tuple(name for name, atoms in named.items() if atoms in made)
 
 
 def check_adsorbate(surrogate: Trained, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,13 +12,17 @@ from torch.nn.functional import one_hot
 
 from formwright.datasets.atoms.elements import COUNT
 from formwright.datasets.atoms.files.structures import read_structures
+from formwright.datasets.atoms.given import read_structure_corpus
 from formwright.datasets.atoms.labelled_structures import LabelledStructures, read_labelled
+from formwright.datasets.atoms.slabs.frame import is_slab
+from formwright.datasets.atoms.slabs.surface_atoms import tag
 from formwright.datasets.atoms.structures import ADSORBATE, BELOW, SURFACE, collate, structure
 from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError
 from formwright.surrogate.atoms import finetune as tuning
 from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionConfig, AdsorptionSurrogate
 from formwright.surrogate.atoms.cases import AtomCases
+from formwright.surrogate.atoms.checks import adsorbates_in
 from formwright.surrogate.atoms.task import atom_task, recipe, structure_views
 from formwright.surrogate.kinds import Kind, Scores, Start
 from formwright.surrogate.objectives.vicreg import VICReg
@@ -63,15 +68,36 @@ def _read(
 ) -> LabelledStructures:
     if len(files) != 1:
         raise ConfigError(f"give one file of structures; got {len(files)}.")
+    if files[0].is_dir():
+        return _imported(files[0], split)
     return read_labelled(files[0], settings.label).parts()[split]
 
 
+def _imported(folder: Path, split: str) -> LabelledStructures:
+    """Return a split of what ``formwright import structures`` made.
+
+    Raises:
+        ConfigError: The unit is not eV: the energies are used with those of reactions.
+    """
+    part = read_structure_corpus(folder, split)
+    if part.quantity.unit not in ("", "eV"):
+        raise ConfigError(
+            f"{str(folder)!r} has {part.quantity.name!r} in {part.quantity.unit}, and adsorption "
+            "energies are in eV: convert it, or fit the kind 'structures'."
+        )
+    slabs = [tag(one) if is_slab(one) else one for one in part.structures]
+    return LabelledStructures(slabs, part.label, part.groups, part.level or "own data")
+
+
 def _begin(
-    _: LabelledStructures, __: tuning.AdsorptionFinetuneConfig, first: Any
+    known: LabelledStructures, __: tuning.AdsorptionFinetuneConfig, first: Any
 ) -> AdsorptionSurrogate:
+    names = adsorbates_in(known.structures)
     if isinstance(first, AdsorptionSurrogate):
+        levels = (known.level, *first.config.levels[1:])
+        first.config = replace(first.config, levels=levels, adsorbates=names)
         return first
-    return AdsorptionSurrogate(AdsorptionConfig(), first)
+    return AdsorptionSurrogate(AdsorptionConfig(levels=(known.level,), adsorbates=names), first)
 
 
 def _cases(surrogate: AdsorptionSurrogate, part: LabelledStructures) -> AtomCases:

@@ -285,7 +285,9 @@ KIND: Final = Kind(
     question=None,
     network=TableConfig.network,
     training=lambda *_: RegressionTraining(
-        batch_cases=64, train=TrainConfig(steps=4000, learning_rate=2e-3, ema_decay=0.995)
+        batch_cases=64,
+        linear_first=True,
+        train=TrainConfig(steps=4000, learning_rate=2e-3, ema_decay=0.995),
     ),
     read=_read,
     begin=_begin,
