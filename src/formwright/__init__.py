@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from formwright.datasets.atoms.structures import Structure as Structure
     from formwright.datasets.cases import section_case as section_case
     from formwright.datasets.corpus import open_corpus as open_corpus
+    from formwright.datasets.own.importing import import_corpus as import_corpus
     from formwright.datasets.pde.well_runs import open_runs as open_runs
     from formwright.datasets.rans.data import read_rans as read_rans
     from formwright.datasets.rans.flow_axes import in_file_directions as in_file_directions
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from formwright.design.problem import Problem as Problem
     from formwright.design.screening.config import ScreenConfig as ScreenConfig
     from formwright.design.screening.screen import screen as screen
+    from formwright.design.spaces.box import Box as Box
     from formwright.design.spaces.bspline import BSpline as BSpline
     from formwright.design.spaces.cst import CST as CST
     from formwright.design.spaces.points import OperatingPoint as OperatingPoint
