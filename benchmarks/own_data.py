@@ -153,8 +153,8 @@ def answer(found: dict[str, Any]) -> Benchmark:
     return Benchmark(
         name="own-data",
         claim="A table, runs, signals, clusters and crystals of one's own go from file to "
-        "surrogate by command; errors in shares of the best of mean, ridge, Gaussian process and random "
-        "encoder.",
+        "surrogate by command; errors in shares of the best of mean, ridge, Gaussian process and "
+        "random encoder.",
         value={name: max(shares(one).values()) for name, one in found.items()},
         unit="error / error of the best floor",
         better="lower",
