@@ -28,7 +28,7 @@ from formwright.surrogate.airfoils.finetune import (
     labelled,
     residuals,
 )
-from formwright.surrogate.airfoils.polar import LABELS, PolarSurrogate
+from formwright.surrogate.airfoils.polar import LABELS, PolarConfig, PolarSurrogate
 from formwright.surrogate.training.loop import TrainConfig
 from formwright.surrogate.zoo import FILE, load, save
 
@@ -101,19 +101,32 @@ def main() -> None:
     parser.add_argument(
         "--train", type=Path, nargs="+", required=True, help="corpora to learn from"
     )
-    parser.add_argument("--validation", type=Path, required=True)
+    parser.add_argument(
+        "--validation", type=Path, nargs="+", required=True, help="corpora to calibrate on"
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--teacher-steps", type=int, default=14_000)
     parser.add_argument("--steps", type=int, default=16_000)
     parser.add_argument(
         "--average", type=Path, help="another result of this script to share the weights with"
     )
+    parser.add_argument("--hidden", type=int, default=256, help="units of the trunk, half of them")
+    parser.add_argument("--layers", type=int, default=5)
+    parser.add_argument("--embedding", type=int, default=192)
+    parser.add_argument("--encoder", type=int, nargs="+", default=[512, 384])
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
-    surrogate = PolarSurrogate()
-    validation = labelled(surrogate, plausible(read_polars([options.validation], fields=True)))
+    surrogate = PolarSurrogate(
+        PolarConfig(
+            encoder_hidden=tuple(options.encoder),
+            embedding=options.embedding,
+            hidden=options.hidden,
+            layers=options.layers,
+        )
+    )
+    validation = labelled(surrogate, plausible(read_polars(options.validation)))
     if options.teacher:
         points = teacher_points(surrogate, options.teacher)
         surrogate.network.encoder.standardise(points.rings[:20_000])
@@ -137,7 +150,7 @@ def main() -> None:
         "points": len(polars.section),
         "sections": len(points),
         "solver": "xfoil 6.99",
-        "teacher": "NeuralFoil 0.3.3 xxlarge" if options.teacher else None,
+        "teacher": "NeuralFoil 0.3.3 xxxlarge" if options.teacher else None,
         "seed": 0,
     }
     save(surrogate, options.out / FILE, provenance)

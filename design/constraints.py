@@ -134,6 +134,27 @@ def confidence(name: str = "cd", *, upper: Bound, relative: bool = True) -> Cons
     return Constraint(name=f"std_{name}", function=deviation, upper=upper, scale=scale)
 
 
+def supported(upper: float = 1.0) -> Constraint:
+    """Designs are like the cases that the surrogate learned from, at every operating point.
+
+    Args:
+        upper: Largest ``Prediction.support``; at 1 a design is as far out as 1 known case in 100.
+
+    Raises:
+        ConfigError: When it is evaluated: the surrogate does not know what it supports.
+    """
+
+    def distance(prediction: Prediction, case: Case) -> Float[Tensor, "designs points"]:
+        if prediction.support is None:
+            raise ConfigError(
+                "the surrogate does not know how far a design is from what it learned from: leave "
+                "the constraint 'support' out, or fit the surrogate anew."
+            )
+        return per_design(prediction.support, case)
+
+    return Constraint(name="support", function=distance, upper=upper)
+
+
 def thickness(at: float, *, lower: Bound = None, upper: Bound = None) -> Constraint:
     """Thickness (in chords) at x = ``at``."""
     return Constraint(

@@ -100,6 +100,32 @@ def weighted_lift(weights: Sequence[float], caution: float = 0.0) -> Objective:
     return objective
 
 
+def smallest(name: str, caution: float = 1.0) -> Objective:
+    """Return the mean of a label over the operating points, to be made small.
+
+    Args:
+        name: Of any label.
+        caution: Standard deviations added to it: a design must be good by more than the surrogate
+            may be wrong.
+    """
+
+    def objective(prediction: Prediction, case: Case) -> Float[Tensor, " designs"]:
+        value = label(prediction, name, case)
+        return (value + caution * per_design(prediction.std[name], case)).mean(1)
+
+    return objective
+
+
+def largest(name: str, caution: float = 1.0) -> Objective:
+    """Return minus the mean of a label; ``caution`` standard deviations are taken off it."""
+
+    def objective(prediction: Prediction, case: Case) -> Float[Tensor, " designs"]:
+        value = label(prediction, name, case)
+        return -(value - caution * per_design(prediction.std[name], case)).mean(1)
+
+    return objective
+
+
 def combined(parts: Mapping[Objective, float]) -> Objective:
     """Return the sum of objectives, each with its factor."""
 

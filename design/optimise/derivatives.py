@@ -26,6 +26,7 @@ from formwright.datasets.cases import CONDITIONS, Case
 from formwright.design.optimise.memory import Memory
 from formwright.design.problem import Evaluation, Problem, evaluate, judge
 from formwright.surrogate.model import Prediction
+from formwright.surrogate.uncertainty.support import SUPPORT
 
 Entry = tuple[str, str]
 PARTS = ("mean", "std", "lower", "upper")
@@ -137,10 +138,14 @@ def _direct(
     """Return the derivatives at fixed prediction, and those with respect to the prediction."""
     copies = x.expand(rows, -1).clone().requires_grad_(True)
     parts = {part: Leaves(getattr(prediction, part), rows) for part in PARTS}
+    far = {} if prediction.support is None else {SUPPORT: prediction.support}
+    alone = Leaves(far, rows)
+    repeated = replace(prediction, **parts, support=alone[SUPPORT] if far else None)
     with torch.enable_grad():
-        table = _rows(judge(problem, problem.space.decode(copies), replace(prediction, **parts)))
+        table = _rows(judge(problem, problem.space.decode(copies), repeated))
         requested = table.diagonal().sum()
     leaves = {(part, name): leaf for part in PARTS for name, leaf in parts[part].asked.items()}
+    leaves |= {(SUPPORT, name): leaf for name, leaf in alone.asked.items()}
     gradients = torch.autograd.grad(requested, [copies, *leaves.values()], allow_unused=True)
     direct = torch.zeros_like(copies) if gradients[0] is None else gradients[0]
     wanted = {
@@ -167,11 +172,17 @@ def _prediction_jacobian(
         rows = torch.arange(len(copies)) * points + point.repeat(len(entries))
         prediction = problem.surrogate(_at_rows(case, rows))
         parts = [
-            getattr(prediction, part)[name][i * points + point]
+            _entry(prediction, part, name)[i * points + point]
             for i, (part, name) in enumerate(entries)
         ]
         total = torch.cat([value.to(torch.float64) for value in parts]).sum()
     return torch.autograd.grad(total, copies)[0]
+
+
+def _entry(prediction: Prediction, part: str, name: str) -> Tensor:
+    """Return all numbers of an entry of a prediction."""
+    found = getattr(prediction, part)
+    return found if part == SUPPORT else found[name]
 
 
 def _at_rows(batch: Case, rows: Int[Tensor, " kept"]) -> Case:
