@@ -74,7 +74,8 @@ def fit(
     data, settings or weights is refused.
 
     Args:
-        kind: ``"polar"``, ``"rans"``, ``"rans-fields"``, ``"adsorption"``, ``"runs"``, or a
+        kind: ``"polar"``, ``"rans"``, ``"rans-fields"``, ``"adsorption"``, ``"runs"``, ``"table"``,
+            ``"structures"``, or a
             ``Kind`` of your own.
         corpus: Folder or file, or several, as the kind reads them.
         folder: For the surrogate, the log and the checkpoint.

@@ -182,6 +182,8 @@ def fit(
     | `rans-fields` | the same with the records in `flows/`: cells and wall, no intervals | |
     | `adsorption` | a file of slabs with adsorbates, energies in the column `--label` | `atoms` |
     | `runs` | unsteady runs; `--label` is a constant of each | |
+    | `table` | rows (`formwright import table`); all outputs, or the one of `--label` | |
+    | `structures` | crystals, molecules, clusters (`import structures`) | `atoms`, always |
 
     Training uses the training split, calibration the validation split, whose errors are shown; the
     test split is left for `formwright evaluate`. Splits are apart by family of sections; a file of
