@@ -162,10 +162,11 @@ def import_table(
     )
     checks.duplicates(cells, taken, groups, good, notes)
     kept = np.flatnonzero(good)
+    rows_kept = kept.tolist()
     labelled = np.isfinite(numbers[outputs[0]][kept])
     checks.check_enough(kept[labelled], rows, outputs, numbers, notes)
-    names = [groups[i] for i in kept]
-    dealt = iter(split_by_group([groups[i] for i in kept[labelled]]))
+    names = [groups[i] for i in rows_kept]
+    dealt = iter(split_by_group([groups[i] for i in kept[labelled].tolist()]))
     split = [next(dealt) if known_row else UNLABELED for known_row in labelled]
     notes.read.append(
         f"{len(kept)} of {rows} rows, {len(taken)} inputs, {len(outputs)} outputs, "
@@ -179,7 +180,9 @@ def import_table(
     corpus = start_own(out, "table", source, told, notes, licence=licence, more=more)
     data: dict[str, Any] = {GROUP: names, SPLIT: split}
     for name in (*taken, *outputs):
-        data[f"v:{name}"] = [cells[name][i] for i in kept] if name in words else numbers[name][kept]
+        data[f"v:{name}"] = (
+            [cells[name][i] for i in rows_kept] if name in words else numbers[name][kept]
+        )
     write_rows(corpus, data)
     return corpus, notes
 

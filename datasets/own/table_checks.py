@@ -107,7 +107,7 @@ def good_rows(
             what = "is empty" if _empty(cell) else f"{cell[:40]!r} is no finite number"
             notes.refused.append(f"row {i + 1}: {name} {what}")
     empty = np.array([[_empty(cell) for cell in cells[name]] for name in outputs]).all(0)
-    for i in np.flatnonzero(good & ~empty):
+    for i in np.flatnonzero(good & ~empty).tolist():
         for name in outputs:
             if good[i] and _empty(cells[name][i]):
                 good[i] = False
@@ -126,7 +126,7 @@ def varying(
     """Return the inputs that differ between rows; name the others."""
     kept = []
     for name in inputs:
-        values = [cells[name][i] for i in np.flatnonzero(good)]
+        values = [cells[name][i] for i in np.flatnonzero(good).tolist()]
         found = set(values) if name in words else set(numbers[name][good].tolist())
         if len(found) > 1:
             kept.append(name)
@@ -163,7 +163,7 @@ def look_for_outliers(
         far = good & (np.abs(numbers[name] - middle) > _OUTLIER * max(high - low, 1e-300))
         if high <= low or far.sum() > max(1, 0.02 * good.sum()):
             continue
-        for i in np.flatnonzero(far):
+        for i in np.flatnonzero(far).tolist():
             good[i] = False
             notes.refused.append(
                 f"row {i + 1}: {name} = {numbers[name][i]:.4g} is absurd, 80 % of the column lie "

@@ -105,7 +105,8 @@ def read_file(source: Any, group: str | None, periodic: bool, notes: Notes) -> R
             if "n_trajectories" not in handle.attrs:
                 arrays, promised = _hdf5(handle)
                 return _plain(arrays, promised, str(source), group, periodic, notes)
-            promised = _promised(handle.get("scalars", {}), str(source))
+            scalars: Any = handle.get("scalars", {})
+            promised = _promised(scalars, str(source))
     except OSError as error:
         raise CorpusError(f"{str(source)!r} is no HDF5 file that can be read: {error}.") from error
     runs = _rings(open_well(source).read(), str(source), periodic, notes)
@@ -210,7 +211,7 @@ def _plain(
         labels=_constants(own, len(values), where, notes),
         names=tuple(fields),
     )
-    good = np.isfinite(values).reshape(len(values), -1).all(1)
+    good = np.asarray(np.isfinite(values).reshape(len(values), -1).all(1))
     runs = _rings(runs, where, periodic, notes)
     return Read(runs=runs, groups=names, promises=promised, good=good)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import torch
 
@@ -98,7 +98,7 @@ def promised_views(
         promises: By label, words of ``datasets.pde.given_files.PROMISES``.
         channels: Fields; a mirror does not know the components of vectors.
     """
-    found: dict[str, View] = {}
+    found: dict[str, Any] = {}
     for name, view in run_views(replace(solved, equation="burgers")).items():
         need = NEEDS.get(name)
         word = Keeps.APPROXIMATE if name in _NEARLY else Keeps.EXACT

@@ -160,7 +160,7 @@ class StructureSurrogate(Regression):
         Raises:
             StructureError: Something is no structure.
         """
-        if isinstance(structures, AtomCases):
+        if isinstance(structures, StructureCases):
             return super().predict(structures, fields=fields)
         made = structure_list(structures).structures
         answer = super().predict(AtomCases(made), fields=fields)
@@ -242,7 +242,10 @@ def _recipe(objective: Objective, names: Sequence[str], label: str) -> PretrainC
 
 def _views(label: str) -> dict[str, View]:
     """Return the views of structures, with what they do to a label of the owner's."""
-    return {name: Whole(view=view, label=label) for name, view in structure_views().items()}
+    made: dict[str, Any] = {}
+    for name, view in structure_views().items():
+        made[name] = Whole(view=view, label=label)
+    return made
 
 
 def _task(
