@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -96,9 +97,12 @@ def field_task(
         vectors=lambda built, batch: built(batch).per_case,
         raw=_raw,
         hand=hand_features,
-        recipes=_recipes(
-            known, usual, label, objectives, views or (() if solved.equation else (usual,))
-        ),
+        recipes={
+            name: replace(one, batch_cases=min(one.batch_cases, len(seen)))
+            for name, one in _recipes(
+                known, usual, label, objectives, views or (() if solved.equation else (usual,))
+            ).items()
+        },
     )
 
 

@@ -221,13 +221,15 @@ def _views(labels: Sequence[str]) -> dict[str, View]:
     return {"corrupt": Corrupt(labels=served), "blur": Blur(labels=served)}
 
 
-def _recipe(objective: Objective, names: Sequence[str], labels: Sequence[str]) -> PretrainConfig:
+def _recipe(
+    objective: Objective, names: Sequence[str], labels: Sequence[str], rows: int
+) -> PretrainConfig:
     """Return how an objective is trained on two views of a row."""
     return PretrainConfig(
         labels=tuple(labels),
         pretext=matched(objective),
         views=views_named(names, _views(labels), tuple(labels)),
-        batch_cases=128,
+        batch_cases=min(128, rows),
         train=TrainConfig(steps=600, learning_rate=1e-3, log_every_steps=50),
     )
 
@@ -239,7 +241,7 @@ def _unlabeled(path: Path, label: str | None, _: str | None) -> Start:
     return Start(
         network=lambda: _untrained(config, rows.x),
         data=rows,
-        config=_recipe(VICReg(), VIEWS, labels),
+        config=_recipe(VICReg(), VIEWS, labels, len(rows)),
         views=_views(labels),
         architecture=config,
     )
@@ -269,7 +271,7 @@ def _task(
         raw=_inputs,
         hand=_inputs,
         recipes={
-            f"{called}, {' + '.join(names)}": _recipe(objective, names, [label])
+            f"{called}, {' + '.join(names)}": _recipe(objective, names, [label], len(seen))
             for called, objective in chosen.items()
             for names in views or (VIEWS,)
         },

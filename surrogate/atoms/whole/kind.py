@@ -230,12 +230,12 @@ def _floors(
     return floors(surrogate, known, held, hand_features, surrogate.config.network())
 
 
-def _recipe(objective: Objective, names: Sequence[str], label: str) -> PretrainConfig:
+def _recipe(objective: Objective, names: Sequence[str], label: str, count: int) -> PretrainConfig:
     return PretrainConfig(
         labels=(label,),
         pretext=matched(objective),
         views=views_named(names, _views(label), (label,)),
-        batch_cases=64,
+        batch_cases=min(64, count),
         train=TrainConfig(steps=300, learning_rate=1e-3, weight_decay=1e-3, log_every_steps=50),
     )
 
@@ -275,7 +275,7 @@ def _task(
         raw=shares,
         hand=hand_features,
         recipes={
-            f"{called}, {' + '.join(names)}": _recipe(objective, names, label)
+            f"{called}, {' + '.join(names)}": _recipe(objective, names, label, len(seen))
             for called, objective in (objectives or {"VICReg": VICReg()}).items()
             for names in views or (VIEWS,)
         },
@@ -288,7 +288,7 @@ def _unlabeled(path: Path, label: str | None, _: str | None) -> Start:
     return Start(
         network=StructuresConfig().network,
         data=AtomCases(part.structures),
-        config=_recipe(VICReg(), VIEWS, name),
+        config=_recipe(VICReg(), VIEWS, name, len(part.structures)),
         views=_views(name),
         architecture=StructuresConfig(),
     )
