@@ -42,12 +42,14 @@ KINDS: Final[Mapping[str, str]] = {
     "rans-fields": "rans.fields",
     "adsorption": "atoms",
     "runs": "pde",
+    "table": "tables",
+    "structures": "atoms.whole",
 }
 """The room of each kind; its record is imported when it is asked for."""
 SHIPPED: Final = ("airfoil-polar", "rans-2d", "rans-fields", "adsorption-mamun")
 PRETRAINED: Final = ("airfoil-encoder", "turbulent-wall", "rans-wall", "atoms")
 _OF_NETWORK: Final = "network"
-_LATER: Final = {"support", "doubt_range"}
+_LATER: Final = {"support", "doubt_range", "calibrated_on"}
 """Parts of names that older files lack: such a surrogate does not know what it supports."""
 
 
@@ -108,7 +110,7 @@ def model_of(name: str | os.PathLike[str]) -> Model:
         UnknownNameError: There is neither a shipped model nor a file of that name.
         CheckpointError: The file cannot be read, or is none of a model.
     """
-    path = _find(name)
+    path = found_file(name)
     header = load_header(path)
     pretrained = header.get("kind") == _OF_NETWORK
     kind = str(_part(header, "of" if pretrained else "kind", path))
@@ -217,7 +219,7 @@ def load(name: str | os.PathLike[str], *, kind: Kind | str | None = None) -> Any
         >>> polar["cd"].shape
         (2, 2)
     """
-    path = _find(name)
+    path = found_file(name)
     tensors, header = load_tensors(path)
     is_network = header.get("kind") == _OF_NETWORK
     result = _kind_of_header(header.get("of" if is_network else "kind", ""), kind, path)
@@ -286,7 +288,7 @@ def provenance(name: str | os.PathLike[str]) -> dict[str, Any]:
         UnknownNameError: There is neither a shipped model nor a file of that name.
         CheckpointError: The file cannot be read.
     """
-    return load_header(_find(name)).get("provenance", {})
+    return load_header(found_file(name)).get("provenance", {})
 
 
 def save(
@@ -336,7 +338,7 @@ def network_header(kind: Kind, architecture: Any, noted: Mapping[str, Any]) -> d
     return {"kind": _OF_NETWORK, "of": kind.name, "config": config, "provenance": dict(noted)}
 
 
-def _find(name: str | os.PathLike[str]) -> Path:
+def found_file(name: str | os.PathLike[str]) -> Path:
     """Return the file of a shipped name, of a folder, or the file itself.
 
     Raises:

@@ -82,6 +82,7 @@ SUBJECTS = {
     "ase": "atoms",
     "atoms": "atoms",
     "pde": "pde",
+    "tables": "tables",
     "catalysts": "catalysts",
     "screening": "screening",
 }
@@ -100,6 +101,7 @@ NEIGHBOURS_OF_ONE = {
 }
 
 KNOW_SUBJECTS = {
+    "datasets.own.importing": {"atoms", "pde"},
     "surrogate.zoo": {"airfoils", "rans", "atoms"},
 }
 

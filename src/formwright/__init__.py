@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from formwright.datasets.atoms.structures import Structure as Structure
     from formwright.datasets.cases import section_case as section_case
     from formwright.datasets.corpus import open_corpus as open_corpus
+    from formwright.datasets.own.importing import import_corpus as import_corpus
     from formwright.datasets.pde.well_runs import open_runs as open_runs
     from formwright.datasets.rans.data import read_rans as read_rans
     from formwright.datasets.rans.flow_axes import in_file_directions as in_file_directions
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from formwright.design.problem import Problem as Problem
     from formwright.design.screening.config import ScreenConfig as ScreenConfig
     from formwright.design.screening.screen import screen as screen
+    from formwright.design.spaces.box import Box as Box
     from formwright.design.spaces.points import OperatingPoint as OperatingPoint
     from formwright.design.spaces.points import OperatingPoints as OperatingPoints
     from formwright.design.spaces.space import DesignSpace as DesignSpace
@@ -119,6 +121,7 @@ _HOMES: Final[Mapping[str, str]] = {
     "read_structures": "datasets.atoms.files.structures",
     "write_structures": "datasets.atoms.files.structures",
     "open_corpus": "datasets.corpus",
+    "import_corpus": "datasets.own.importing",
     "read_polars": "datasets.airfoils.polar_data",
     "read_rans": "datasets.rans.data",
     "open_runs": "datasets.pde.well_runs",
@@ -152,6 +155,7 @@ _HOMES: Final[Mapping[str, str]] = {
     "CST": "design.airfoils.spaces.cst",
     "BSpline": "design.airfoils.spaces.bspline",
     "OrderedAlloys": "design.catalysts.ordered_alloys",
+    "Box": "design.spaces.box",
     "Problem": "design.problem",
     "constraints": "design.airfoils.constraints",
     "objectives": "design.objectives",

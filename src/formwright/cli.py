@@ -17,6 +17,7 @@ from formwright import __version__
 from formwright.commands import (
     corpus,
     design,
+    importing,
     learn,
     models,
     predict,
@@ -67,6 +68,7 @@ COMMANDS: Final = {
     "sections": sections.app,
     "corpus": corpus.app,
     "validate": validate.app,
+    "import": importing.import_,
     "pretrain": learn.pretrain,
     "fit": learn.fit,
     "evaluate": learn.evaluate,

@@ -12,8 +12,10 @@ from torch.nn.functional import one_hot
 
 from formwright.datasets.atoms.elements import COUNT
 from formwright.datasets.atoms.files.structures import read_structures
+from formwright.datasets.atoms.given import read_structure_corpus
 from formwright.datasets.atoms.labelled_structures import LabelledStructures, read_labelled
-from formwright.datasets.atoms.slabs.surface_atoms import check_whole
+from formwright.datasets.atoms.slabs.frame import is_slab
+from formwright.datasets.atoms.slabs.surface_atoms import check_whole, tag
 from formwright.datasets.atoms.structures import (
     ADSORBATE,
     BELOW,
@@ -76,10 +78,13 @@ def _read(
 ) -> LabelledStructures:
     if len(files) != 1:
         raise ConfigError(f"give one file of structures; got {len(files)}.")
-    found = read_labelled(files[0], settings.label)
-    for frame, one in enumerate(found.structures):
+    if files[0].is_dir():
+        part = _imported(files[0], split)
+    else:
+        part = read_labelled(files[0], settings.label)
+    for frame, one in enumerate(part.structures):
         _check(one, f"frame {frame} of {str(files[0])!r}")
-    return found.parts()[split]
+    return part if files[0].is_dir() else part.parts()[split]
 
 
 def _check(one: Structure, where: str) -> None:
@@ -94,10 +99,25 @@ def _check(one: Structure, where: str) -> None:
     except StructureError as error:
         raise StructureError(
             f"{where} is no slab with an adsorbate, which is what 'adsorption' learns from and is "
-            f"asked for: {error} Crystals, molecules and clusters can be pretrained on and judged "
-            "by evaluate-pretraining; a surrogate of theirs is a kind of your own "
-            "(formwright.regression)."
+            f"asked for: {error} Of crystals, molecules and clusters a surrogate is made by "
+            "`formwright import structures` and `formwright fit structures`."
         ) from error
+
+
+def _imported(folder: Path, split: str) -> LabelledStructures:
+    """Return a split of what ``formwright import structures`` made.
+
+    Raises:
+        ConfigError: The unit is not eV: the energies are used with those of reactions.
+    """
+    part = read_structure_corpus(folder, split)
+    if part.quantity.unit not in ("", "eV"):
+        raise ConfigError(
+            f"{str(folder)!r} has {part.quantity.name!r} in {part.quantity.unit}, and adsorption "
+            "energies are in eV: convert it, or fit the kind 'structures'."
+        )
+    slabs = [tag(one) if is_slab(one) else one for one in part.structures]
+    return LabelledStructures(slabs, part.label, part.groups, part.level or "own data")
 
 
 def _begin(
@@ -105,8 +125,8 @@ def _begin(
 ) -> AdsorptionSurrogate:
     own = compositions(known.structures)
     if not isinstance(first, AdsorptionSurrogate):
-        return AdsorptionSurrogate(AdsorptionConfig(levels=(OWN,), adsorbates=own), first)
-    levels, before = (OWN, *first.config.levels[1:]), made_of(first)
+        return AdsorptionSurrogate(AdsorptionConfig(levels=(known.level,), adsorbates=own), first)
+    levels, before = (known.level, *first.config.levels[1:]), made_of(first)
     both = tuple(dict.fromkeys((*before, *own))) if before else ()
     first.config = replace(first.config, levels=levels, adsorbates=both)
     return first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -31,11 +32,13 @@ from formwright.commands.options import (
 )
 from formwright.commands.output import tell
 
+LEVEL = 0.9
+
 if TYPE_CHECKING:
     from formwright.surrogate.kinds import Scores
 
-Fitted = Literal["polar", "rans", "rans-fields", "adsorption", "runs"]
-Pretrained = Literal["polar", "rans-fields", "adsorption", "runs"]
+Fitted = Literal["polar", "rans", "rans-fields", "adsorption", "runs", "table", "structures"]
+Pretrained = Literal["polar", "rans-fields", "adsorption", "runs", "table", "structures"]
 
 
 def pretrain(
@@ -74,7 +77,9 @@ def pretrain(
     | `polar` | sections with flows (`formwright corpus flows`) |
     | `rans-fields` | flow fields (`formwright corpus panel-fields`) |
     | `adsorption` | a file of slabs or crystals: extxyz, CIF, `.db`, `.aselmdb`, pymatgen's JSON |
-    | `runs` | unsteady runs (`formwright corpus waves`), with `--label` |
+    | `runs` | unsteady runs (`formwright corpus waves` or `import runs`), with `--label` |
+    | `table` | rows (`formwright import table`), those without outputs too |
+    | `structures` | crystals, molecules, clusters (`formwright import structures`) |
 
     Objectives. The view decides more than the objective does: try `vicreg` first, then views, then
     the others.
@@ -105,6 +110,9 @@ def pretrain(
     | polar | `incidence` `repanel` `partial-contour` `mirror` | kept |
     | polar | `manufacturing-noise` | kept nearly; transition is lost |
     | adsorption | `jiggle` `strain` `hide-elements` | kept nearly |
+    | imported runs | each of these as promised at the import, and `mirror` | kept as promised |
+    | table | `corrupt` `blur` | kept nearly, by guess |
+    | structures | `jiggle` `strain` `hide-elements` | kept nearly |
     | rans-fields | `other-mesh` `join-cells` `hide-cells` | kept |
     | rans-fields | `other-incidence` | lost: lift and drag change |
     | runs, adsorption | `amplitude`, `other-element` | lost: false, there to be refused |
@@ -164,6 +172,8 @@ def fit(
     ```text
     formwright fit polar corpora/polars --out runs/mine
     formwright fit polar corpora/mine --start airfoil-polar --out runs/mine --steps 500
+    formwright fit table corpora/tests --out runs/tests
+    formwright fit structures corpora/clusters --out runs/clusters --steps 500
     formwright predict runs/mine --cases cases.csv --out out.csv
 
     formwright fit adsorption slabs.extxyz --pretrained atoms --out runs/slabs
@@ -186,6 +196,8 @@ def fit(
     | `rans-fields` | the same with the records in `flows/`: cells and wall, no intervals | |
     | `adsorption` | a file of slabs with adsorbates, energies in the column `--label` | `atoms` |
     | `runs` | unsteady runs; `--label` is a constant of each | |
+    | `table` | rows (`formwright import table`); all outputs, or the one of `--label` | |
+    | `structures` | crystals, molecules, clusters (`import structures`) | `atoms`, always |
 
     Training uses the training split, calibration the validation split, whose errors are shown; the
     test split is left for `formwright evaluate`. Splits are apart by family of sections; a file of
@@ -213,9 +225,10 @@ def fit(
         )
     if json:
         figures = {"surrogate": str(done.path), "validation": to_mapping(done.scores)}
+        figures |= {"floors": done.floors} if done.floors else {}
         tell("", {**figures, "seconds": round(done.seconds, 1)}, json=True)
         return
-    show(done.scores, f"{done.path.parent}, validation split")
+    show(done.scores, f"{done.path.parent}, validation split", done.floors)
 
 
 def evaluate(
@@ -266,19 +279,43 @@ def settings_given(config: Path | None, **flags: Any) -> dict[str, Any]:
     return {**values, **own, **({"train": train} if train else {})}
 
 
-def show(scores: Scores, title: str) -> None:
-    """Print errors and coverage."""
+def show(scores: Scores, title: str, floors: Mapping[str, Mapping[str, float]] = {}) -> None:
+    """Print errors and coverage, and beside them the errors of simpler methods."""
     counts = ", ".join(f"{count:,} {what}" for what, count in scores.counts.items())
     table = Table(title=f"{escape(title)}: {counts}")
     table.add_column("label")
     table.add_column("mean error", justify="right")
     if scores.coverage:
         table.add_column(f"inside the {100 * scores.level:.0f} % interval", justify="right")
+    for method in floors:
+        table.add_column(method, justify="right")
     for name, error in scores.error.items():
         shares = [share for label, share in scores.coverage.items() if _of(name, label)]
         inside = [f"{100 * share:.1f} %" for share in shares] or [""]
-        table.add_row(name, f"{error:.4f}", *(inside if scores.coverage else ()))
-    Console(highlight=False).print(table)
+        beside = [_figure(errors.get(name)) for errors in floors.values()]
+        table.add_row(name, _figure(error), *(inside if scores.coverage else ()), *beside)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    for name, error in scores.error.items():
+        known = {method: errors[name] for method, errors in floors.items() if name in errors}
+        best = min(known, key=lambda method: known[method], default="")
+        if best and known[best] < error:
+            console.print(
+                f"{name}: the {best} is nearer ({_figure(known[best])} against {_figure(error)}).",
+                markup=False,
+            )
+    if scores.level < LEVEL - 1e-9:
+        console.print(
+            f"The intervals promise {100 * scores.level:.0f} %, not {100 * LEVEL:.0f} %: "
+            f"{next(iter(scores.counts.values()))} cases calibrate them, and 9 would be needed."
+        )
+
+
+def _figure(value: float | None) -> str:
+    """Return a number with four decimals, or as many digits as it needs."""
+    if value is None:
+        return ""
+    return f"{value:.4f}" if 0.01 <= abs(value) < 1e4 or value == 0 else f"{value:.3g}"
 
 
 def _of(name: str, label: str) -> bool:

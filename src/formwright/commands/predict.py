@@ -74,6 +74,10 @@ def predict(
     A1,Cu,Cu,OH,bridge|A_A|A
     ```
 
+    A surrogate that `fit table` made takes a CSV with its inputs; one of `fit runs` the runs
+    themselves (`--cases new.npz`, or what `import runs` reads or wrote), a row each; one of `fit
+    structures` any file of structures, by `--structures`.
+
     Columns stand in any order, others are kept. A row that cannot be predicted keeps its place,
     its new columns are empty, and a column `reason` says why; the exit code is then 1. A column
     `flag` says where a number is a guess: an element that was in no training data, or a case
@@ -180,7 +184,9 @@ def _predict(
     from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
     from formwright.surrogate.rans.wall.surrogate import RansSurrogate
 
-    of_atoms = isinstance(surrogate, AdsorptionSurrogate)
+    of_atoms, kind = isinstance(surrogate, AdsorptionSurrogate), getattr(surrogate, "kind", "")
+    if kind in ("table", "runs", "structures"):
+        return _own(surrogate, kind, name, cases, structures, out, std, prefix)
     if structures is not None:
         if not of_atoms:
             raise ConfigError(f"{name!r} predicts sections, not structures: give --cases.")
@@ -193,6 +199,32 @@ def _predict(
     else:
         reader = SectionTable(surrogate.predict_rows, cases, spread=std)
     return predict_table(reader, cases, out, prefix=prefix)
+
+
+def _own(
+    surrogate: Any,
+    kind: str,
+    name: str,
+    cases: Path | None,
+    structures: Path | None,
+    out: Path,
+    std: bool,
+    prefix: str,
+) -> Outcome:
+    """Predict data of the user's own kind."""
+    from formwright.commands.own_table import OwnTable, predict_runs, predict_whole
+    from formwright.commands.table import predict_table
+    from formwright.datasets.errors import ConfigError
+
+    if (structures is not None) != (kind == "structures"):
+        flag = "--structures FILE" if kind == "structures" else "--cases"
+        raise ConfigError(f"{name!r} is of kind {kind!r}: give {flag}.")
+    if structures is not None:
+        return predict_whole(surrogate, structures, out, spread=std, prefix=prefix)
+    assert cases is not None
+    if kind == "runs":
+        return predict_runs(surrogate, cases, out, spread=std, prefix=prefix)
+    return predict_table(OwnTable(surrogate, spread=std), cases, out, prefix=prefix)
 
 
 def _tell(outcome: Outcome, notes: list[str], out: Path, *, quiet: bool) -> int:

@@ -26,7 +26,7 @@ from formwright.commands.output import split_names, tell
 
 
 def evaluate_pretraining(
-    kind: Annotated[Literal["polar", "adsorption", "runs"], KIND],
+    kind: Annotated[Literal["polar", "adsorption", "runs", "table", "structures"], KIND],
     corpus: Corpora,
     *,
     label: Label,
@@ -57,7 +57,8 @@ def evaluate_pretraining(
     judges. Stopped, the same command goes on; a folder of other data or settings is refused.
 
     The corpus is of polars (several folders may share the splits), a file of slabs with
-    adsorbates, or runs of an unsteady equation; `--steps` are those of every pretraining.
+    adsorbates, runs of an unsteady equation, or what `formwright import` made; `--steps` are those
+    of every pretraining.
     `--views` given again is another set to compare: each is tried with each objective, and one
     that destroys the label is refused. `--config` takes any attribute of `EvaluationConfig`. The
     folder gets results, pretrained weights and `report.html`.
