@@ -31,6 +31,7 @@ def screen(
     price_at_most: float | None = None,
     formation_at_most: float | None = None,
     correction: tuple[str, ...] = (),
+    water: Literal["pt111", "none"] | None = None,
     guesses: Annotated[bool | None, Parameter(negative="--no-guesses")] = None,
     best: int | None = None,
     workers: Workers = None,
@@ -73,6 +74,8 @@ def screen(
         formation_at_most: Energy of formation from the fcc metals, eV an atom, asked where known;
             0 keeps what does not come apart.
         correction: Free-energy correction of an adsorbate in eV, e.g. `H=0.24`; may be repeated.
+        water: What water around OH and OOH adds in ORR: `pt111` (-0.575 and -0.480 eV, as on
+            Pt(111)) where not given, `none` leaves it out.
         guesses: Also rank candidates outside of the training data: their elements, or their most
             stable site; `--no-guesses` leaves them out.
         best: How many of the best are written as structures.
@@ -91,6 +94,7 @@ def screen(
         "exclude": _list(exclude),
         "price_at_most": price_at_most,
         "formation_at_most": formation_at_most,
+        "water": water,
         "guesses": guesses,
         "best": best,
     }
