@@ -46,7 +46,13 @@ KINDS: Final[Mapping[str, str]] = {
     "structures": "atoms.whole",
 }
 """The room of each kind; its record is imported when it is asked for."""
-SHIPPED: Final = ("airfoil-polar", "rans-2d", "rans-fields", "adsorption-mamun")
+SHIPPED: Final = (
+    "airfoil-polar",
+    "rans-2d",
+    "rans-fields",
+    "adsorption-mamun",
+    "airfoil-polar-large",
+)
 PRETRAINED: Final = ("airfoil-encoder", "turbulent-wall", "rans-wall", "atoms")
 _OF_NETWORK: Final = "network"
 _LATER: Final = {"support", "doubt_range", "calibrated_on"}
@@ -176,7 +182,7 @@ def kind_of(model: nn.Module) -> Kind:
 
 
 @overload
-def load(name: Literal["airfoil-polar"]) -> PolarSurrogate: ...
+def load(name: Literal["airfoil-polar", "airfoil-polar-large"]) -> PolarSurrogate: ...
 @overload
 def load(name: Literal["rans-2d"]) -> RansSurrogate: ...
 @overload
