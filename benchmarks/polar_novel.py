@@ -78,9 +78,7 @@ def accuracy(name: str, what: str, notes: str = "") -> dict[str, dict[str, float
             better="lower",
             split="test families",
             peers=found,
-            interval={
-                k: v for k, v in intervals(truth, errors(truth, large)).items() if k in JUDGED
-            },
+            interval={key: ends[key] for key in JUDGED},
             notes=f"Inside the 90 % interval: {told}. {notes}".strip(),
         )
     )
