@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from formwright.design.catalysts.ordered_alloys import OrderedAlloys as OrderedAlloys
     from formwright.design.catalysts.study import CatalystStudy as CatalystStudy
     from formwright.design.interfaces.function import as_function as as_function
+    from formwright.design.interfaces.openmdao import as_openmdao as as_openmdao
     from formwright.design.loop import StudyResult as StudyResult
     from formwright.design.loop import read_study as read_study
     from formwright.design.loop import run as run
@@ -172,6 +173,7 @@ _HOMES: Final[Mapping[str, str]] = {
     "Verifier": "design.catalysts.config",
     "objective_of": "design.catalysts.alloys",
     "as_function": "design.interfaces.function",
+    "as_openmdao": "design.interfaces.openmdao",
     "screen": "design.screening.screen",
     "ScreenConfig": "design.screening.config",
     "errors": "datasets.errors",
