@@ -28,6 +28,7 @@ from formwright.datasets.own.corpus import (
 )
 from formwright.datasets.own.groups import split_by_group
 from formwright.datasets.own.notes import Notes
+from formwright.datasets.own.titles import titled
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,8 @@ def import_table(
         UnknownNameError: There is no such column.
         CorpusError: Too few rows are left, or an output says nothing.
     """
-    cells, notes, known = columns_of(source), Notes(), dict(units or {})
+    (cells, said), notes = titled(columns_of(source)), Notes()
+    known = {**said, **(units or {})}
     checks.check_names(cells, outputs, inputs, group, known)
     taken = [n for n in cells if n not in outputs and n != group] if inputs is None else inputs
     if inputs is None:

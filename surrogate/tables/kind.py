@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -150,9 +150,10 @@ def _part(path: Path, split: str, label: str = "") -> OwnTable:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Rows(TableCases):
-    """Rows, with the columns they are of."""
+    """Rows, with the columns they are of, and the outputs that are learned as logarithms."""
 
     table: OwnTable
+    logarithms: tuple[str, ...] = ()
 
 
 def _read(
@@ -160,7 +161,15 @@ def _read(
 ) -> _Rows:
     if len(folders) != 1:
         raise ConfigError(f"give one folder of `formwright import table`; got {len(folders)}.")
-    return _rows(_part(folders[0], split, settings.label))
+    rows = _rows(_part(folders[0], split, settings.label))
+    return replace(rows, logarithms=_logarithms(folders[0], rows.table))
+
+
+def _logarithms(path: Path, table: OwnTable) -> tuple[str, ...]:
+    """Return the outputs that are positive in every split and span more than a factor of twenty."""
+    parts = [cases_of(_part(path, split)).labels for split in SPLITS]
+    names = [one.name for one in table.labels]
+    return tuple(n for n in names if _spans(torch.cat([labels[n] for labels in parts])))
 
 
 def _rows(table: OwnTable) -> _Rows:
@@ -172,8 +181,7 @@ def _begin(known: _Rows, _: RegressionTraining, first: Any) -> TableSurrogate:
     if isinstance(first, TableSurrogate):
         return first
     table = known.table
-    logs = tuple(one.name for one in table.labels if _spans(known.labels[one.name]))
-    config = TableConfig(inputs=table.inputs, outputs=table.labels, logarithms=logs)
+    config = TableConfig(inputs=table.inputs, outputs=table.labels, logarithms=known.logarithms)
     made = _build(config, network=first)
     if first is None:
         made.encoder.standardise(known.x)  # pyright: ignore
@@ -258,7 +266,7 @@ def _task(
     parts = {split: _read(corpora, settings, split, None) for split in SPLITS}
     seen = _unlabeled_rows(corpora[0] if unlabeled is None else unlabeled)
     config = TableConfig(inputs=parts["train"].table.inputs)
-    logarithm = _spans(parts["train"].labels[label])
+    logarithm = label in parts["train"].logarithms
     chosen = objectives or {"VICReg": VICReg()}
     return Task(
         corpus=corpora[0].name,

@@ -8,18 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from formwright.commands.table import Block, Columns, Outcome, Rows, inert
-from formwright.datasets.errors import FormwrightError
+from formwright.commands.table import Block, Columns, Outcome, Rows, inert, read_cases
+from formwright.datasets.errors import ConfigError, FormwrightError
+from formwright.datasets.own.titles import title_of
 
 
 class OwnTable:
     """A table with the inputs that a surrogate was fitted to."""
 
-    def __init__(self, surrogate: Any, *, spread: bool = False) -> None:
-        """Make ready; ``spread`` asks for standard deviations too."""
+    def __init__(self, surrogate: Any, cases: Path, *, spread: bool = False) -> None:
+        """Find the inputs among the titles of ``cases``; ``spread`` asks for deviations too.
+
+        Raises:
+            ConfigError: A title says another unit than the surrogate learned from.
+        """
         self._surrogate, self._spread = surrogate, spread
-        self._names = [one.name for one in surrogate.config.inputs]
-        self.columns = Columns(needed=tuple(self._names))
+        self._titles = _titles(surrogate.config.inputs, cases)
+        self.columns = Columns(needed=tuple(self._titles.values()))
 
     def begin(self, outcome: Outcome, places: Mapping[str, int]) -> None:
         """Nothing is assumed."""
@@ -32,7 +37,9 @@ class OwnTable:
                 continue
             try:
                 kept.append(
-                    self._surrogate.rows({n: [row[places[n]].strip()] for n in self._names})
+                    self._surrogate.rows(
+                        {name: [row[places[t]].strip()] for name, t in self._titles.items()}
+                    )
                 )
                 good.append(i)
             except FormwrightError as error:
@@ -58,6 +65,26 @@ class OwnTable:
     def end(self, outcome: Outcome) -> None:
         """Count the rows."""
         outcome.distinct = outcome.rows, "cases"
+
+
+def _titles(inputs: Sequence[Any], cases: Path) -> dict[str, str]:
+    """Return the title of each input in a table; its name where there is none.
+
+    Raises:
+        ConfigError: A title says another unit than the surrogate learned from.
+    """
+    units = {one.name: one.unit for one in inputs}
+    titles = {name: name for name in units}
+    for title in next(read_cases(cases, 1))[0]:
+        name, unit = title_of(title)
+        if name in units and unit and units[name] and unit != units[name]:
+            raise ConfigError(
+                f"{str(cases)!r} has {name!r} in {unit}, the surrogate learned it in "
+                f"{units[name]}: convert the column and its title."
+            )
+        if name in units:
+            titles[name] = title.strip()
+    return titles
 
 
 def placed(

@@ -224,7 +224,7 @@ def _own(
     assert cases is not None
     if kind == "runs":
         return predict_runs(surrogate, cases, out, spread=std, prefix=prefix)
-    return predict_table(OwnTable(surrogate, spread=std), cases, out, prefix=prefix)
+    return predict_table(OwnTable(surrogate, cases, spread=std), cases, out, prefix=prefix)
 
 
 def _tell(outcome: Outcome, notes: list[str], out: Path, *, quiet: bool) -> int:
