@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,14 @@ def test_hours_interrupt_a_study(
             pass
 
     monkeypatch.setattr(loop, "run", forever)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a script
     study = tmp_path / "small.toml"
     study.write_text(STUDY)
-    assert main(["optimize", str(study), "--out", str(tmp_path / "a"), "--hours", "1e-5"]) == 130
+    try:
+        code = main(["optimize", str(study), "--out", str(tmp_path / "a"), "--hours", "1e-5"])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert code == 130
     assert "run the same command to go on" in capsys.readouterr().err
 
 

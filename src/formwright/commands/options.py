@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from _thread import interrupt_main
 from collections.abc import Iterator
@@ -80,17 +81,23 @@ Folder: TypeAlias = Annotated[Path, Parameter(help="Folder that a command wrote.
 
 @contextmanager
 def within(hours: float | None) -> Iterator[None]:
-    """Interrupt what is done inside after some hours, as Ctrl-C does."""
+    """Interrupt what is done inside after some hours, as Ctrl-C does.
+
+    By a signal of its own where there is one: in the background, that of Ctrl-C may be ignored.
+    """
     if hours is None:
         yield
         return
-    timer = threading.Timer(3600.0 * hours, interrupt_main)
+    number = getattr(signal, "SIGALRM", signal.SIGINT)
+    before = signal.signal(number, signal.default_int_handler)
+    timer = threading.Timer(3600.0 * hours, interrupt_main, (number,))
     timer.daemon = True
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
+        signal.signal(number, before)
 
 
 def seconds(hours: float | None) -> float | None:
