@@ -130,10 +130,10 @@ def _pairs(given: list[str] | None, flag: str) -> dict[str, str]:
     """
     from formwright.datasets.errors import ConfigError
 
-    found = {}
+    result = {}
     for text in given or ():
         name, sign, value = text.partition("=")
         if not (name and sign and value):
             raise ConfigError(f"{flag} {text!r} is not NAME=VALUE.")
-        found[name] = value
-    return found
+        result[name] = value
+    return result
