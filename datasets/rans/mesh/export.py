@@ -1,4 +1,4 @@
-"""Sections for other tools: surfaces (STL, OBJ, VTK) and C-meshes (Gmsh, VTK, VTU).
+"""Sections for other tools: surfaces (STL, OBJ, VTK) and C-meshes (Gmsh, SU2, VTK, VTU).
 
 Surfaces and VTK go through meshio. Gmsh's format 2.2 in text is written here: OpenFOAM's
 ``gmshToFoam`` reads it with the names of the patches, and meshio cannot read back what it writes
@@ -18,6 +18,7 @@ from torch import Tensor
 from formwright.datasets.errors import UnknownNameError, did_you_mean
 from formwright.datasets.files import replacing
 from formwright.datasets.rans.mesh.cmesh import PATCHES, CMesh, Hexahedra, c_mesh
+from formwright.datasets.rans.mesh.su2 import su2_text
 
 if TYPE_CHECKING:
     import meshio
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["CMesh", "Hexahedra", "c_mesh", "read_mesh", "surface", "write_mesh", "write_surface"]
 
 SURFACE_FORMATS: Final = (".stl", ".obj", ".vtk", ".ply")
-MESH_FORMATS: Final = (".msh", ".vtk", ".vtu")
+MESH_FORMATS: Final = (".msh", ".su2", ".vtk", ".vtu")
 _VOLUME: Final = "fluid"
 _QUAD: Final = 3
 _HEXAHEDRON: Final = 5
@@ -76,7 +77,8 @@ def write_mesh(path: str | os.PathLike[str], mesh: Hexahedra) -> None:
     Args:
         path: ``.msh`` (Gmsh 2.2 text, with the patches ``airfoil``, ``farfield``, ``front`` and
             ``back``: ``gmshToFoam`` takes it; make front and back ``empty`` in
-            ``constant/polyMesh/boundary``), ``.vtk`` or ``.vtu`` (cells only).
+            ``constant/polyMesh/boundary``), ``.su2`` (the plane, with the markers ``airfoil`` and
+            ``farfield``), ``.vtk`` or ``.vtu`` (cells only).
         mesh: From ``c_mesh``.
 
     Raises:
@@ -86,9 +88,10 @@ def write_mesh(path: str | os.PathLike[str], mesh: Hexahedra) -> None:
     import meshio
 
     suffix = _suffix(path, MESH_FORMATS)
-    if suffix == ".msh":
+    if suffix in (".msh", ".su2"):
+        text = _gmsh_text(mesh) if suffix == ".msh" else su2_text(mesh)
         with replacing(path) as temporary:
-            temporary.write_text(_gmsh_text(mesh), encoding="ascii")
+            temporary.write_text(text, encoding="ascii")
         return
     _write_meshio(meshio.Mesh(mesh.points, [("hexahedron", mesh.cells)]), path, suffix)
 

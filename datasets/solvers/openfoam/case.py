@@ -1,9 +1,10 @@
 """A case folder of ``simpleFoam``: incompressible, steady, k-omega SST, resolved to the wall.
 
-Units: chord 1 m, free stream 1 m/s, so that the kinematic viscosity is 1 / Reynolds; pressure is
-divided by the density. The section stays; the incidence turns the free stream. Wall values follow
-Menter (k = 0, omega = 6 nu / (0.075 y^2) in the first cell); the free stream has the turbulence of
-NASA's reference runs, k = 4e-7 U^2 (an intensity of 0.05 %) and an eddy viscosity of 0.009 nu.
+Units: chord 1 m unless another is given, free stream 1 m/s, so that the kinematic viscosity is the
+chord over the Reynolds number; pressure is divided by the density. The section stays; the incidence
+turns the free stream. Wall values follow Menter (k = 0, omega = 6 nu / (0.075 y^2) in the first
+cell); the free stream has the turbulence of NASA's reference runs, k = 4e-7 U^2 (an intensity of
+0.05 %) and an eddy viscosity of 0.009 nu.
 
 Sources: F. R. Menter, AIAA Journal 32 (1994); NASA Langley Turbulence Modeling Resource, "2D NACA
 0012 Airfoil Validation Case"; OpenFOAM v1912 user guide.
@@ -73,6 +74,7 @@ class Flow:
         span: Thickness of the mesh, chords.
         start: Fields to start from, by name; the free stream where absent.
         far: Middles of the far field's faces, (faces, 3), chords.
+        chord: Of the mesh, metres; ``span`` and ``far`` stay in chords.
         circulation_cl: Lift coefficient of the point vortex at the quarter chord that the far
             field feels.
     """
@@ -84,6 +86,12 @@ class Flow:
     far: Float[np.ndarray, "faces 3"]
     start: Mapping[str, np.ndarray] | None = None
     circulation_cl: float = 0.0
+    chord: float = 1.0
+
+    @property
+    def nu(self) -> float:
+        """The kinematic viscosity."""
+        return self.chord / self.reynolds
 
     @property
     def direction(self) -> Float[np.ndarray, " 3"]:
@@ -94,7 +102,7 @@ class Flow:
 
 def free_stream(flow: Flow) -> dict[str, np.ndarray]:
     """Return the value of each field far away."""
-    nut = FREE_VISCOSITY_RATIO / flow.reynolds
+    nut = FREE_VISCOSITY_RATIO * flow.nu
     scalars = {"p": 0.0, "k": FREE_K, "omega": FREE_K / nut, "nut": nut}
     return {"U": flow.direction, **{name: np.array(value) for name, value in scalars.items()}}
 
@@ -117,7 +125,7 @@ def write_case(folder: Path, flow: Flow, numerics: Numerics) -> None:
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name, entries in _system(flow, numerics).items():
         _write(folder / "system" / name, dictionary(name, entries))
-    transport = {"transportModel": "Newtonian", "nu": 1.0 / flow.reynolds}
+    transport = {"transportModel": "Newtonian", "nu": flow.nu}
     _write(folder / "constant" / "transportProperties", dictionary("transport", transport))
     turbulence = {"RASModel": "kOmegaSST", "turbulence": "on", "printCoeffs": "off"}
     model = {"simulationType": "RAS", "RAS": turbulence}
@@ -231,7 +239,7 @@ def _functions(flow: Flow, numerics: Numerics) -> dict[str, Any]:
         "patches": "(airfoil)",
         "rho": "rhoInf",
         "rhoInf": 1.0,
-        "CofR": (0.25, 0.0, 0.0),
+        "CofR": (0.25 * flow.chord, 0.0, 0.0),
         "log": False,
     }
     alpha = np.deg2rad(flow.alpha_deg)
@@ -244,8 +252,8 @@ def _functions(flow: Flow, numerics: Numerics) -> dict[str, Any]:
         "dragDir": (np.cos(alpha), np.sin(alpha), 0.0),
         "pitchAxis": (0, 0, -1),
         "magUInf": 1.0,
-        "lRef": 1.0,
-        "Aref": flow.span,
+        "lRef": flow.chord,
+        "Aref": flow.span * flow.chord**2,
     }
     last = {"executeControl": "writeTime", "writeControl": "writeTime"}
     return {

@@ -120,7 +120,7 @@ class OpenFOAM:
             SectionError: No section, or none that a C-mesh fits.
             FlowFileError: OpenFOAM left files that cannot be read.
         """
-        _check(alpha_deg, reynolds)
+        check_conditions(alpha_deg, reynolds)
         begin = time.perf_counter()
         finest = dataclasses.replace(self.mesh, first_cell=first_cell(reynolds, self.y_plus))
         with case_folder(keep) as folder:
@@ -208,8 +208,12 @@ def pressure_at_stations(flow: FlowField) -> dict[str, Float[np.ndarray, " stati
     }
 
 
-def _check(alpha_deg: float, reynolds: float) -> None:
-    """Refuse conditions that make no sense."""
+def check_conditions(alpha_deg: float, reynolds: float) -> None:
+    """Refuse conditions that make no sense.
+
+    Raises:
+        ConditionError: The message quotes them.
+    """
     if not (np.isfinite([alpha_deg, reynolds]).all() and reynolds > 0.0):
         raise ConditionError(
             f"OpenFOAM needs finite conditions and a positive Reynolds number; got alpha_deg = "
