@@ -79,6 +79,7 @@ NEEDS: Final[Mapping[str, Needs]] = {
     "rans_label_efficiency": Needs(hours=0.7),
     "rans_speed": Needs(program="simpleFoam", how=FOAM),
     "section_encoder": Needs(path="runs/polars-train", how=POLARS),
+    "solver_calls": Needs(hours=12.0, program="xfoil", how=XFOIL),
     "wwl_accuracy": Needs(
         path=WWL,
         how="download it from github.com/Wenbintum/WWL-GPR (MIT licence) to the root of the "

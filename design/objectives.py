@@ -24,6 +24,7 @@ from formwright.datasets.errors import UnknownNameError, did_you_mean
 from formwright.surrogate.model import Prediction
 
 Objective = Callable[[Prediction, Case], Tensor]
+_SHARP: Final = 0.01
 
 
 def per_design(values: Float[Tensor, " rows"], case: Case) -> Float[Tensor, "designs points"]:
@@ -100,6 +101,55 @@ def weighted_lift(weights: Sequence[float], caution: float = 0.0) -> Objective:
     return objective
 
 
+def worst_drag(weights: Sequence[float], caution: float = 0.0) -> Objective:
+    """Return the largest w CD of all operating points; ``caution`` as in ``weighted_drag``.
+
+    Points that differ in lift ask for a wide range of low drag, points that differ in ``ncrit`` for
+    a section that dirt does not spoil.
+    """
+
+    def objective(prediction: Prediction, case: Case) -> Float[Tensor, " designs"]:
+        drag = label(prediction, "cd", case)
+        if caution:
+            drag = drag + caution * per_design(prediction.std["cd"], case)
+        return largest_of(drag * drag.new_tensor(weights))
+
+    return objective
+
+
+def worst_lift_to_drag(weights: Sequence[float], caution: float = 0.0) -> Objective:
+    """Return minus the least w CL / CD of all operating points; ``caution`` as in the mean."""
+
+    def objective(prediction: Prediction, case: Case) -> Float[Tensor, " designs"]:
+        drag = label(prediction, "cd", case)
+        if caution:
+            drag = drag + caution * per_design(prediction.std["cd"], case)
+        return largest_of(-label(prediction, "cl", case) / drag * drag.new_tensor(weights))
+
+    return objective
+
+
+def highest_lift(weights: Sequence[float], caution: float = 0.0) -> Objective:
+    """Return minus the largest w CL of all operating points: CLmax where they span the stall."""
+
+    def objective(prediction: Prediction, case: Case) -> Float[Tensor, " designs"]:
+        lift = label(prediction, "cl", case)
+        if caution:
+            lift = lift - caution * per_design(prediction.std["cl"], case)
+        return -largest_of(lift * lift.new_tensor(weights))
+
+    return objective
+
+
+def largest_of(values: Float[Tensor, "designs points"]) -> Float[Tensor, " designs"]:
+    """Return the largest value of each design, smoothly: a mean of those within some percent.
+
+    It never lies outside the values, and is the value itself where all are the same.
+    """
+    size = values.abs().amax(1, keepdim=True).clamp_min(1e-30)
+    return (torch.softmax(values / (_SHARP * size), 1) * values).sum(1)
+
+
 def smallest(name: str, caution: float = 1.0) -> Objective:
     """Return the mean of a label over the operating points, to be made small.
 
@@ -149,13 +199,21 @@ class ObjectiveKind(StrEnum):
     DRAG = "drag"
     LIFT_TO_DRAG = "lift-to-drag"
     LIFT = "lift"
+    WORST_DRAG = "worst-drag"
+    WORST_LIFT_TO_DRAG = "worst-lift-to-drag"
+    MAX_LIFT = "max-lift"
 
 
 OBJECTIVES: Final[Mapping[ObjectiveKind, Callable[[Sequence[float], float], Objective]]] = {
     ObjectiveKind.DRAG: weighted_drag,
     ObjectiveKind.LIFT_TO_DRAG: weighted_lift_to_drag,
     ObjectiveKind.LIFT: weighted_lift,
+    ObjectiveKind.WORST_DRAG: worst_drag,
+    ObjectiveKind.WORST_LIFT_TO_DRAG: worst_lift_to_drag,
+    ObjectiveKind.MAX_LIFT: highest_lift,
 }
+OF_LIFT: Final = (ObjectiveKind.LIFT, ObjectiveKind.MAX_LIFT)
+"""Objectives that drag has no part in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +228,9 @@ class Shown:
 _SHOWN: Final = {
     ObjectiveKind.LIFT_TO_DRAG: Shown("L/D", -1.0, "higher"),
     ObjectiveKind.LIFT: Shown("lift", -1.0, "higher"),
+    ObjectiveKind.WORST_DRAG: Shown("largest drag"),
+    ObjectiveKind.WORST_LIFT_TO_DRAG: Shown("least L/D", -1.0, "higher"),
+    ObjectiveKind.MAX_LIFT: Shown("largest lift", -1.0, "higher"),
 }
 
 

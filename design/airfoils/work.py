@@ -23,7 +23,7 @@ from formwright.design.airfoils.results import result
 from formwright.design.airfoils.stages import Claims, Offsets, Setup, claim, quietly, tightened
 from formwright.design.airfoils.verify import Verification, from_json, verify
 from formwright.design.loop import Place, Tell
-from formwright.design.objectives import OBJECTIVES, ObjectiveKind
+from formwright.design.objectives import OBJECTIVES, OF_LIFT
 from formwright.design.optimise.memory import Memory
 from formwright.design.optimise.progress import Progress
 from formwright.design.optimise.solve import draw_starts, search, solution
@@ -68,7 +68,7 @@ class AirfoilWork:
         the start, too.
         """
         setup, last = self.setup, rounds[-1]
-        label = "cl" if setup.study.objective is ObjectiveKind.LIFT else "cd"
+        label = "cl" if setup.study.objective in OF_LIFT else "cd"
         surprises = [doubt(r.claims.prediction, r.verdicts.verdicts, label) for r in rounds]
         caution = setup.study.caution and max(setup.study.caution, *surprises)
         refuted = sum(found.verdicts.missed > 0 for found in rounds[1:])

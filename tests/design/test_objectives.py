@@ -55,3 +55,32 @@ def test_an_absent_label_is_named(said):
     prediction, case = said
     with pytest.raises(UnknownNameError, match="no label 'clx'.*Did you mean 'cl'"):
         objectives.label(prediction, "clx", case)
+
+
+@pytest.mark.parametrize("kind", ["worst-drag", "worst-lift-to-drag", "max-lift"])
+def test_the_extreme_of_the_points_counts_and_slopes_are_exact(space, surrogate, start, kind):
+    value = objectives.OBJECTIVES[objectives.ObjectiveKind(kind)](W, 0.5)
+
+    def of(x):
+        case = space.decode(x[None])
+        return value(surrogate(case), case)
+
+    x = start.detach().clone().requires_grad_(True)
+    assert torch.autograd.gradcheck(of, x, eps=1e-6, atol=1e-6, rtol=1e-3)
+
+
+def test_the_extreme_is_that_of_the_points(said):
+    prediction, case = said
+    cd = prediction["cd"].reshape(2, 3) * torch.tensor(W)
+    ratio = prediction["cl"].reshape(2, 3) / prediction["cd"].reshape(2, 3)
+    lift = prediction["cl"].reshape(2, 3) * torch.tensor(W)
+    near = {"rtol": 0.01, "atol": 0.0}
+    torch.testing.assert_close(objectives.worst_drag(W)(prediction, case), cd.amax(1), **near)
+    worst = objectives.worst_lift_to_drag((1.0, 1.0, 1.0))(prediction, case)
+    torch.testing.assert_close(-worst, ratio.amin(1), rtol=0.02, atol=0.0)
+    torch.testing.assert_close(-objectives.highest_lift(W)(prediction, case), lift.amax(1), **near)
+
+
+def test_equal_values_are_their_own_extreme():
+    same = torch.full((2, 4), -3.0, dtype=torch.float64)
+    torch.testing.assert_close(objectives.largest_of(same), same[:, 0])
