@@ -27,11 +27,11 @@ def mesh(
     formwright mesh wing.dat --out cases/wing --coarser 0 --y-plus 0.8 --chord 0.35
     ```
 
-    The folder, new or empty, is a whole case: `polyMesh` with `airfoil` as a wall, `farfield` as a patch, `front`
-    and `back` as `empty`; steady, incompressible, k-omega SST resolved to the wall; coefficients in
-    `postProcessing`. Beside it lie `mesh.msh` (Gmsh; `gmshToFoam` takes it), `mesh.su2` (the plane,
-    with the markers `airfoil` and `farfield`) and `mesh.vtu` (ParaView). The free stream has 1 m/s
-    and the viscosity follows from the Reynolds number.
+    The folder, new or empty, is a whole case: `polyMesh` with `airfoil` as a wall, `farfield` as a
+    patch, `front` and `back` as `empty`; steady, incompressible, k-omega SST resolved to the wall;
+    coefficients in `postProcessing`. Beside it lie `mesh.msh` (Gmsh; `gmshToFoam` takes it),
+    `mesh.su2` (the plane, with the markers `airfoil` and `farfield`) and `mesh.vtu` (ParaView). The
+    free stream has 1 m/s and the viscosity follows from the Reynolds number.
 
     `checkMesh` passes as long as the cells at the wall are less than 1,000 times longer than thick;
     below (`--y-plus 0.4`, or a larger Reynolds number) their aspect ratio is its one complaint, and
