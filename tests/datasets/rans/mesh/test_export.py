@@ -148,7 +148,7 @@ def test_surfaces_read_back_through_meshio(suffix, tmp_path):
 def test_unknown_suffix_suggests(tmp_path):
     with pytest.raises(UnknownNameError, match="Did you mean '.vtk'"):
         write_surface(tmp_path / "it.vtkk", section("0012"))
-    with pytest.raises(UnknownNameError, match=r"\.msh, \.vtk, \.vtu"):
+    with pytest.raises(UnknownNameError, match=r"\.msh, \.su2, \.vtk, \.vtu"):
         write_mesh(tmp_path / "it.cgns", c_mesh(section("0012"), SMALL))
 
 
