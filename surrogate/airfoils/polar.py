@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -147,13 +148,12 @@ class PolarSurrogate(Surrogate):
             batch: Sections with ``alpha_deg``, ``reynolds`` and ``ncrit``.
             fields: Also predict ``cp_top`` and ``cp_bottom`` at ``solvers.result.stations()``.
         """
-        vector = self.network(batch)
+        read = copy(batch)
+        read["rings"] = rings(batch, self.config.stations)
+        vector = self.network(read)
         middle = (self.means(vector) * self.scale + self.centre).to(batch.alpha_deg)
         half = self.half_widths(vector).to(batch.alpha_deg)
-        support = None
-        if self.support.known:
-            ring = rings(batch, self.config.stations)[batch.condition_batch]
-            support = self.supported(vector, ring.to(vector))
+        support = self.supported(vector, read["rings"].to(vector)[batch.condition_batch])
         if support is not None:
             support = support.to(batch.alpha_deg)
             half = half * growth(support)[:, None]
@@ -243,8 +243,8 @@ class PolarSurrogate(Surrogate):
         ring, own = self._own(sections, section_index, given)
         warn_outside(own, self.training_range, stacklevel=2)
         table = self._each(partial(self._columns, spread=spread), ring, section_index, own).numpy()
-        names = _COLUMNS[: table.shape[1] - len(self._far())] if spread else _COLUMNS
-        return dict(zip((*names, *self._far()), table.T, strict=False))
+        names = (*_COLUMNS[: 2 * len(LABELS)], *self._far()) if spread else LABELS
+        return dict(zip(names, table.T, strict=True))
 
     def _far(self) -> tuple[str, ...]:
         """Return the name of the column that says how far a point is, if that is known."""
