@@ -21,10 +21,10 @@ from ase.build import add_adsorbate, fcc111
 from ase.io import write as ase_write
 from safetensors.torch import save_file
 
-from formwright.commands.adsorption_table import AlloyTable
-from formwright.commands.field_table import FieldTable
-from formwright.commands.section_table import SectionTable
-from formwright.commands.table import predict_table
+from formwright.commands.tables.adsorption import AlloyTable
+from formwright.commands.tables.field import FieldTable
+from formwright.commands.tables.section import SectionTable
+from formwright.commands.tables.write import predict_table
 from formwright.datasets.airfoils.sections import load_section, write_dat
 from formwright.datasets.atoms.files.aselmdb import write_aselmdb
 from formwright.datasets.atoms.files.structures import read_structures

@@ -13,8 +13,8 @@ import pytest
 
 import formwright
 from formwright.cli import COMMANDS, main
-from formwright.commands.section_table import SectionTable
-from formwright.commands.table import predict_table
+from formwright.commands.tables.section import SectionTable
+from formwright.commands.tables.write import predict_table
 from formwright.datasets.airfoils.sections import Section, load_section, write_dat
 from formwright.datasets.errors import ConfigError, SectionWarning, StorageError
 

@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from formwright.cli import main
-from formwright.commands.table import inert
+from formwright.commands.tables.write import inert
 from formwright.datasets.airfoils.sections import load_section, write_dat
 from formwright.datasets.atoms.files.structures import write_structures
 from formwright.datasets.atoms.structures import structure

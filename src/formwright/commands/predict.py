@@ -13,7 +13,7 @@ from formwright.commands.options import Json, Out, Quiet, Surrogate
 from formwright.commands.output import tell
 
 if TYPE_CHECKING:
-    from formwright.commands.table import Outcome
+    from formwright.commands.tables.write import Outcome
     from formwright.surrogate.rans.fields.surrogate import FieldSurrogate
 
 
@@ -176,10 +176,10 @@ def _predict(
     quiet: bool,
 ) -> Outcome:
     """Choose the reader that fits the surrogate."""
-    from formwright.commands.adsorption_table import AlloyTable, predict_structures
-    from formwright.commands.field_table import FieldTable
-    from formwright.commands.section_table import SectionTable
-    from formwright.commands.table import predict_table
+    from formwright.commands.tables.adsorption import AlloyTable, predict_structures
+    from formwright.commands.tables.field import FieldTable
+    from formwright.commands.tables.section import SectionTable
+    from formwright.commands.tables.write import predict_table
     from formwright.datasets.errors import ConfigError
     from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
     from formwright.surrogate.rans.wall.surrogate import RansSurrogate
@@ -212,8 +212,8 @@ def _own(
     prefix: str,
 ) -> Outcome:
     """Predict data of the user's own kind."""
-    from formwright.commands.own_table import OwnTable, predict_runs, predict_whole
-    from formwright.commands.table import predict_table
+    from formwright.commands.tables.own import OwnTable, predict_runs, predict_whole
+    from formwright.commands.tables.write import predict_table
     from formwright.datasets.errors import ConfigError
 
     if (structures is not None) != (kind == "structures"):

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from formwright.commands.table import Block, Columns, Outcome, Rows, write_table
+from formwright.commands.tables.write import Block, Columns, Outcome, Rows, write_table
 from formwright.datasets.atoms.files.structures import iterate_frames
 from formwright.datasets.atoms.mamun import Alloy, Row
 from formwright.datasets.atoms.structures import ADSORBATE, Structure

@@ -1,6 +1,6 @@
 """A CSV of cases in, the same table with predictions out, in chunks: no row is ever lost.
 
-What the columns mean is a ``Reader``'s business (``section_table``, ``adsorption_table``).
+What the columns mean is a ``Reader``'s business (``section``, ``adsorption``).
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from formwright.commands.section_table import MACH, SectionTable
-from formwright.commands.table import Block, Columns, Outcome, Rows
+from formwright.commands.tables.section import MACH, SectionTable
+from formwright.commands.tables.write import Block, Columns, Outcome, Rows
 from formwright.datasets.airfoils.sections import Section
 from formwright.datasets.errors import FormwrightError
 from formwright.datasets.names import slug

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from formwright.commands.table import Block, Columns, Outcome, Rows
+from formwright.commands.tables.write import Block, Columns, Outcome, Rows
 from formwright.datasets.airfoils.sections import Section, load_section
 from formwright.datasets.cases import DEFAULT_NCRIT
 from formwright.datasets.conditions import refusals

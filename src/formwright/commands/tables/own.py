@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from formwright.commands.table import Block, Columns, Outcome, Rows, inert, read_cases
+from formwright.commands.tables.write import Block, Columns, Outcome, Rows, inert, read_cases
 from formwright.datasets.errors import ConfigError, FormwrightError
 from formwright.datasets.own.titles import title_of
 
@@ -157,7 +157,7 @@ def _written(
     good: Sequence[int] | None = None,
 ) -> Outcome:
     """Write rows with what is predicted of them."""
-    from formwright.commands.table import write_table
+    from formwright.commands.tables.write import write_table
 
     at = list(range(len(rows))) if good is None else good
     outcome = Outcome()
