@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,3 +43,19 @@ def test_units_of_titles_are_kept_and_another_unit_is_refused_at_prediction(tmp_
     cases.write_text("load,span [mm]\n3,500\n")
     assert main(["predict", runs, "--cases", str(cases), "--out", out]) == 2
     assert "'span' in mm, the surrogate learned it in m" in capsys.readouterr().err
+
+
+def test_a_number_that_is_not_finite_is_a_failed_row(tmp_path):
+    rows = [f"{i / 60},{2.0 ** (i / 6)}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,y", *rows]))
+    import_table(tmp_path / "t.csv", tmp_path / "c", outputs=["y"])
+    (tmp_path / "quick.toml").write_text("[train]\nsteps = 20\nthreads = 1\n")
+    runs, out = str(tmp_path / "runs"), tmp_path / "out.csv"
+    quick = ["--config", str(tmp_path / "quick.toml"), "--quiet", "--out", runs]
+    assert main(["fit", "table", str(tmp_path / "c"), *quick]) == 0
+    (tmp_path / "new.csv").write_text("a\n0.5\n1e6\n")
+    told = ["--cases", str(tmp_path / "new.csv"), "--out", str(out)]
+    assert main(["predict", runs, *told]) == 1
+    good, bad = csv.DictReader(out.read_text().splitlines())
+    assert float(good["y"]) > 0.0 and not good["reason"]
+    assert bad["y"] == bad["y_upper"] == "" and "no finite y" in bad["reason"]

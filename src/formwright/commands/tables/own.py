@@ -60,6 +60,11 @@ class OwnTable:
         answer = self._surrogate.predict(TableCases(x=x, labels={}, groups=()))
         flags = {i: str(f) for i, f in zip(good, answer.flags, strict=False) if f}
         values = placed(answer.columns, count, good, self._spread)
+        for name, column in values.items():
+            for i in set(good) & set(np.flatnonzero(~np.isfinite(column)).tolist()):
+                failures.setdefault(i, f"the surrogate found no finite {name} here")
+        for column in values.values():
+            column[[i for i in good if i in failures]] = np.nan
         return Block(values=values, failures=failures, flags=flags)
 
     def end(self, outcome: Outcome) -> None:
