@@ -88,10 +88,10 @@ def write_openfoam(
         StorageError: It cannot be written.
 
     Example:
-        >>> import formwright
-        >>> section = formwright.load_section("naca2412")
-        >>> case = formwright.HandedCase(alpha_deg=4.0, reynolds=1e6, coarser=2)
-        >>> mesh = formwright.write_openfoam("naca2412-case", section.pos, case)
+        >>> from formwright import load_section
+        >>> from formwright.datasets.solvers.openfoam.handover import HandedCase, write_openfoam
+        >>> case = HandedCase(alpha_deg=4.0, reynolds=1e6, coarser=3)
+        >>> mesh = write_openfoam("naca2412-case", load_section("naca2412").pos, case)
         >>> sorted(mesh.patches)
         ['airfoil', 'back', 'farfield', 'front']
     """

@@ -38,6 +38,7 @@ def polars(
     solver: Literal["xfoil", "panel"] | None = None,
     config: Path | None = None,
     workers: int | None = None,
+    executor: str | None = None,
     hours: float | None = None,
     quiet: bool = False,
 ) -> None:
@@ -60,23 +61,28 @@ def polars(
         solver: `xfoil`, or the embedded `panel` method, which needs no program.
         config: TOML with any attribute of the recipe (docs/corpora.md); flags go before it.
         workers: Processes at a time; one a core where not given.
+        executor: `processes:N`, or `dask:tcp://HOST:PORT` of a running Dask scheduler whose workers
+            see the same folders (docs/corpora.md).
         hours: Start no section after this time.
         quiet: Show no progress bar.
     """
     from formwright.datasets.airfoils.polars import PolarCorpus, generate
+    from formwright.datasets.executors import opened
     from formwright.datasets.solvers.panel.solver import Panel
 
     flags = {"sections": sections, "seed": seed, "split": split}
     polar_corpus = recipe_of(PolarCorpus, config, flags)
     if solver == "panel":
         polar_corpus = dataclasses.replace(polar_corpus, solver=Panel())
-    corpus = generate(
-        polar_corpus,
-        out,
-        workers=workers,
-        time_limit_s=None if hours is None else 3600.0 * hours,
-        progress=not quiet,
-    )
+    with opened(executor, workers) as where:
+        corpus = generate(
+            polar_corpus,
+            out,
+            executor=where.executor,
+            workers=where.workers,
+            time_limit_s=None if hours is None else 3600.0 * hours,
+            progress=not quiet,
+        )
     describe(corpus.path)
 
 
@@ -89,6 +95,7 @@ def rans(
     coarse: bool = False,
     config: Path | None = None,
     workers: int | None = None,
+    executor: str | None = None,
     hours: float | None = None,
     quiet: bool = False,
 ) -> None:
@@ -112,21 +119,27 @@ def rans(
             sections of the training families: to pretrain on before the first dear case.
         config: TOML with any attribute of the recipe (docs/corpora.md); flags go before it.
         workers: Processes at a time; one a core where not given.
+        executor: `processes:N`, or `dask:tcp://HOST:PORT` of a running Dask scheduler whose workers
+            see the same folders (docs/corpora.md).
         hours: Start no case after this time.
         quiet: Show no progress bar.
     """
     from formwright.datasets.config import to_mapping
+    from formwright.datasets.executors import opened
     from formwright.datasets.rans.cases import COARSE, RansCorpus
     from formwright.datasets.rans.corpus import generate
 
     usual = to_mapping(COARSE) if coarse else None
-    corpus = generate(
-        recipe_of(RansCorpus, config, {"cases": cases, "seed": seed}, usual),
-        out,
-        workers=workers,
-        time_limit_s=None if hours is None else 3600.0 * hours,
-        progress=not quiet,
-    )
+    recipe = recipe_of(RansCorpus, config, {"cases": cases, "seed": seed}, usual)
+    with opened(executor, workers) as where:
+        corpus = generate(
+            recipe,
+            out,
+            executor=where.executor,
+            workers=where.workers,
+            time_limit_s=None if hours is None else 3600.0 * hours,
+            progress=not quiet,
+        )
     describe(corpus.path)
 
 
