@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 export MPLBACKEND := Agg
 
-.PHONY: help demo test bench lint format docs notebooks readme clean
+.PHONY: help demo test lowest bench lint format docs notebooks readme clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ demo: $(VENV)/.package  ## design an airfoil, verify it, write a report (3 minut
 
 test: $(VENV)/.dev  ## run the whole test suite
 	@$(THREADS) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+
+lowest:  ## run a part of the suite with the lowest versions that pyproject.toml allows
+	@bash .ci/lowest $(ARGS)
 
 bench: $(VENV)/.peers  ## measure every claim of the README (hours) and fill its table
 	@$(BIN)/python benchmarks/run_all.py $(ARGS)

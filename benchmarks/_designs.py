@@ -16,7 +16,7 @@ from formwright.datasets.solvers.result import POLAR_LABELS
 from formwright.datasets.solvers.xfoil.solver import XFoil
 from formwright.design.airfoils.study import Study
 from formwright.design.airfoils.verify import verify
-from formwright.design.constraints import Constraint, as_list
+from formwright.design.constraint import Constraint, as_list
 from formwright.design.objectives import OBJECTIVES
 from formwright.design.spaces.points import OperatingPoints
 from formwright.surrogate.model import Prediction

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import multiprocessing
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
@@ -19,22 +21,35 @@ from ase.build import add_adsorbate, fcc111
 from ase.io import write as ase_write
 from safetensors.torch import save_file
 
+from formwright.commands.adsorption_table import AlloyTable
+from formwright.commands.field_table import FieldTable
+from formwright.commands.section_table import SectionTable
+from formwright.commands.table import predict_table
 from formwright.datasets.airfoils.sections import load_section, write_dat
 from formwright.datasets.atoms.files.aselmdb import write_aselmdb
 from formwright.datasets.atoms.files.structures import read_structures
 from formwright.datasets.corpus import Manifest, open_corpus, start_corpus
 from formwright.datasets.errors import FormwrightError
+from formwright.datasets.ledger import Ledger
 from formwright.datasets.pde.runs import alike_runs
 from formwright.datasets.pde.well import open_well
 from formwright.datasets.pde.well_write import write_well
-from formwright.datasets.rans.airfrans.cases import read_manifest, write_manifest
-from formwright.datasets.rans.flow_field import load_flow
+from formwright.datasets.rans.airfrans.cases import case_name, read_manifest, write_manifest
+from formwright.datasets.rans.airfrans.read import AEROFOIL, INTERNAL, read_case
+from formwright.datasets.rans.airfrans.write import write_case
+from formwright.datasets.rans.flow_field import load_flow, save_flow
 from formwright.datasets.rans.flow_files import read_plane
+from formwright.datasets.rans.mesh.cmesh import CMesh
 from formwright.datasets.rans.mesh.export import surface, write_surface
 from formwright.datasets.vtk.vtp import PolyData, write_vtp
 from formwright.design.loop import read_study
+from formwright.design.optimise.memory import Memory
 from formwright.design.records import read_json
+from formwright.design.screening.entries import entries
 from formwright.surrogate.checkpoints import load_tensors
+from formwright.surrogate.rans.fields.predict import predict_fields
+from formwright.surrogate.training.log import TrainingLog
+from formwright.surrogate.zoo import load
 
 LIMIT_S: Final = 20.0
 PARTS: Final = ("flip", "cut", "swap", "nan", "huge", "deep", "zero", "repeat")
@@ -88,6 +103,9 @@ def originals(folder: Path) -> Mapping[str, tuple[Path, Reader]]:
     _structures(folder, found)
     _flows(folder, found)
     _records(folder, found)
+    _tables(folder, found)
+    _airfrans(folder, found)
+    _results(folder, found)
     return found
 
 
@@ -135,8 +153,8 @@ def _flows(folder: Path, found: dict[str, tuple[Path, Reader]]) -> None:
     )
     meshio.vtu.write(folder / "flow.vtu", mesh)
     found["flow .vtu"] = (folder / "flow.vtu", read_plane)
-    np.savez(folder / "record.npz", notes=np.array('{"format_version": 1}'), points=points)
-    found["flow record"] = (folder / "record.npz", load_flow)
+    meshio.vtu.write(folder / "ascii.vtu", mesh, binary=False)
+    found["flow .vtu, numbers as text"] = (folder / "ascii.vtu", read_plane)
     values = torch.randn(2, 3, 1, 16, generator=torch.Generator().manual_seed(0))
     runs = alike_runs(
         values=values,
@@ -178,6 +196,81 @@ def _records(folder: Path, found: dict[str, tuple[Path, Reader]]) -> None:
     (folder / "corpus" / "manifest.json").write_text(plain)
     whole = folder / "corpus" / "manifest.json"
     found["corpus manifest"] = (whole, lambda path: open_corpus(path.parent))
+
+
+def _tables(folder: Path, found: dict[str, tuple[Path, Reader]]) -> None:
+    sections = "section,alpha_deg,reynolds,ncrit\n" + "".join(
+        f"{name},{alpha},{1e6 + 1e5 * alpha:.6g},9\n"
+        for name in ("naca2412", '"e387"')
+        for alpha in range(4)
+    )
+    alloys = "prototype,a,b,adsorbate,site\nL12,Pt,Ti,H,hollow|A_A_B|FCC\nA1,Cu,Cu,OH,top|A\n"
+    readers = {
+        "airfoil-polar": (sections, lambda model, path: SectionTable(model.predict_rows, path)),
+        "rans-2d": (sections, lambda model, path: FieldTable(model, path, None, None)),
+        "adsorption-mamun": (alloys, lambda model, path: AlloyTable(model)),
+    }
+    for name, (text, reader) in readers.items():
+        path, model = folder / f"{name}.csv", load(name)
+        path.write_text(text)
+        found[f"table for {name}"] = (path, partial(_predicted, reader, model))
+
+
+def _predicted(reader: Callable[[Any, Path], Any], model: Any, path: Path) -> list[list[float]]:
+    """Return the new numbers of the rows that are said to be predicted."""
+    out = path.with_name(f"{path.stem}.out.csv")
+    done = predict_table(reader(model, path), path, out)
+    with out.open(newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    assert len(rows) == done.rows, f"{len(rows)} rows written of {done.rows}"
+    kept = [row for i, row in enumerate(rows) if i not in done.failures]
+    return [[float(row[name] or "nan") for name in done.numeric] for row in kept]
+
+
+def _airfrans(folder: Path, found: dict[str, tuple[Path, Reader]]) -> None:
+    settings = CMesh(
+        cells_side=16,
+        cells_wake=4,
+        cells_normal=12,
+        far_field=20.0,
+        even_share=0.05,
+        tail_angle=0.4,
+    )
+    contour = load_section("naca2412").pos
+    flow = predict_fields(load("rans-fields"), contour, 4.0, 3e6, settings=settings)
+    name = case_name(3e6, 4.0, "2_4_12")
+    write_case(folder, name, replace(flow, nut=3.0 * flow.nut))
+    for ending in (INTERNAL, AEROFOIL):
+        path = folder / name / f"{name}{ending}"
+        found[f"AirfRANS {ending[1:]}"] = (path, lambda path: read_case(folder, path.parent.name))
+    save_flow(folder / "sealed.npz", flow)
+    with np.load(folder / "sealed.npz") as file:
+        np.savez(folder / "record.npz", **file)
+    found["flow record"] = (folder / "record.npz", load_flow)
+
+
+def _results(folder: Path, found: dict[str, tuple[Path, Reader]]) -> None:
+    """What the tool keeps on the way, and candidates of a screening."""
+    lines = [{"key": f"k{i}", "value": {"error": 0.1 * i}} for i in range(30)]
+    (folder / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found["results by lines"] = (folder / "a.jsonl", lambda path: Ledger(path).done)
+    logged = [{"step": i, "loss": 1.0 / (1 + i)} for i in range(30)]
+    (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in logged))
+    found["training log"] = (folder / "log.jsonl", _logged)
+    memory = Memory(folder / "answers.npy")
+    for i in range(8):
+        memory.write(np.full(6, 0.1 * i), np.arange(4.0))
+    found["answers of a search"] = (folder / "answers.npy", lambda path: Memory(path).known)
+    (folder / "c.csv").write_text("prototype,a,b\n" + "L12,Pt,Ti\nA1,Cu,Cu\nL10,Fe,Pt\n" * 4)
+    (folder / "f.csv").write_text("formula\n" + "Pt3Ti\nCu\nFePt\n" * 4)
+    (folder / "f.txt").write_text("Pt3Ti  # one\nCu\nFePt\n" * 4)
+    for name in ("c.csv", "f.csv", "f.txt"):
+        found[f"candidates {name}"] = (folder / name, lambda path: list(entries(str(path))))
+
+
+def _logged(path: Path) -> list[dict[str, Any]]:
+    with TrainingLog(path, steps=100, done=99, progress=False) as log:
+        return log.history
 
 
 def outcome(read: Reader, path: Path) -> str:

@@ -15,7 +15,7 @@ from formwright.datasets.airfoils.section import Section
 from formwright.datasets.airfoils.sections import write_dat
 from formwright.design.airfoils.specs import ConstraintKind, ConstraintSpec
 from formwright.design.airfoils.stages import Setup
-from formwright.design.constraints import as_list
+from formwright.design.constraint import as_list
 from formwright.design.objectives import ObjectiveKind
 
 PEER: Final = "AeroSandbox 4.2.10 + NeuralFoil 0.3.3"

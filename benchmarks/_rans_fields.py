@@ -15,8 +15,8 @@ from formwright.datasets.rans.flow_field import FlowField
 from formwright.datasets.rans.mesh.c_grid import grid_of
 from formwright.surrogate.rans.fields.cases import FieldCases
 from formwright.surrogate.rans.fields.inputs import wall_pressure_scale
+from formwright.surrogate.rans.fields.network import Corrections, FieldConfig
 from formwright.surrogate.rans.fields.predict import FieldPrediction, grid_inputs, predict_grid
-from formwright.surrogate.rans.fields.surrogate import Corrections, FieldConfig
 from formwright.surrogate.rans.fields.training import WallErrors, wall_errors
 
 LEAST_LIFT: Final = 0.05

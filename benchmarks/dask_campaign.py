@@ -58,7 +58,7 @@ def main(sections: int, repeats: int) -> None:
             peers={},
             bars={"two_over_one": 1.8},
             interval={"two_over_one": [ratios[0], ratios[-1]]},
-            notes="Scheduler and workers are processes of one machine; a worker has one thread, and "
+            notes="Scheduler and workers are processes of one machine; a worker has one thread and "
             "has solved sections of another seed before. The interval is the range of the repeats, "
             "one worker and two by turns.",
             details={"seconds": {**times, "one of two killed": killed}, "load": os.getloadavg()},

@@ -77,6 +77,9 @@ def main() -> None:
         f"NeuralFoil 0.3.3 {size}": means(errors(truth, neuralfoil_answer(truth, size)))
         for size in SIZES
     }
+    larger = formwright.load("airfoil-polar-large")
+    also = larger.predict_rows(list(truth.cst), truth.section, *conditions)
+    peers = {"airfoil-polar-large": means(errors(truth, also)), **peers}
     middle = {name: np.full(len(truth.section), np.median(truth.labels[name])) for name in NAMES}
     peers["median of the test labels (floor)"] = means(errors(truth, middle))
     shares = ", ".join(f"{name} {share:.2f}" for name, share in inside.items())

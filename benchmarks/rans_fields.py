@@ -21,8 +21,9 @@ from _rans_fields import Floor, scores, wall_scores
 from formwright.datasets.airfoils.sections import naca
 from formwright.datasets.rans.mesh.c_grid import section_grid
 from formwright.surrogate.rans.fields.cases import field_cases
+from formwright.surrogate.rans.fields.network import FieldConfig, Network
 from formwright.surrogate.rans.fields.predict import predict_grid
-from formwright.surrogate.rans.fields.surrogate import FieldConfig, FieldSurrogate, Network
+from formwright.surrogate.rans.fields.surrogate import FieldSurrogate
 from formwright.surrogate.rans.fields.training import (
     FieldTraining,
     begin,

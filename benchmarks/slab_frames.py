@@ -173,6 +173,7 @@ def main() -> None:
     tell("largest spreads, eV", value)
     count, names = len(frames) // len(apart), list(dict.fromkeys(name for _, name in apart))
     flagged = sum("ends of the slab" in r["flag"] for (k, *_), r in found.items() if k == UNSAID)
+    unsaid = sum(kind == UNSAID for kind, *_ in found)
     worst = max((k for k in apart if k[0] == HELD), key=lambda k: apart[k]["all"])
     others = max(size["all"] for k, size in apart.items() if k[0] != UNSAID and k != worst)
     save(
@@ -183,7 +184,8 @@ def main() -> None:
             "or its bottom is held, the descriptor for HER differs between descriptions by "
             f"{apart[worst]['all']:.1g} eV at most, for {worst[1]}, and by {others:.1g} eV for the "
             "others; where neither is so, the third cell vector says which end is the top, and "
-            f"negating it makes up to {most(UNSAID):.2g} eV.",
+            f"negating it makes up to {most(UNSAID):.2g} eV; {flagged} of {unsaid} such rows are "
+            "flagged.",
             value=value,
             unit="eV, largest less smallest descriptor of one slab",
             better="lower",
@@ -192,8 +194,7 @@ def main() -> None:
             split=", ".join(names),
             notes="formwright screen, HER, adsorption-mamun, every site; rattled by "
             f"{RATTLE:g} angstrom (standard deviation). The third column leaves out the "
-            f"description with a negated third vector; {flagged} of the rows of slabs of which "
-            "nothing is held are flagged because the two ends differ.",
+            "description with a negated third vector.",
             details=[{"kind": kind, "slab": name, **size} for (kind, name), size in apart.items()],
         )
     )

@@ -25,6 +25,7 @@ from formwright.surrogate.airfoils.finetune import (
     calibrate,
     finetune,
     fit_pressure,
+    fit_support,
     labelled,
     residuals,
 )
@@ -108,6 +109,10 @@ def main() -> None:
     parser.add_argument("--teacher-steps", type=int, default=14_000)
     parser.add_argument("--steps", type=int, default=16_000)
     parser.add_argument(
+        "--start", type=Path, help="another result of this script to go on from, with more corpora"
+    )
+    parser.add_argument("--rate", type=float, default=2e-3, help="learning rate on XFoil's points")
+    parser.add_argument(
         "--average", type=Path, help="another result of this script to share the weights with"
     )
     parser.add_argument("--hidden", type=int, default=256, help="units of the trunk, half of them")
@@ -118,7 +123,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
-    surrogate = PolarSurrogate(
+    surrogate: PolarSurrogate = PolarSurrogate(
         PolarConfig(
             encoder_hidden=tuple(options.encoder),
             embedding=options.embedding,
@@ -126,6 +131,9 @@ def main() -> None:
             layers=options.layers,
         )
     )
+    if options.start:
+        surrogate = load(options.start, kind="polar")
+        surrogate.requires_grad_(True)
     validation = labelled(surrogate, plausible(read_polars(options.validation)))
     if options.teacher:
         points = teacher_points(surrogate, options.teacher)
@@ -135,10 +143,10 @@ def main() -> None:
         tell("teacher", surrogate, validation)
     polars = plausible(read_polars(options.train, split="train", fields=True))
     points = labelled(surrogate, polars)
-    if not options.teacher:
+    if not options.teacher and not options.start:
         surrogate.network.encoder.standardise(points.rings)
     print(f"{len(polars.section):,} points on {len(points):,} sections", flush=True)
-    config = FinetuneConfig(train=train_config(options.steps, 2e-3, options.threads))
+    config = FinetuneConfig(train=train_config(options.steps, options.rate, options.threads))
     finetune(surrogate, points, config, options.out / "xfoil")
     tell("xfoil", surrogate, validation)
     if options.average:
@@ -146,11 +154,12 @@ def main() -> None:
         tell("averaged", surrogate, validation)
     fit_pressure(surrogate, points)
     calibrate(surrogate, validation)
+    fit_support(surrogate, points, validation)
     provenance = {
         "points": len(polars.section),
         "sections": len(points),
         "solver": "xfoil 6.99",
-        "teacher": "NeuralFoil 0.3.3 xxxlarge" if options.teacher else None,
+        "teacher": "NeuralFoil 0.3.3 xxxlarge" if options.teacher or options.start else None,
         "seed": 0,
     }
     save(surrogate, options.out / FILE, provenance)

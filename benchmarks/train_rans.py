@@ -4,7 +4,7 @@
 2. the same with transition forced near the nose: this script computes it where it is absent,
    ``--sections`` of training families (17 points a second and core);
 3. ``formwright corpus rans --coarse --out runs/rans-coarse`` (its rows are in the repository);
-4. ``formwright corpus rans --out runs/rans-2d --cases 640`` (hours; its rows are, too).
+4. ``formwright corpus rans --out runs/rans-2d --flows 640`` (hours; its rows are, too).
 
     python benchmarks/train_rans.py --out runs/rans-surrogate
     python benchmarks/train_rans.py --out runs/rans-surrogate --free runs/polars-train

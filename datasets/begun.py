@@ -11,7 +11,8 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -21,10 +22,11 @@ import torch
 from torch import Tensor
 
 from formwright.datasets.cases import Case
-from formwright.datasets.errors import ConfigError, CorpusError, FormwrightError
+from formwright.datasets.errors import CheckpointError, ConfigError, CorpusError, FormwrightError
 from formwright.datasets.files import read_record, write_record
 
 BEGUN: Final = "begun.json"
+FILES: Final = "files.json"
 MADE: Final = ("*.safetensors",)
 _KIND: Final = ".is"
 _LISTED: Final = 6
@@ -33,7 +35,7 @@ _DIGITS: Final = 16
 
 def claim(
     folder: str | os.PathLike[str],
-    asked: Mapping[str, Any],
+    requested: Mapping[str, Any],
     *,
     made: Sequence[str] = MADE,
     free: Collection[str] = (),
@@ -46,7 +48,7 @@ def claim(
 
     Args:
         folder: Where; made if absent.
-        asked: Everything that decides what is made, of any kind that ``described`` knows.
+        requested: Everything that decides what is made, of any kind that ``described`` knows.
         made: Patterns of the files whose presence means that there is something to go on with.
         free: Keys that may differ; see ``check_same``.
         error: What to raise.
@@ -56,7 +58,7 @@ def claim(
             configuration, or it holds results and no note.
         StorageError: The note cannot be written.
     """
-    path, wanted = Path(folder) / BEGUN, described(asked)
+    path, wanted = Path(folder) / BEGUN, described(requested)
     results = sorted(found.name for pattern in made for found in path.parent.glob(pattern))
     if not results:
         write_record(path, wanted)
@@ -72,10 +74,63 @@ def claim(
     check_same(folder, found, wanted, free=free, error=error)
 
 
+@contextmanager
+def naming_files(folder: str | os.PathLike[str], paths: Sequence[Path]) -> Iterator[None]:
+    """Name the files that are others, where what is done inside is refused (``claim``).
+
+    Args:
+        folder: What is begun in; the files are noted in it as long as it holds no results.
+        paths: Files, or folders of them, that are learned from.
+
+    Raises:
+        FormwrightError: As inside; the message also says which files are others than noted.
+    """
+    note = Path(folder) / FILES
+    if not any(found for pattern in MADE for found in note.parent.glob(pattern)):
+        write_record(note, {"files": file_digests(paths)})
+    try:
+        yield
+    except (ConfigError, CheckpointError) as error:
+        there = _noted(note)
+        here = file_digests(paths) if there else {}
+        others = [name for name in sorted({*there, *here}) if there.get(name) != here.get(name)]
+        if not others:
+            raise
+        more = f" and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
+        listed = ", ".join(
+            f"{name!r} ({_how(name in there, name in here)})" for name in others[:_LISTED]
+        )
+        raise type(error)(f"{error} Files that differ: {listed}{more}.") from error
+
+
+def _how(there: bool, here: bool) -> str:
+    return "other content" if there and here else "there only" if there else "asked only"
+
+
+def file_digests(paths: Sequence[Path]) -> dict[str, str]:
+    """Return a digest of every file, by its path within the folder that was given."""
+    found: dict[str, str] = {}
+    for path in paths:
+        inside = (
+            sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+        )
+        for one in filter(Path.is_file, inside):
+            found[str(one.relative_to(path.parent))] = file_digest(one)
+    return found
+
+
+def _noted(note: Path) -> Mapping[str, str]:
+    """Return the files that are noted in a folder; none where the note is absent or damaged."""
+    try:
+        return read_record(note, CorpusError, "")["files"]
+    except (OSError, CorpusError, LookupError):
+        return {}
+
+
 def check_same(
     where: str | os.PathLike[str],
-    found: Mapping[str, Any],
-    asked: Mapping[str, Any],
+    noted: Mapping[str, Any],
+    requested: Mapping[str, Any],
     *,
     free: Collection[str] = (),
     error: type[FormwrightError] = ConfigError,
@@ -84,15 +139,15 @@ def check_same(
 
     Args:
         where: The folder or file, for the message.
-        found: What was noted there, as JSON or TOML give it; a key that is absent is None.
-        asked: What is wanted now, likewise.
+        noted: What was noted there, as JSON or TOML give it; a key that is absent is None.
+        requested: What is wanted now, likewise.
         free: Keys that may differ: whole ones, with dots, or their last part.
         error: What to raise.
 
     Raises:
         FormwrightError: Of the kind ``error``; the message names each key with both values.
     """
-    changed = changes(flat(found), flat(asked), free)
+    changed = changes(flat(noted), flat(requested), free)
     if changed:
         more = f"; and {len(changed) - _LISTED} more" if len(changed) > _LISTED else ""
         raise error(
@@ -121,19 +176,19 @@ def changes(
 
 
 def check_recipe(
-    path: str | os.PathLike[str], found: Mapping[str, Any], asked: Mapping[str, Any]
+    path: str | os.PathLike[str], noted: Mapping[str, Any], requested: Mapping[str, Any]
 ) -> None:
     """Refuse to go on with a part of a corpus that another recipe made.
 
     Args:
         path: Of the part.
-        found: The recipe in its header; keys that are not asked for are not looked at.
-        asked: The recipe that is wanted.
+        noted: The recipe in its header; keys that are not asked for are not looked at.
+        requested: The recipe that is wanted.
 
     Raises:
         CorpusError: They differ; the message names the keys.
     """
-    check_same(path, {key: found.get(key) for key in asked}, asked, error=CorpusError)
+    check_same(path, {key: noted.get(key) for key in requested}, requested, error=CorpusError)
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -142,10 +197,10 @@ def flat(value: Any, prefix: str = "") -> dict[str, Any]:
         value = dict(enumerate(value))
     if not isinstance(value, Mapping):
         return {prefix: list(value) if isinstance(value, tuple) else value}
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for key, item in value.items():
-        found |= flat(item, f"{prefix}.{key}" if prefix else str(key))
-    return found
+        result |= flat(item, f"{prefix}.{key}" if prefix else str(key))
+    return result
 
 
 def content(cases: Any) -> str:

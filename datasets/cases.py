@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from torch_geometric.data import Data
 
 
+EDGES: Final = ("edge_index", "edge_shift", "basis")
+"""Attributes that are worked out from the places of points."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """A condition or a label: its name (an attribute of the case), its unit, what it is."""
@@ -164,6 +168,12 @@ CONDITIONS: Final = (
 )
 DEFAULT_NCRIT: Final = 9.0
 DEFAULT_MACH: Final = 0.0
+
+
+def moved(batch: Case, **changed: Any) -> Batch:
+    """Return a copy with attributes changed, without what was worked out from the old places."""
+    kept = {name: value for name, value in batch.to_dict().items() if name not in EDGES}
+    return Batch.from_dict({**kept, **changed})
 
 
 def sections_batch(

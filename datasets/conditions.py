@@ -52,15 +52,15 @@ def refusals(conditions: Mapping[str, Float[np.ndarray, " points"]]) -> dict[int
     Args:
         conditions: Any of ``LIMITS`` by name, arrays of one length.
     """
-    found: dict[int, str] = {}
+    result: dict[int, str] = {}
     for name, values in conditions.items():
         limit = LIMITS[name]
         if len(values) and values.min() > limit.lowest and values.max() < limit.highest:
             continue
         fine = (values > limit.lowest) & (values < limit.highest)
         for index in np.flatnonzero(~fine).tolist():
-            found.setdefault(index, f"{name} = {values[index]:g}: {limit.advice}")
-    return found
+            result.setdefault(index, f"{name} = {values[index]:g}: {limit.advice}")
+    return result
 
 
 def check(conditions: Mapping[str, Float[np.ndarray, " points"]]) -> None:
@@ -86,7 +86,7 @@ def outside(
         conditions: By name, each one of ``ranges``; incidences in the sections' own axes.
         ranges: Lowest and highest value in the training data.
     """
-    found: dict[int, str] = {}
+    result: dict[int, str] = {}
     for name, values in conditions.items():
         low, high = ranges[name]
         if not len(values) or (low <= values.min() and values.max() <= high):
@@ -96,8 +96,8 @@ def outside(
                 f"{name} = {values[i]:.6g}{_AXES.get(name, '')} lies outside the training range "
                 f"{low:g} .. {high:g}: the number is an extrapolation"
             )
-            found[i] = f"{found[i]}; {text}" if i in found else text
-    return found
+            result[i] = f"{result[i]}; {text}" if i in result else text
+    return result
 
 
 def warn_outside(

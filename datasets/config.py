@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import tomllib
 import types
@@ -11,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
+
+import tomli_w
 
 from formwright.datasets.errors import ConfigError, did_you_mean
 
@@ -107,6 +110,25 @@ def to_mapping(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def to_toml(values: Mapping[str, Any]) -> str:
+    """Return a mapping as TOML, which has no word for None: such keys are left out.
+
+    Raises:
+        ConfigError: A value that TOML cannot hold.
+    """
+    try:
+        return tomli_w.dumps(_stated(values))
+    except TypeError as error:
+        raise ConfigError(f"there is no form in TOML for {values!r:.200}: {error}.") from error
+
+
+def _stated(value: Any) -> Any:
+    """Return a value without the keys whose value is None."""
+    if isinstance(value, Mapping):
+        return {key: _stated(one) for key, one in value.items() if one is not None}
+    return [_stated(one) for one in value] if isinstance(value, list | tuple) else value
+
+
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """Return ``value`` as the annotation ``hint`` asks for it, or raise ConfigError."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -189,12 +211,24 @@ def _convert_sequence(arguments: tuple[Any, ...], value: Any, where: str) -> tup
     )
 
 
+def _finite(value: int | float, where: str) -> float:
+    """Return a number as a float; every setting is a finite one."""
+    try:
+        found = float(value)
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
+        shown = str(value) if isinstance(value, float) else f"{str(value)[:20]}..."
+        raise ConfigError(f"{where} = {shown} is no finite number.")
+    return found
+
+
 def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
     """Return a scalar of type ``hint``; an int is taken for a float, nothing else is cast."""
     if hint is Any:
         return value
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return _finite(value, where)
     if isinstance(hint, type) and issubclass(hint, Enum):
         try:
             return hint(value)

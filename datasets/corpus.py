@@ -267,6 +267,8 @@ def _read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         table = pq.read_table(content, columns=None if columns is None else list(columns))
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise CorpusError(f"{str(path)!r} is damaged ({error}). {_AGAIN}") from error
+    if CASE_ID not in table.column_names:
+        raise CorpusError(f"{str(path)!r} is damaged: it lacks the column {CASE_ID!r}. {_AGAIN}")
     held = {k: v for k, v in (table.schema.metadata or {}).items() if k != _SEAL}
     return table.replace_schema_metadata(held or None)
 

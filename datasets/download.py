@@ -66,14 +66,14 @@ def download(
                 f"could not write {str(part)!r}: {error.strerror or error}. Free some space or "
                 "choose another folder, then run the same command again: it goes on."
             ) from error
-    found = checksum(target)
-    if sha256 is not None and found != sha256.lower():
+    result = checksum(target)
+    if sha256 is not None and result != sha256.lower():
         os.replace(target, target.with_name(f"{target.name}.wrong"))
         raise DownloadError(
-            f"{url!r} gave a file with sha256 {found}; {sha256} was asked for. It is kept as "
+            f"{url!r} gave a file with sha256 {result}; {sha256} was asked for. It is kept as "
             f"{target.name + '.wrong'!r}. Run again; if it stays so, the file has changed."
         )
-    return found
+    return result
 
 
 def checksum(path: str | os.PathLike[str]) -> str:

@@ -136,14 +136,14 @@ def read_record(
         FormwrightError: Of the kind ``error``: it is no JSON, no mapping, or not what was written.
         OSError: It cannot be read.
     """
-    found = read_json(path, error, remedy)
-    if not isinstance(found, dict):
+    result = read_json(path, error, remedy)
+    if not isinstance(result, dict):
         raise error(f"{str(path)!r} is damaged: it should hold a mapping. {remedy}")
     integrity.check(
         path, error, f"{remedy} Where you changed it on purpose, remove its {integrity.KEY!r}."
     )
-    found.pop(integrity.KEY, None)
-    return found
+    result.pop(integrity.KEY, None)
+    return result
 
 
 def read_json(path: str | os.PathLike[str], error: type[FormwrightError], remedy: str) -> Any:
@@ -162,13 +162,13 @@ def read_json(path: str | os.PathLike[str], error: type[FormwrightError], remedy
         if os.stat(path).st_size > LARGEST:
             raise ValueError(f"it is longer than {LARGEST:,} bytes")
         text = Path(path).read_text(encoding="utf-8")
-        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+        return json.loads(text, parse_constant=finite, parse_float=finite)
     except (ValueError, RecursionError) as why:
         raise error(f"{str(path)!r} is damaged: not valid JSON ({why}). {remedy}") from why
 
 
-def _finite(text: str) -> float:
-    """Return a number of JSON.
+def finite(text: str) -> float:
+    """Return a number of JSON, for ``json.loads``.
 
     Raises:
         ValueError: It is not finite.
@@ -177,3 +177,8 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text} is no finite number")
     return value
+
+
+def inert(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula: with an apostrophe where it might."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

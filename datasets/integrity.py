@@ -122,11 +122,12 @@ def tell(path: str | os.PathLike[str]) -> None:
 
 def _holds(data: bytes | mmap.mmap) -> bool | None:
     """Return what ``sealed`` does of a content."""
-    head, tail = _find(data, _HEAD), _find(data, _TAIL)
-    if head < 0 and tail < 0:
-        return None
+    head = _find(data, _HEAD)
+    if head < 0:
+        return None if _find(data, _TAIL) < 0 else False
     start = head + len(_HEAD)
-    if head < 0 or tail != start + _DIGITS:
+    tail = start + _DIGITS
+    if data[tail : tail + len(_TAIL)] != _TAIL:
         return False
     return data[start:tail] == _digest(data, start)
 
@@ -135,9 +136,9 @@ def _find(data: bytes | mmap.mmap, mark: bytes) -> int:
     """Return where a mark begins in the last or the first megabyte, -1 where it is not."""
     last = max(0, len(data) - _WINDOW)
     for start in dict.fromkeys((last, 0)):
-        at = data[start : start + _WINDOW].find(mark)
+        at = data.find(mark, start, start + _WINDOW)
         if at >= 0:
-            return start + at
+            return at
     return -1
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from formwright.datasets.errors import CorpusError, StorageError
-from formwright.datasets.files import write_text
+from formwright.datasets.files import finite, write_text
 
 
 def read_lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -43,12 +43,12 @@ def check_keys(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]], 
 def _object(line: bytes, number: int, path: Path) -> dict[str, Any]:
     """Return what a line holds."""
     try:
-        found = json.loads(line)
+        result = json.loads(line, parse_constant=finite, parse_float=finite)
     except (ValueError, RecursionError) as error:
         raise _damaged(path, number, f"not valid JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise _damaged(path, number, f"{found!r} is no JSON object")
-    return found
+    if not isinstance(result, dict):
+        raise _damaged(path, number, f"{result!r} is no JSON object")
+    return result
 
 
 def _damaged(path: Path, number: int, why: str) -> CorpusError:

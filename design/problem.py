@@ -12,7 +12,7 @@ from torch import Tensor
 
 from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError
-from formwright.design.constraints import Constraint, as_list, stacked
+from formwright.design.constraint import Constraint, as_list, stacked
 from formwright.design.objectives import Objective
 from formwright.design.spaces.space import DesignSpace
 from formwright.surrogate.model import Prediction, Surrogate

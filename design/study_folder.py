@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from formwright.datasets.begun import changes, described, digest, file_digest, flat
-from formwright.datasets.config import read_toml, to_mapping
+from formwright.datasets.config import read_toml, to_mapping, to_toml
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_record, write_text
-from formwright.datasets.toml import to_toml
 from formwright.design.records import read_json
 
 STATE: Final = "state"
@@ -27,14 +26,14 @@ _ADVICE: Final = "Give another folder, or resume=False (--no-resume) to replace 
 _LISTED: Final = 6
 
 
-def asked(study: Any) -> dict[str, Any]:
+def requested(study: Any) -> dict[str, Any]:
     """Return everything that a study asks for."""
     return to_mapping(study) if dataclasses.is_dataclass(study) else described(study)
 
 
 def fingerprint(study: Any) -> str:
     """Return what two equal studies have in common, and unequal ones have not."""
-    text = json.dumps(asked(study), sort_keys=True)
+    text = json.dumps(requested(study), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -78,7 +77,7 @@ def claim(path: Path, study: Any, written: Sequence[str], *, resume: bool) -> No
             shutil.rmtree(one, ignore_errors=True)
             one.unlink(missing_ok=True)
     if read_json(path / STATE / _MARK) is None:
-        write_text(path / TOML, to_toml(asked(study)))
+        write_text(path / TOML, to_toml(requested(study)))
         mark = {"fingerprint": fingerprint(study), "files": _files(study), "started": now()}
         write_record(path / STATE / _MARK, mark)
 
@@ -105,16 +104,16 @@ def versions() -> dict[str, str]:
 
 def _files(study: Any) -> dict[str, str]:
     """Return name and digest of each file, or folder of weights, that a study reads."""
-    found = {}
+    result = {}
     for key in study.reads:
         value = getattr(study, key)
         path = Path(value or "")
         if value and path.is_file():
-            found[key] = f"{value}, content {file_digest(path)},"
+            result[key] = f"{value}, content {file_digest(path)},"
         elif value and path.is_dir():
             weights = {one.name: file_digest(one) for one in path.glob("*.safetensors")}
-            found[key] = f"{value}, content {digest(weights)},"
-    return found
+            result[key] = f"{value}, content {digest(weights)},"
+    return result
 
 
 def _differences(toml: Path, study: Any) -> list[str]:
@@ -123,5 +122,5 @@ def _differences(toml: Path, study: Any) -> list[str]:
         there = flat(read_toml(toml))
     except ConfigError:
         return []
-    here = {key: value for key, value in flat(asked(study)).items() if value is not None}
+    here = {key: value for key, value in flat(requested(study)).items() if value is not None}
     return changes(there, here)

@@ -79,10 +79,10 @@ field_figure(flow).savefig("flow.png", dpi=150)
 # Two surrogates, trained apart, on one wall: where they differ, ask the solver.
 
 # %%
-said = forces.predict(section, alpha_deg=4.0, reynolds=3e6)
+table = forces.predict(section, alpha_deg=4.0, reynolds=3e6)
 for name in ("cl", "cd"):
-    low, high = said[f"{name}_lower"], said[f"{name}_upper"]
-    print(f"{name}: {said[name]:.4f} ({low:.4f} .. {high:.4f}) by rans-2d,", end=" ")
+    low, high = table[f"{name}_lower"], table[f"{name}_upper"]
+    print(f"{name}: {table[name]:.4f} ({low:.4f} .. {high:.4f}) by rans-2d,", end=" ")
     print(f"{flow.forces[name]:.4f} by the fields")
 
 # %% [markdown]

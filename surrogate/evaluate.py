@@ -39,8 +39,8 @@ def evaluate(
         >>> scores.error["cl"] < 0.05 and scores.coverage["cl"] > 0.8
         True
     """
-    found = kind_of(surrogate) if kind is None else kind_named(kind)
+    result = kind_of(surrogate) if kind is None else kind_named(kind)
     one = isinstance(corpus, str | os.PathLike)
     paths = [Path(corpus)] if one else [Path(path) for path in corpus]  # pyright: ignore
-    how = override(found.training(None, {}), settings, where="settings")
-    return found.score(surrogate, found.read(paths, how, split, None))
+    how = override(result.training(None, {}), settings, where="settings")
+    return result.score(surrogate, result.read(paths, how, split, None))

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from formwright.datasets.begun import naming_files
 from formwright.datasets.config import override, to_mapping
 from formwright.datasets.errors import ConfigError, UnknownNameError, did_you_mean
+from formwright.surrogate.checkpoints import load_header
 from formwright.surrogate.kinds import Kind, Scores, Start
 from formwright.surrogate.objectives.objective import OBJECTIVES
 from formwright.surrogate.pretraining.choices import objective_named, view_of
@@ -24,7 +26,7 @@ from formwright.surrogate.pretraining.pretrain import (
     pretrain_network,
 )
 from formwright.surrogate.training.loop import TrainResult
-from formwright.surrogate.zoo import FILE, kind_named, load, network_header, save
+from formwright.surrogate.zoo import FILE, found_file, kind_named, load, network_header, save
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -38,6 +40,8 @@ class Trained:
         scores: On the validation split, which the intervals are calibrated to.
         path: Of the file that holds it.
         seconds: Wall time of this call.
+        floors: Errors of simpler methods on the same split, by method and label; empty for kinds
+            that compare with none.
 
     Example:
         >>> import formwright
@@ -51,6 +55,7 @@ class Trained:
     scores: Scores
     path: Path
     seconds: float
+    floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def fit(
@@ -70,7 +75,8 @@ def fit(
     data, settings or weights is refused.
 
     Args:
-        kind: ``"polar"``, ``"rans"``, ``"rans-fields"``, ``"adsorption"``, ``"runs"``, or a
+        kind: ``"polar"``, ``"rans"``, ``"rans-fields"``, ``"adsorption"``, ``"runs"``, ``"table"``,
+            ``"structures"``, or a
             ``Kind`` of your own.
         corpus: Folder or file, or several, as the kind reads them.
         folder: For the surrogate, the log and the checkpoint.
@@ -103,21 +109,25 @@ def fit(
     corpora = paths_of(corpus)
     known = kind.read(corpora, settings, "train", path)
     held = kind.read(corpora, settings, "validation", path)
-    with torch.random.fork_rng(devices=[]):
+    with naming_files(path, corpora), torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.train.seed)
         surrogate = kind.begin(known, settings, first)
         kind.learn(surrogate, known, held, settings, path, progress)
     surrogate.eval().requires_grad_(False)
     scores = kind.score(surrogate, held)
+    floors = {} if kind.floors is None else kind.floors(surrogate, known, held)
     provenance = {
         "corpora": [str(one) for one in corpora],
         "from": _called(start or pretrained),
         "validation": to_mapping(scores),
+        "floors": {name: dict(errors) for name, errors in floors.items()},
         "config": to_mapping(settings),
     }
     save(surrogate, path / FILE, provenance, kind=kind)
     seconds = time.perf_counter() - began
-    return Trained(surrogate=surrogate, scores=scores, path=path / FILE, seconds=seconds)
+    return Trained(
+        surrogate=surrogate, scores=scores, path=path / FILE, seconds=seconds, floors=floors
+    )
 
 
 def _first(kind: Kind, pretrained: Any, start: Any) -> Any:
@@ -131,9 +141,10 @@ def _first(kind: Kind, pretrained: Any, start: Any) -> Any:
     given = start if start is not None else pretrained
     if given is None:
         return None
-    found = given if isinstance(given, nn.Module) else load(given, kind=kind)
-    fitted = isinstance(found, kind.model) and kind.network(kind.config()).__class__ != kind.model
-    if start is not None and not isinstance(found, kind.model):
+    lender = kind_named(kind.borrows) if start is None and _borrowed(given, kind) else kind
+    result = given if isinstance(given, nn.Module) else load(given, kind=lender)
+    fitted = isinstance(result, kind.model) and kind.network(kind.config()).__class__ != kind.model
+    if start is not None and not isinstance(result, kind.model):
         raise ConfigError(
             f"{_called(start)!r} is no surrogate of kind {kind.name!r} (from {kind.cases}): give "
             "one that was fitted to such a corpus, or leave --start out."
@@ -143,7 +154,14 @@ def _first(kind: Kind, pretrained: Any, start: Any) -> Any:
             f"{_called(pretrained)!r} is a fitted surrogate, not a pretrained network: give it as "
             "--start."
         )
-    return found.requires_grad_(True).train()
+    return result.requires_grad_(True).train()
+
+
+def _borrowed(given: Any, kind: Kind) -> bool:
+    """Return whether a pretrained network is of the kind that this one borrows from."""
+    if not kind.borrows or isinstance(given, nn.Module):
+        return False
+    return load_header(found_file(given)).get("of") == kind.borrows
 
 
 def _called(given: Any) -> str:
@@ -212,15 +230,16 @@ def pretrain(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.train.seed)
         built = begun.network()
-    return pretrain_network(
-        built,
-        begun.data,
-        settings,
-        folder,
-        header=network_header(kind, begun.architecture, {"corpus": str(corpus)}),
-        provenance={"kind": kind.name, "corpus": str(corpus)},
-        progress=progress,
-    )
+    with naming_files(folder, [Path(corpus)]):
+        return pretrain_network(
+            built,
+            begun.data,
+            settings,
+            folder,
+            header=network_header(kind, begun.architecture, {"corpus": str(corpus)}),
+            provenance={"kind": kind.name, "corpus": str(corpus)},
+            progress=progress,
+        )
 
 
 def pretraining_settings(

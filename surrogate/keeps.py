@@ -36,7 +36,7 @@ def check_keeps(views: Iterable[Any], labels: Iterable[str]) -> None:
     for view in views:
         keeps: Mapping[str, Keeps] = view.keeps
         for label in labels:
-            name = type(view).__name__
+            name = type(getattr(view, "view", view)).__name__
             if label not in keeps:
                 raise ViewError(
                     f"the view {name} does not say what it does to {label!r} (it speaks of "

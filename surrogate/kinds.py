@@ -99,6 +99,9 @@ class Kind:
         networks: Names of the networks there are to choose from; empty where there is one.
         unlabeled: Path, label to serve and name of a network (both may be None) -> the start of
             a pretraining; None where nothing is pretrained.
+        floors: Surrogate, training cases, validation cases -> errors of simpler methods there, by
+            method and label, as those of ``score``; None where nothing is compared.
+        borrows: Name of a kind whose pretrained networks are read by this one as well.
         task: Corpora, label, unlabeled cases, objectives by name, sets of views -> the question of
             ``evaluate_pretraining``; None where it cannot be asked.
 
@@ -122,6 +125,8 @@ class Kind:
     score: Callable[[Any, Any], Scores]
     networks: tuple[str, ...] = ()
     unlabeled: Callable[[Path, str | None, str | None], Start] | None = None
+    floors: Callable[[Any, Any, Any], Mapping[str, Mapping[str, float]]] | None = None
+    borrows: str = ""
     task: (
         Callable[
             [

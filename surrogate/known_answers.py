@@ -31,20 +31,20 @@ def answers(surrogate: Surrogate, question: Case) -> dict[str, list[float]]:
     requested = deepcopy(surrogate).cpu().eval()
     with torch.no_grad():
         predicted = requested(question, fields=True)
-    found = {
+    result = {
         f"{name} {part}": values.double().tolist()
         for part in ("mean", "lower", "upper")
         for name, values in getattr(predicted, part).items()
     }
-    found |= {name: values.double().mean(-1).tolist() for name, values in predicted.fields.items()}
-    found |= {} if predicted.support is None else {SUPPORT: predicted.support.tolist()}
-    wrong = [name for name, values in found.items() if not torch.tensor(values).isfinite().all()]
+    result |= {name: values.double().mean(-1).tolist() for name, values in predicted.fields.items()}
+    result |= {} if predicted.support is None else {SUPPORT: predicted.support.tolist()}
+    wrong = [name for name, values in result.items() if not torch.tensor(values).isfinite().all()]
     if wrong:
         raise CheckpointError(
             f"the surrogate does not answer its reference cases with finite numbers "
             f"({', '.join(wrong)}): its weights are not fit for use."
         )
-    return found
+    return result
 
 
 def check_answers(

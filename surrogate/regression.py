@@ -8,163 +8,38 @@ unlike those of training (``uncertainty.support``).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
 from formwright.datasets.cases import Case, Quantity
-from formwright.datasets.errors import ConfigError
+from formwright.datasets.errors import CorpusError
 from formwright.surrogate.encoder import Encoder
 from formwright.surrogate.kinds import Kind, Scores, Start
 from formwright.surrogate.label_efficiency.protocol import LabelledCases, Task
-from formwright.surrogate.model import Prediction, Surrogate
+from formwright.surrogate.least_squares import LeastSquares
+from formwright.surrogate.model import Surrogate
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.objectives.objective import Objective
 from formwright.surrogate.objectives.vicreg import VICReg
 from formwright.surrogate.pretraining.choices import matched, views_named
 from formwright.surrogate.pretraining.pretrain import PretrainConfig
-from formwright.surrogate.table import Table, columns_of, flagged, stacked
-from formwright.surrogate.training.loop import TrainConfig, origin, train_for_use
-from formwright.surrogate.uncertainty.conformal import LEVEL, NORMAL_QUANTILE, conformal_factor
-from formwright.surrogate.uncertainty.support import Described, Support, add_remarks, growth
+from formwright.surrogate.regressor import Regression, RegressionTraining, batches
+from formwright.surrogate.training.loop import origin, train_for_use
+from formwright.surrogate.uncertainty.conformal import (
+    LEVEL,
+    conformal_factor,
+)
+from formwright.surrogate.uncertainty.support import Described, growth
 from formwright.surrogate.view import View
 
-_AT_ONCE: Final = 256
 _SMALLEST: Final = 1e-12
 SPLITS: Final = ("train", "validation", "test")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RegressionTraining:
-    """How a regression is fitted.
-
-    Attributes:
-        batch_cases: Cases a step.
-        huber: Where the loss turns from square to straight, in deviations of a label.
-        label: Which label, for kinds that leave the choice; empty takes all there are.
-        train: The loop.
-    """
-
-    batch_cases: int = 32
-    huber: float = 0.1
-    label: str = ""
-    train: TrainConfig = field(
-        default_factory=lambda: TrainConfig(steps=2000, learning_rate=1e-3, ema_decay=0.99)
-    )
-
-
-class Regression(Surrogate):
-    """An encoder with a linear head a label.
-
-    Attributes:
-        config: Architecture, as the kind has it.
-        encoder: Cases -> one vector each.
-        logarithms: Labels that are regressed as their logarithm.
-    """
-
-    def __init__(
-        self,
-        config: Any,
-        encoder: Encoder,
-        labels: Sequence[Quantity],
-        logarithms: Collection[str] = (),
-        described: Callable[[Case], Float[Tensor, "cases features"]] | None = None,
-        width: int = 0,
-    ) -> None:
-        """Build an untrained surrogate.
-
-        Args:
-            config: Architecture.
-            encoder: Untrained or pretrained.
-            labels: What is predicted.
-            logarithms: Names of labels that are regressed as their logarithm.
-            described: Batch -> what tells a case that is unlike the training cases; what the
-                encoder makes of it where None.
-            width: Number of these features; that of the encoder where 0.
-        """
-        super().__init__()
-        self.config, self.encoder, self.labels = config, encoder, tuple(labels)
-        self.logarithms, self.training_range = frozenset(logarithms), {}
-        self._described = described
-        self.head = nn.Linear(encoder.width, len(self.labels))
-        self.centre = nn.Buffer(torch.zeros(len(self.labels)))
-        self.scale = nn.Buffer(torch.ones(len(self.labels)))
-        self.calibration = nn.Buffer(torch.ones(len(self.labels)))
-        self.support = Support(width or encoder.width)
-
-    def targets(self, batch: Case) -> Float[Tensor, "cases labels"]:
-        """Return the labels of a batch as they are regressed, in deviations from their mean."""
-        columns = [
-            batch[one.name].log() if one.name in self.logarithms else batch[one.name]
-            for one in self.labels
-        ]
-        return (torch.stack(columns, 1).to(self.centre) - self.centre) / self.scale
-
-    def described(self, batch: Case) -> Described:
-        """Return what is compared with the training cases."""
-        if self._described is None:
-            features = self.encoder(batch).per_case
-        else:
-            features = self._described(batch)
-        return Described(features, features[:, :0])
-
-    def forward(self, batch: Case, *, fields: bool = False) -> Prediction:
-        """Predict the labels of the cases of a batch, differentiably; there are no fields."""
-        middle = self.head(self.encoder(batch).per_case) * self.scale + self.centre
-        support = self.support(self.described(batch)) if self.support.known else None
-        half = (self.calibration * self.scale).expand_as(middle)
-        if support is not None:
-            half = half * growth(support).to(half)[:, None]
-        mean, std, lower, upper = {}, {}, {}, {}
-        for i, one in enumerate(self.labels):
-            log = one.name in self.logarithms
-            ends = (middle[:, i] - half[:, i], middle[:, i], middle[:, i] + half[:, i])
-            low, value, high = (end.exp() if log else end for end in ends)
-            lower[one.name], mean[one.name], upper[one.name] = low, value, high
-            std[one.name] = (value if log else 1.0) * half[:, i] / NORMAL_QUANTILE
-        return Prediction(
-            mean=mean, std=std, lower=lower, upper=upper, level=LEVEL, fields={}, support=support
-        )
-
-    def predict(self, cases: LabelledCases, *, fields: bool = False) -> Table:
-        """Predict cases.
-
-        Args:
-            cases: What the kind's reader makes; labels are not looked at.
-            fields: There are none.
-
-        Returns:
-            By label its mean, and ``_std``, ``_lower`` and ``_upper`` of it, one number a case, and
-            ``support`` where it is known; ``flags`` say which numbers are guesses.
-
-        Raises:
-            ConfigError: Fields are asked for.
-        """
-        if fields:
-            raise ConfigError("this surrogate predicts no fields: leave out fields=True.")
-        with torch.no_grad():
-            columns = stacked([columns_of(self(batch)) for batch in batches(cases)])
-        remarks: dict[int, str] = {}
-        add_remarks(remarks, columns, range(len(cases)))
-        return Table(
-            labels=self.labels,
-            columns=columns,
-            flags=flagged((len(cases),), remarks),
-            about={"case": np.arange(len(cases))},
-            dims=("case",),
-        )
-
-
-def batches(cases: LabelledCases) -> list[Case]:
-    """Return all cases, some at a time."""
-    return [cases.batch(rows) for rows in torch.arange(len(cases)).split(_AT_ONCE)]
 
 
 def learn(
@@ -188,15 +63,54 @@ def learn(
 
     Raises:
         CheckpointError: The folder holds a training of something else.
+        CorpusError: There are no cases in one of the splits, or a label is not finite.
         TrainingError: The loss is not finite.
     """
     made_from = None if folder is None else origin(surrogate, known, settings)
-    targets = torch.cat([surrogate.targets(batch) for batch in batches(known)])
+    for cases, split in ((known, "train"), (held, "validation")):
+        _check_labels(surrogate, cases, split)
+    with torch.no_grad():
+        surrogate.centre.zero_()
+        surrogate.scale.fill_(1.0)
+        surrogate.prepare(known)
+        targets = torch.cat([surrogate.targets(batch) for batch in batches(known)])
     surrogate.centre.copy_(targets.mean(0))
     surrogate.scale.copy_(targets.std(0).clamp_min(_SMALLEST))
+    if settings.linear_first:
+        _fit_head(surrogate, known, settings.ridge)
     step = partial(_loss, known, settings)
     train_for_use(surrogate, step, settings.train, folder, progress, made_from)
     _calibrate(surrogate, known, held)
+
+
+def _check_labels(surrogate: Regression, cases: LabelledCases, split: str) -> None:
+    """Refuse a split without cases, and labels that nothing can be learned from.
+
+    Raises:
+        CorpusError: The message names the label and the first case.
+    """
+    if not len(cases):
+        raise CorpusError(f"there is no case of the split {split!r}: give more cases.")
+    targets = torch.cat([surrogate.targets(batch) for batch in batches(cases)])
+    for i, label in enumerate(surrogate.labels):
+        bad = torch.nonzero(~torch.isfinite(targets[:, i]))[:, 0].tolist()
+        if bad:
+            kind = "positive" if label.name in surrogate.logarithms else "finite"
+            raise CorpusError(
+                f"label {label.name!r} is no {kind} number in {len(bad)} of {len(cases)} cases of "
+                f"the split {split!r}, the first of them case {bad[0]}: leave such cases out."
+            )
+
+
+def _fit_head(surrogate: Regression, known: LabelledCases, penalty: float) -> None:
+    """Set the head to the ridge regression on the encoder as it is."""
+    fit, training = LeastSquares(surrogate.head), surrogate.training
+    surrogate.eval()
+    with torch.no_grad():
+        for batch in batches(known):
+            fit.add(surrogate.encoder(batch).per_case, surrogate.targets(batch))
+    fit.solve(penalty)
+    surrogate.train(training)
 
 
 def _loss(
@@ -227,12 +141,15 @@ def _calibrate(surrogate: Regression, known: LabelledCases, held: LabelledCases)
         outputs = [surrogate.head(surrogate.encoder(batch).per_case) for batch in batches(held)]
         targets = [surrogate.targets(batch) for batch in batches(held)]
         residual, grown = torch.cat(outputs) - torch.cat(targets), growth(surrogate.support(others))
+        surrogate.calibrated_on.fill_(len(residual))
         for i in range(residual.shape[1]):
             surrogate.calibration[i] = conformal_factor(residual[:, i], grown, LEVEL)
 
 
 def score(surrogate: Surrogate, cases: LabelledCases) -> Scores:
     """Compare any surrogate with labelled cases, by its prediction of their batches."""
+    if not len(cases):
+        raise CorpusError("there is no case to compare with: give a split that has some.")
     gaps: dict[str, list[Tensor]] = {}
     inside: dict[str, list[Tensor]] = {}
     with torch.no_grad():
@@ -246,7 +163,7 @@ def score(surrogate: Surrogate, cases: LabelledCases) -> Scores:
     return Scores(
         error={name: float(torch.cat(values).mean()) for name, values in gaps.items()},
         coverage={name: float(torch.cat(values).mean()) for name, values in inside.items()},
-        level=LEVEL,
+        level=getattr(surrogate, "level", LEVEL),
         counts={"cases": len(cases)},
     )
 

@@ -31,7 +31,8 @@ class Table(Mapping[str, np.ndarray]):
     """The answers of a surrogate; a mapping from names of columns to arrays of one shape.
 
     ``table["cl"]`` is the mean, ``table["cl_std"]`` the standard deviation, ``table["cl_lower"]``
-    and ``table["cl_upper"]`` are the ends of the interval at ``level``, ``table["support"]``, where
+    and ``table["cl_upper"]`` are the ends of the interval at ``level`` (where the surrogate has
+    intervals), ``table["support"]``, where
     the surrogate knows it, says how far a point is from what was learned (beyond 1 it is a guess).
     Fields have one axis more than the rest.
 
@@ -44,7 +45,8 @@ class Table(Mapping[str, np.ndarray]):
         level: Coverage of the intervals.
         quantities: Of the fields: what they are.
         fields: By name, (..., stations); empty unless asked for.
-        stations: Where the fields are; None without fields.
+        stations: Where the fields are; None without fields, or where they are not on stations.
+        axes: Name of the last axis of each field; ``"station"`` where none is given.
 
     Example:
         >>> import formwright
@@ -62,6 +64,7 @@ class Table(Mapping[str, np.ndarray]):
     quantities: tuple[Quantity, ...] = ()
     fields: Mapping[str, np.ndarray] = field(default_factory=dict)
     stations: np.ndarray | None = None
+    axes: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Return a column or a field.
@@ -69,14 +72,14 @@ class Table(Mapping[str, np.ndarray]):
         Raises:
             UnknownNameError: There is none of that name.
         """
-        found = self.columns.get(name)
-        found = self.fields.get(name) if found is None else found
-        if found is None:
+        result = self.columns.get(name)
+        result = self.fields.get(name) if result is None else result
+        if result is None:
             raise UnknownNameError(
                 f"no column is called {name!r}.{did_you_mean(name, self)} There are: "
                 f"{', '.join(self)}."
             )
-        return found
+        return result
 
     def __iter__(self) -> Iterator[str]:
         """Go through the names of the columns, then of the fields."""
@@ -149,7 +152,7 @@ class Table(Mapping[str, np.ndarray]):
             for name, values in self.columns.items()
         }
         wide = {
-            name: ((*self.dims, "station"), values, {"units": units[name]})
+            name: ((*self.dims, self.axes.get(name, "station")), values, {"units": units[name]})
             for name, values in self.fields.items()
         }
         places = {} if self.stations is None else {"station": ("station", self.stations)}
@@ -183,13 +186,15 @@ class Table(Mapping[str, np.ndarray]):
         )
 
     def _part(self, part: str) -> dict[str, np.ndarray]:
-        return {label.name: self.columns[label.name + PARTS[part]] for label in self.labels}
+        names = {label.name: label.name + PARTS[part] for label in self.labels}
+        return {name: self.columns[column] for name, column in names.items() if column in self}
 
     def _title(self) -> str:
         size = " x ".join(map(str, self.shape)) or "1"
         axes = f" ({' x '.join(self.dims)})" if self.dims else ""
         fields = f"; fields: {', '.join(self.fields)}" if self.fields else ""
-        return f"Table of {size}{axes}; mean ± half of the {self.level:.0%} interval{fields}"
+        told = f"mean ± half of the {self.level:.0%} interval" if self.upper else "no intervals"
+        return f"Table of {size}{axes}; {told}{fields}"
 
     def _cells(self, most: int) -> list[list[str]]:
         """Return the header and the first rows as text."""
@@ -198,6 +203,9 @@ class Table(Mapping[str, np.ndarray]):
         columns = {name: [_short(value) for value in some] for name, some in requested.items()}
         for label in self.labels:
             name, unit = label.name, "" if label.unit == "1" else f" [{label.unit}]"
+            if name not in self.upper:
+                columns[name + unit] = [f"{mean:.4g}" for mean in predicted[name]]
+                continue
             half = 0.5 * (predicted[f"{name}_upper"] - predicted[f"{name}_lower"])
             pairs = zip(predicted[name], half, strict=True)
             columns[name + unit] = [f"{mean:.4g} ± {off:.2g}" for mean, off in pairs]
@@ -215,16 +223,20 @@ class Table(Mapping[str, np.ndarray]):
         return lines
 
 
-def columns_of(said: Prediction) -> dict[str, np.ndarray]:
+def columns_of(prediction: Prediction) -> dict[str, np.ndarray]:
     """Return the columns of a prediction, each (points,) in float64."""
-    parts = {end: getattr(said, part) for part, end in PARTS.items()}
-    found = {
+    parts = {end: getattr(prediction, part) for part, end in PARTS.items()}
+    result = {
         label + end: values.detach().double().numpy()
         for end, part in parts.items()
         for label, values in part.items()
     }
-    far = {} if said.support is None else {SUPPORT: said.support.detach().double().numpy()}
-    return found | far
+    far = (
+        {}
+        if prediction.support is None
+        else {SUPPORT: prediction.support.detach().double().numpy()}
+    )
+    return result | far
 
 
 def stacked(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 from torch import nn
 
 from formwright.datasets.begun import digest
+from formwright.datasets.cases import Quantity
 from formwright.datasets.config import from_mapping, to_mapping
 from formwright.datasets.errors import CheckpointError, UnknownNameError, did_you_mean
 from formwright.surrogate.checkpoints import load_header, load_state, load_tensors, save_weights
@@ -40,36 +42,55 @@ KINDS: Final[Mapping[str, str]] = {
     "rans-fields": "rans.fields",
     "adsorption": "atoms",
     "runs": "pde",
+    "table": "tables",
+    "structures": "atoms.whole",
 }
 """The room of each kind; its record is imported when it is asked for."""
-SHIPPED: Final = ("airfoil-polar", "rans-2d", "rans-fields", "adsorption-mamun")
+SHIPPED: Final = (
+    "airfoil-polar",
+    "rans-2d",
+    "rans-fields",
+    "adsorption-mamun",
+    "airfoil-polar-large",
+)
 PRETRAINED: Final = ("airfoil-encoder", "turbulent-wall", "rans-wall", "atoms")
 _OF_NETWORK: Final = "network"
-_LATER: Final = ("support.", "doubt_range")
-"""Beginnings of names that older files lack: such a surrogate does not know what it supports."""
+_LATER: Final = {"support", "doubt_range", "calibrated_on"}
+"""Parts of names that older files lack: such a surrogate does not know what it supports."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
-    """What is shipped.
+    """What is shipped, or was saved.
 
     Attributes:
         name: For ``load``.
         kind: Which ``Kind`` it is of.
         pretrained: Whether it is a network to begin ``fit`` with, not a surrogate.
         labels: What a surrogate predicts, with units; empty for a network.
-        card: Page that says what it was trained on, how well it does, and where it fails.
+        fields: Names of the fields that it predicts beside them.
+        path: The file.
+        card: Page that says what it was trained on, how well it does, and where it fails; None
+            where there is none.
+        provenance: Where it comes from, as ``save`` was told.
     """
 
     name: str
     kind: str
     pretrained: bool
     labels: Mapping[str, str]
-    card: Path
+    fields: tuple[str, ...]
+    path: Path
+    card: Path | None
+    provenance: Mapping[str, Any]
 
 
-def list_models() -> tuple[Model, ...]:
-    """Return all surrogates and pretrained networks that are shipped.
+def list_models(saved: str | os.PathLike[str] | None = None) -> tuple[Model, ...]:
+    """Return all surrogates and pretrained networks that are shipped, and those that were saved.
+
+    Args:
+        saved: Where saved ones are looked for, in all folders below it; nowhere if None. A file
+            that is none of ours is passed over.
 
     Example:
         >>> import formwright
@@ -77,26 +98,53 @@ def list_models() -> tuple[Model, ...]:
         ...     print(model.name, list(model.labels))
         airfoil-polar ['cl', 'cd', 'cm', 'xtr_top', 'xtr_bottom']
         rans-2d ['cl', 'cd', 'cm']
-        rans-fields []
+        rans-fields ['cl', 'cd', 'cm']
     """
-    found = []
-    for name in (*SHIPPED, *PRETRAINED):
-        path = FOLDER / f"{name}.safetensors"
-        header = load_header(path)
-        pretrained = header["kind"] == _OF_NETWORK
-        kind = kind_named(header["of"] if pretrained else header["kind"])
-        known = () if pretrained else getattr(kind.model, "labels", ())
-        labels = {one.name: one.unit for one in known}
-        found.append(
-            Model(
-                name=name,
-                kind=kind.name,
-                pretrained=pretrained,
-                labels=labels,
-                card=path.with_suffix(".md"),
-            )
-        )
-    return tuple(found)
+    shipped = [model_of(name) for name in (*SHIPPED, *PRETRAINED)]
+    own = []
+    for path in sorted(Path(saved).rglob("*.safetensors")) if saved is not None else ():
+        if path.name in (FILE, NETWORK):
+            with suppress(CheckpointError):
+                own.append(model_of(path.parent))
+    return (*shipped, *own)
+
+
+def model_of(name: str | os.PathLike[str]) -> Model:
+    """Return what is known of a model without loading it.
+
+    Raises:
+        UnknownNameError: There is neither a shipped model nor a file of that name.
+        CheckpointError: The file cannot be read, or is none of a model.
+    """
+    path = found_file(name)
+    header = load_header(path)
+    pretrained = header.get("kind") == _OF_NETWORK
+    kind = str(_part(header, "of" if pretrained else "kind", path))
+    labels, fields = _predicts(kind, header, path) if not pretrained else ((), ())
+    card = path.with_suffix(".md")
+    return Model(
+        name=os.fspath(name),
+        kind=kind,
+        pretrained=pretrained,
+        labels={one.name: one.unit for one in labels},
+        fields=tuple(one.name for one in fields),
+        path=path,
+        card=card if card.is_file() else None,
+        provenance=header.get("provenance", {}),
+    )
+
+
+def _predicts(
+    name: str, header: Mapping[str, Any], path: Path
+) -> tuple[tuple[Quantity, ...], tuple[Quantity, ...]]:
+    """Return labels and fields of a surrogate; none are known of a kind of someone's own."""
+    if name not in KINDS:
+        return (), ()
+    kind = kind_named(name)
+    labels = getattr(kind.model, "labels", None)
+    if labels is None:
+        labels = kind.build(from_mapping(kind.config, _part(header, "config", path)), {}).labels
+    return labels, getattr(kind.model, "fields", ())
 
 
 def kind_named(kind: Kind | str) -> Kind:
@@ -134,7 +182,7 @@ def kind_of(model: nn.Module) -> Kind:
 
 
 @overload
-def load(name: Literal["airfoil-polar"]) -> PolarSurrogate: ...
+def load(name: Literal["airfoil-polar", "airfoil-polar-large"]) -> PolarSurrogate: ...
 @overload
 def load(name: Literal["rans-2d"]) -> RansSurrogate: ...
 @overload
@@ -177,25 +225,25 @@ def load(name: str | os.PathLike[str], *, kind: Kind | str | None = None) -> Any
         >>> polar["cd"].shape
         (2, 2)
     """
-    path = _find(name)
+    path = found_file(name)
     tensors, header = load_tensors(path)
     is_network = header.get("kind") == _OF_NETWORK
-    found = _kind_of_header(header.get("of" if is_network else "kind", ""), kind, path)
-    config = from_mapping(found.config, _part(header, "config", path))
+    result = _kind_of_header(header.get("of" if is_network else "kind", ""), kind, path)
+    config = from_mapping(result.config, _part(header, "config", path))
     model: Any
     if is_network:
-        model = found.network(config)
+        model = result.network(config)
         load_state(model, tensors, str(path))
     else:
         ranges = header.get("training_range", {})
-        model = found.build(config, {key: (low, high) for key, (low, high) in ranges.items()})
-        later = {k: v for k, v in model.state_dict().items() if k.startswith(_LATER)}
+        model = result.build(config, {key: (low, high) for key, (low, high) in ranges.items()})
+        later = {k: v for k, v in model.state_dict().items() if _LATER & set(k.split("."))}
         load_state(model, {**later, **tensors}, str(path))
         model.requires_grad_(False)
     model.eval()
-    if "answers" in header and found.question is not None:
-        check_answers(model, found.question(config), header["answers"], str(path))
-    return _described(model, found, os.fspath(name), path, header)
+    if "answers" in header and result.question is not None:
+        check_answers(model, result.question(config), header["answers"], str(path))
+    return _described(model, result, os.fspath(name), path, header)
 
 
 def _kind_of_header(called: str, given: Kind | str | None, path: Path) -> Kind:
@@ -246,7 +294,7 @@ def provenance(name: str | os.PathLike[str]) -> dict[str, Any]:
         UnknownNameError: There is neither a shipped model nor a file of that name.
         CheckpointError: The file cannot be read.
     """
-    return load_header(_find(name)).get("provenance", {})
+    return load_header(found_file(name)).get("provenance", {})
 
 
 def save(
@@ -296,7 +344,7 @@ def network_header(kind: Kind, architecture: Any, noted: Mapping[str, Any]) -> d
     return {"kind": _OF_NETWORK, "of": kind.name, "config": config, "provenance": dict(noted)}
 
 
-def _find(name: str | os.PathLike[str]) -> Path:
+def found_file(name: str | os.PathLike[str]) -> Path:
     """Return the file of a shipped name, of a folder, or the file itself.
 
     Raises:

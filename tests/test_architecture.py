@@ -79,8 +79,10 @@ SUBJECTS = {
     "airfoils": "airfoils",
     "rans": "rans",
     "openfoam": "rans",
+    "ase": "atoms",
     "atoms": "atoms",
     "pde": "pde",
+    "tables": "tables",
     "catalysts": "catalysts",
     "screening": "screening",
 }
@@ -99,13 +101,8 @@ NEIGHBOURS_OF_ONE = {
 }
 
 KNOW_SUBJECTS = {
-    "datasets.solvers.ase": {"atoms"},
-    "surrogate.pretraining.denoising": {"atoms"},
+    "datasets.own.importing": {"atoms", "pde"},
     "surrogate.zoo": {"airfoils", "rans", "atoms"},
-    "design.constraints": {"airfoils"},
-    "design.spaces.cst": {"airfoils"},
-    "design.spaces.sides": {"airfoils"},
-    "design.spaces.slab": {"atoms"},
 }
 
 

@@ -32,9 +32,9 @@ def first_crossing(
     while stack:
         level, pairs = stack.pop()
         if level == 0:
-            found = _crossing(points, pairs)
-            if found is not None:
-                return found
+            result = _crossing(points, pairs)
+            if result is not None:
+                return result
             continue
         closer = _overlapping(levels[level - 1], pairs, 2 if level == 1 else 0)
         starts = range(0, len(closer), _PAIRS)

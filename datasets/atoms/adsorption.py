@@ -212,9 +212,9 @@ def _read(
 def _formula(one: Structure, adsorbate: np.ndarray) -> str:
     """Return the formula of the marked atoms, C and H first and the others by name."""
     names, counts = np.unique(np.array(one.elements)[adsorbate], return_counts=True)
-    found = dict(zip(names.tolist(), counts.tolist(), strict=True))
-    order = [*(e for e in ("C", "H") if e in found), *(e for e in found if e not in ("C", "H"))]
-    return "".join(e + (str(found[e]) if found[e] > 1 else "") for e in order)
+    result = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    order = [*(e for e in ("C", "H") if e in result), *(e for e in result if e not in ("C", "H"))]
+    return "".join(e + (str(result[e]) if result[e] > 1 else "") for e in order)
 
 
 def _facet(row: Mapping[str, Any]) -> str:

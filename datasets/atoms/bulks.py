@@ -94,9 +94,9 @@ def lattice_of(alloy: Alloy) -> Lattice:
     Raises:
         StructureError: An element is not known or no metal.
     """
-    found = known_lattice(alloy)
-    if found is not None:
-        return Lattice(a=found[0], c=found[1], source=TABLE)
+    result = known_lattice(alloy)
+    if result is not None:
+        return Lattice(a=result[0], c=result[1], source=TABLE)
     letters = PROTOTYPES[alloy.prototype]
     volumes = [_volume({"A": alloy.a, "B": alloy.b}[letter]) for letter in letters]
     known = all(source == TABLE for _, source in volumes)
@@ -112,9 +112,9 @@ def _volume(symbol: str) -> tuple[float, str]:
             f"{symbol!r} is no metal: an ordered fcc alloy with it is no estimate but a guess. "
             "Leave it out, or give a bulk structure of your own."
         )
-    found = known_lattice(Alloy("A1", symbol, symbol))
-    if found is not None:
-        return found[0] ** 2 * found[1] / 4.0, TABLE
+    result = known_lattice(Alloy("A1", symbol, symbol))
+    if result is not None:
+        return result[0] ** 2 * result[1] / 4.0, TABLE
     volume = table()[symbol]["molar_volume_cm3_mol"] * _PER_MOLE
     if not volume > 0:
         raise StructureError(f"no volume is known for {symbol}; give a bulk structure of your own.")

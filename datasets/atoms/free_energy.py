@@ -83,6 +83,31 @@ CORRECTIONS: Final[Mapping[str, Correction]] = MappingProxyType(
 )
 
 
+WATER: Final[Mapping[str, Mapping[str, float]]] = MappingProxyType(
+    {"pt111": MappingProxyType({"OH": -0.575, "OOH": -0.480}), "none": MappingProxyType({})}
+)
+"""What water around an adsorbate adds to its energy, eV, by name."""
+WATER_SOURCES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "pt111": "Calle-Vallejo et al., Science 350, 185 (2015): water on Pt(111)",
+        "none": "no water around the adsorbates",
+    }
+)
+IN_WATER: Final = (Process.ORR,)
+"""Processes that water counts for: on metals, where it stabilises OH most."""
+
+
+def water_ev(process: Process, adsorbate: str, name: str) -> float:
+    """Return what water around an adsorbate adds to its energy in a process, eV.
+
+    Args:
+        process: Of ``IN_WATER``; 0 for others.
+        adsorbate: Its formula; 0 for one that is not known.
+        name: Which values, of ``WATER``.
+    """
+    return WATER[name].get(adsorbate, 0.0) if process in IN_WATER else 0.0
+
+
 def free_energy_ev(
     e_ads_ev: T, of: Reaction, corrections: Mapping[str, Correction] = CORRECTIONS
 ) -> T:
@@ -97,19 +122,19 @@ def free_energy_ev(
         UnknownNameError: There is no correction for the adsorbate.
         ReactionError: The correction belongs to other gases than the energy.
     """
-    found = corrections.get(of.adsorbate)
-    if found is None:
+    result = corrections.get(of.adsorbate)
+    if result is None:
         raise UnknownNameError(
             f"no free-energy correction for {of.adsorbate!r}."
             f"{did_you_mean(of.adsorbate, corrections)} Known: {', '.join(corrections)}; give your "
             "own with the argument corrections."
         )
-    if found.reaction.gas != of.gas:
+    if result.reaction.gas != of.gas:
         raise ReactionError(
-            f"the energy belongs to {str(of)!r} and the correction to {str(found.reaction)!r}: "
+            f"the energy belongs to {str(of)!r} and the correction to {str(result.reaction)!r}: "
             "convert the energy, or give a correction for its reaction."
         )
-    return e_ads_ev + found.value_ev
+    return e_ads_ev + result.value_ev
 
 
 def needs(process: str) -> tuple[str, ...]:

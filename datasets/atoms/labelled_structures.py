@@ -24,6 +24,7 @@ class LabelledStructures:
     Attributes:
         structures: With their adsorbates tagged.
         label: One number a structure, in its own unit.
+        level: Of theory, as the owner states it.
         groups: Of each: the column ``group`` or ``surface`` of the file, else the elements of the
             slab without its adsorbate.
     """
@@ -31,6 +32,7 @@ class LabelledStructures:
     structures: Sequence[Structure]
     label: Float[np.ndarray, " structures"]
     groups: Sequence[str]
+    level: str = "own data"
 
     def take(self, index: Sequence[int]) -> LabelledStructures:
         """Return some of the structures."""
@@ -38,6 +40,7 @@ class LabelledStructures:
             [self.structures[i] for i in index],
             self.label[list(index)],
             [self.groups[i] for i in index],
+            self.level,
         )
 
     def parts(self) -> Mapping[str, LabelledStructures]:
@@ -82,7 +85,7 @@ def read_labelled(path: str | os.PathLike[str], label: str) -> LabelledStructure
             )
         structures.append(tag(one) if is_slab(one) else one)
         values.append(_number(columns[label], label, f"{str(path)!r}, frame {number}"))
-        groups.append(str(columns.get("group") or columns.get("surface") or _slab(structures[-1])))
+        groups.append(group_of(structures[-1], columns))
     return LabelledStructures(structures, np.array(values), groups)
 
 
@@ -99,6 +102,11 @@ def _number(value: object, label: str, where: str) -> float:
     if not np.isfinite(number):
         raise CorpusError(f"{where}: {label} = {value} is no finite number.")
     return number
+
+
+def group_of(one: Structure, columns: Mapping[str, object]) -> str:
+    """Return the group of a structure: its column of that name, or the elements it is made of."""
+    return str(columns.get("group") or columns.get("surface") or _slab(one))
 
 
 def _slab(one: Structure) -> str:

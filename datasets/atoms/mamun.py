@@ -31,6 +31,7 @@ from formwright.datasets.errors import StructureError, UnknownNameError, did_you
 from formwright.datasets.families import hashed
 
 LEVEL: Final = "QE BEEF-vdW"
+REFERENCES: Final = "BEEF-vdW (Quantum ESPRESSO) against the gases H2, H2O, CH4, N2 and H2S"
 ERROR_BAR: Final = (
     "DFT has an error bar of its own: BEEF-vdW against RPBE is off by .173 eV, by .041 eV after "
     "an offset for each adsorbate; against RPA by .145 and .130 eV (200 energies of the "
@@ -57,7 +58,8 @@ _SHARES: Final = (("test", 0.1), ("validation", 0.2))
 class Alloy:
     """An ordered alloy: a prototype and its elements; A is the majority of L12, A = B is A1.
 
-    An L10 alloy may be written in either order; the letters of its sites follow what is written.
+    An L10 alloy may be written in either order; the letters of its sites follow what is written
+    (``canonical_row``).
     """
 
     prototype: str
@@ -167,13 +169,37 @@ def canonical(alloy: Alloy) -> Alloy:
     return Alloy("L10", *alloy.pair) if alloy.prototype == "L10" else alloy
 
 
+def canonical_row(row: Row) -> Row:
+    """Return a row with the one name of its alloy, and the letters of its site that go with it.
+
+    The same site of the same slab: ``PtCu`` with ``hollow|A_A_B|FCC`` is ``CuPt`` with
+    ``hollow|A_B_B|FCC``. What has no meaning, such as L10 of one element, stays as it is.
+    """
+    alloy = row.alloy
+    if alloy.prototype != "L10" or alloy.a <= alloy.b:
+        return row
+    return replace(row, alloy=canonical(alloy), site=exchanged(row.site))
+
+
+def exchanged(site: str) -> str:
+    """Return the label of a site when A and B change places, e.g. ``bridge|B_B|A``."""
+    kind, *rest = site.split("|")
+    turned = [
+        part
+        if set(part) - set("AB_")
+        else "_".join(sorted(part.translate(str.maketrans("AB", "BA")).split("_")))
+        for part in rest
+    ]
+    return "|".join([kind, *turned])
+
+
 def most_stable(adsorbate: str) -> dict[Alloy, tuple[float, str]]:
     """Return, for every alloy with rows of an adsorbate, its lowest energy in eV and the site."""
-    found: dict[Alloy, tuple[float, str]] = {}
+    result: dict[Alloy, tuple[float, str]] = {}
     for row, energy in zip(*table(), strict=True):
-        if row.adsorbate == adsorbate and energy < found.get(row.alloy, (np.inf, ""))[0]:
-            found[row.alloy] = (float(energy), row.site)
-    return found
+        if row.adsorbate == adsorbate and energy < result.get(row.alloy, (np.inf, ""))[0]:
+            result[row.alloy] = (float(energy), row.site)
+    return result
 
 
 def known_lattice(alloy: Alloy) -> tuple[float, float, float] | None:
@@ -205,22 +231,25 @@ def lattice(alloy: Alloy) -> tuple[float, float]:
         raise UnknownNameError(
             f"no prototype is called {alloy.prototype!r}.{close} Known: {', '.join(PROTOTYPES)}."
         )
-    found = known_lattice(alloy)
-    if found is None:
+    result = known_lattice(alloy)
+    if result is None:
         raise StructureError(
             f"no lattice constants are known for {alloy.name} ({alloy.prototype}); an A1 metal has "
             "a = b, L12 and L10 alloys have two elements."
         )
-    return found[0], found[1]
+    return result[0], result[1]
 
 
 def build(rows: Sequence[Row]) -> list[Structure]:
     """Return the ideal structure of each row: unrelaxed slab, adsorbate on its site.
 
+    Either spelling of an L10 alloy gives one structure, that of ``canonical_row``, and its name.
+
     Raises:
         UnknownNameError: An element, adsorbate or prototype is not known.
         StructureError: The slab has no such site.
     """
+    rows = [canonical_row(row) for row in rows]
     groups: dict[tuple[str, str, str], list[int]] = {}
     for i, row in enumerate(rows):
         groups.setdefault((row.alloy.prototype, row.adsorbate, row.site), []).append(i)

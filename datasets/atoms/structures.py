@@ -32,7 +32,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from formwright.datasets.atoms.elements import COUNT, covalent_radii, numbers, symbols
-from formwright.datasets.cases import Batch, Case, Quantity
+from formwright.datasets.cases import EDGES, Batch, Case, Quantity
 from formwright.datasets.errors import StructureError
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ THINNEST: Final = 0.1
 """Least width of the cell in a direction that repeats, angstrom."""
 E_ADS: Final = Quantity("e_ads_ev", "eV", "adsorption energy against the reaction's references")
 _PER_ATOM: Final = ("pos", "z", "mixture", "tags", "fixed")
-_EDGES: Final = ("edge_index", "edge_shift", "basis")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -224,7 +223,7 @@ def collate(
 
 def join(batches: Sequence[Case]) -> Batch:
     """Return the cases of several batches as one; attributes that all have are kept."""
-    names = set(batches[0].keys()).intersection(*(b.keys() for b in batches[1:])) - set(_EDGES)
+    names = set(batches[0].keys()).intersection(*(b.keys() for b in batches[1:])) - set(EDGES)
     joined = {n: torch.cat([b[n] for b in batches]) for n in names - {"batch", "ptr"}}
     counts = torch.cat([b["ptr"].diff() for b in batches])
     return Batch(
@@ -256,12 +255,6 @@ def structures_of(batch: Case) -> list[Structure]:
 def case_of(batch: Case) -> Int[Tensor, " atoms"]:
     """Return the case that each atom belongs to."""
     return batch["batch"]
-
-
-def moved(batch: Case, **changed: Any) -> Batch:
-    """Return a copy with attributes changed, without what was worked out from the old places."""
-    kept = {name: value for name, value in batch.to_dict().items() if name not in _EDGES}
-    return Batch.from_dict({**kept, **changed})
 
 
 def neighbours(

@@ -275,15 +275,15 @@ def verdicts(
     axes = tuple(range(2, modes.dim()))
     total = (energy * kept).sum(axes).clamp_min(1e-30)
     share = ((energy * kept * end).sum(axes) / total).amax(1)
-    found: list[str | None] = []
+    result: list[str | None] = []
     for run in range(len(frames)):
         if not finite[run].all():
-            found.append(f"blew up in frame {int((~finite[run]).nonzero()[0, 0])}")
+            result.append(f"blew up in frame {int((~finite[run]).nonzero()[0, 0])}")
         elif share[run] > tail:
-            found.append(f"not resolved: {float(share[run]):.2g} of the energy in the last modes")
+            result.append(f"not resolved: {float(share[run]):.2g} of the energy in the last modes")
         else:
-            found.append(None)
-    return found
+            result.append(None)
+    return result
 
 
 def generate_waves(recipe: WaveCorpus, folder: str | os.PathLike[str]) -> Iterator[int]:

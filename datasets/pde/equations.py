@@ -223,16 +223,6 @@ def simulate(
     return torch.stack(states, 1)
 
 
-def tendency(
-    equation: Equation, grid: Grid, u: Float[Tensor, " runs *space"], parameters: Parameters
-) -> Float[Tensor, " runs *space"]:
-    """Return u_t as the equation has it."""
-    values = check_parameters(equation, grid, u, parameters)
-    linear, nonlinear = equation.terms(grid, values, u)
-    modes = grid.to_modes(u)
-    return grid.to_points(linear * modes + nonlinear(modes, 0.0))
-
-
 def check_parameters(
     equation: Equation, grid: Grid, state: Tensor, parameters: Parameters
 ) -> dict[str, Tensor]:

@@ -144,10 +144,10 @@ def coefficients(linear: Tensor, step: float) -> Coefficients:
             (-4.0 - 3.0 * r - r**2 + e * (4.0 - r)) / cube,
         )
         sums = [total + term for total, term in zip(sums, terms, strict=True)]
-    found = (torch.exp(z), torch.exp(0.5 * z), *(step / CONTOUR_POINTS * total for total in sums))
+    result = (torch.exp(z), torch.exp(0.5 * z), *(step / CONTOUR_POINTS * total for total in sums))
     if not linear.is_complex():
-        found = tuple(value.real for value in found)
-    return Coefficients(*(value.to(linear.dtype) for value in found))
+        result = tuple(value.real for value in result)
+    return Coefficients(*(value.to(linear.dtype) for value in result))
 
 
 def etdrk4(v: Tensor, t: float, step: float, c: Coefficients, nonlinear: Nonlinear) -> Tensor:

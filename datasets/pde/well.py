@@ -30,6 +30,7 @@ from formwright.datasets.errors import (
     UnknownNameError,
     did_you_mean,
 )
+from formwright.datasets.pde.heaps import check_heaps
 from formwright.datasets.pde.runs import TOLERANCE, FieldRuns
 
 GROUPS: Final = ("t0_fields", "t1_fields", "t2_fields")
@@ -165,6 +166,7 @@ def open_well(path: str | os.PathLike[str]) -> WellFile:
     if source.is_file():
         integrity.check(source, CorpusError, "Make it again, or copy it again.", ours=False)
     with _opened(source) as handle:
+        check_heaps(source, handle.id.get_create_plist().get_sizes()[1])
         _all_inside(handle, source)
         if HEADER in handle.attrs and not handle.userblock_size:
             integrity.tell(source)
@@ -369,7 +371,7 @@ def _opened(path: Path) -> Iterator[Any]:
             yield handle
     except FormwrightError:
         raise
-    except (OSError, KeyError, RuntimeError) as error:
+    except (OSError, KeyError, RuntimeError, SystemError) as error:
         raise CorpusError(
             f"cannot read {str(path)!r} as HDF5: {error}. The file is absent, truncated, damaged "
             "or of another format; copy it again."

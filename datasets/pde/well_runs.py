@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -85,6 +86,27 @@ def open_runs(
         raise CorpusError("no file to open: give the paths of HDF5 files in The Well's layout.")
     names = None if fields is None else tuple(fields)
     return WellRuns(files=tuple(map(open_well, paths)), fields=names, frames=frames)
+
+
+def run_files(path: str | os.PathLike[str]) -> list[Path]:
+    """Return the HDF5 files that a path stands for: itself, or those of a folder by name.
+
+    Raises:
+        CorpusError: There are none.
+    """
+    place = Path(path)
+    found = [place] if place.is_file() else sorted(_in_folder(place))
+    if not found:
+        raise CorpusError(
+            f"{str(path)!r} {'holds no HDF5 files' if place.is_dir() else 'is not there'}: give a "
+            "file in The Well's layout (.hdf5, .h5), a folder of them, or one that formwright "
+            "corpus waves made."
+        )
+    return found
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    return [*folder.glob("*.hdf5"), *folder.glob("*.h5")]
 
 
 def _stretches(rows: Sequence[int]) -> list[tuple[int, int]]:

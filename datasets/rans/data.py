@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -90,35 +91,15 @@ class RansData:
         Raises:
             CorpusError: There is none.
         """
-        own = np.array(self.splits) == split
-        if split in ("train", "validation") and "validation" not in self.splits:
-            held = self._held_out()
-            own = held if split == "validation" else own & ~held
-            if split == "validation" and held.any():
-                warnings.warn(
-                    f"the corpus has no validation split: {held.sum()} of its cases for training "
-                    f"(all those of {len(set(self._of(held)))} sections) are held out instead.",
-                    StudyWarning,
-                    stacklevel=2,
-                )
+        splits = with_validation(self.splits, self.sections, tell=split == "validation")
+        own = np.array(splits) == split
         chosen = self.where(own)
         if not len(chosen):
             raise CorpusError(
                 f"none of {len(self)} converged RANS cases is of split {split!r}: extend the "
-                "corpus (formwright corpus rans --cases)."
+                "corpus (formwright corpus rans --flows)."
             )
         return chosen
-
-    def _of(self, rows: Bool[np.ndarray, " cases"]) -> list[str]:
-        """Return the sections of some cases."""
-        return [self.sections[i] for i in np.flatnonzero(rows).tolist()]
-
-    def _held_out(self) -> Bool[np.ndarray, " cases"]:
-        """Return which cases for training validate where no split does: some of their sections."""
-        train = np.array(self.splits) == "train"
-        ranked = sorted(set(self._of(train)), key=hashed)
-        count = math.ceil(_HELD_OUT * len(ranked)) if len(ranked) > 1 else 0
-        return train & np.isin(np.array(self.sections), ranked[:count])
 
     def contours(self, points_per_side: int = 100) -> Float[Tensor, "cases points 2"]:
         """Return the contours, upper trailing edge first, float64, in chords."""
@@ -130,6 +111,32 @@ class RansData:
         return sections_batch(
             self.contours(), {k: torch.from_numpy(v)[:, None] for k, v in conditions.items()}
         )
+
+
+def with_validation(
+    splits: Sequence[str], sections: Sequence[str], *, tell: bool = False
+) -> tuple[str, ...]:
+    """Return the splits of cases, some of those for training held out where none validates.
+
+    Args:
+        splits: Of the cases.
+        sections: Of the cases; all cases of a section are held out, or none, by a hash of its name.
+        tell: Whether to warn that some are.
+    """
+    train = sorted({name for name, s in zip(sections, splits, strict=True) if s == "train"})
+    if "validation" in splits or len(train) < 2:
+        return tuple(splits)
+    held = set(sorted(train, key=hashed)[: math.ceil(_HELD_OUT * len(train))])
+    pairs = list(zip(sections, splits, strict=True))
+    found = tuple("validation" if s == "train" and n in held else s for n, s in pairs)
+    if tell:
+        warnings.warn(
+            f"the corpus has no validation split: {found.count('validation')} of its cases for "
+            f"training (all those of {len(held)} sections) are held out instead.",
+            StudyWarning,
+            stacklevel=3,
+        )
+    return found
 
 
 def read_rans(path: str | os.PathLike[str]) -> RansData:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ _BASE: Final = 0.999
 _DAMAGE: Final = (
     *(OSError, LookupError, ValueError, TypeError, AttributeError, EOFError, RecursionError),
     *(MemoryError, OverflowError, NotImplementedError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError, SyntaxError),
 )
 _NOTES: Final = "notes"
 _VERSION: Final = "format_version"
@@ -109,15 +110,6 @@ class FlowField:
         return cell_centres(self.points, self.quads)
 
 
-_BROKEN: Final = (
-    OSError,
-    KeyError,
-    ValueError,
-    EOFError,
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 _ARRAYS: Final = ("points", "quads", "velocity", "pressure", "nut", "residuals")
 _WALL: Final = tuple(f.name for f in dataclasses.fields(Wall))
 _REST: Final = ("alpha_deg", "reynolds", "forces", "iterations", "quality", "seconds")

@@ -187,28 +187,28 @@ def read_flow_vtu(
             check_place(flow)
     except FlowFileError as error:
         raise FlowFileError(f"{str(path)!r}: {error}") from error
-    _tell_doubts(flow, path)
+    _warn_of_oddities(flow, path)
     return flow
 
 
-def _tell_doubts(flow: FlowField, path: str | os.PathLike[str]) -> None:
+def _warn_of_oddities(flow: FlowField, path: str | os.PathLike[str]) -> None:
     """Warn of an incidence that the stream has not, and of friction that the cells do not tell."""
     came = float(np.degrees(np.arctan2(*outer_stream(flow)[::-1])))
-    doubts = []
+    oddities = []
     if abs(came - flow.alpha_deg) > _ASTRAY_DEG:
-        doubts.append(
+        oddities.append(
             f"the stream at the outer boundary comes at {came:.2f} degrees, and the incidence is "
             f"said to be {flow.alpha_deg:g}: lift and drag are split by the latter"
         )
     height = float(np.median(flow.wall.y_plus))
     if height > _LINEAR:
-        doubts.append(
+        oddities.append(
             f"the cells at the wall are {height:.3g} viscous lengths high, and above {_LINEAR:g} "
             "their velocity does not tell the friction (on meshes for wall functions the solver's "
             "wallShearStress does): it is missing in cd, cl and cf; take cd_pressure, cl_pressure"
         )
-    if doubts:
-        warnings.warn(f"{str(path)!r}: {'; '.join(doubts)}.", FlowWarning, stacklevel=3)
+    if oddities:
+        warnings.warn(f"{str(path)!r}: {'; '.join(oddities)}.", FlowWarning, stacklevel=3)
 
 
 def read_plane(path: str | os.PathLike[str], names: Mapping[str, str] | None = None) -> Plane:
@@ -335,9 +335,9 @@ def _condition(path: str | os.PathLike[str], notes: Notes, name: str, given: flo
 
 def _means(values: np.ndarray, corners: Int[np.ndarray, "cells 4"]) -> np.ndarray:
     """Return the means of values at the corners of cells, one that comes twice counted once."""
-    found, three = values[corners].mean(1), corners[:, 2] == corners[:, 3]
-    found[three] = values[corners[three, :3]].mean(1)
-    return found
+    result, three = values[corners].mean(1), corners[:, 2] == corners[:, 3]
+    result[three] = values[corners[three, :3]].mean(1)
+    return result
 
 
 def _checked(

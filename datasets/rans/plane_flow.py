@@ -268,8 +268,8 @@ def boundary_edges(
 
 def with_forces(flow: FlowField) -> FlowField:
     """Return the record with the forces that its wall integrates to."""
-    found = dataclasses.asdict(integrate_flow(flow))
-    return dataclasses.replace(flow, forces={name: float(value) for name, value in found.items()})
+    result = dataclasses.asdict(integrate_flow(flow))
+    return dataclasses.replace(flow, forces={name: float(value) for name, value in result.items()})
 
 
 def _chained(edges: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -122,7 +122,7 @@ def validate(
         MissingSolverError: OpenFOAM is not installed.
     """
     solver.require()
-    found: dict[float, Comparison] = {}
+    result: dict[float, Comparison] = {}
 
     def failed(alpha: float, error: Exception) -> None:
         raise error
@@ -130,11 +130,11 @@ def validate(
     campaign.run(
         list(alphas_deg),
         partial(compare, solver),
-        on_result=found.__setitem__,
+        on_result=result.__setitem__,
         on_failure=failed,
         workers=workers,
         title="incidences",
         total=len(alphas_deg),
         progress=progress,
     )
-    return [found[alpha] for alpha in alphas_deg]
+    return [result[alpha] for alpha in alphas_deg]

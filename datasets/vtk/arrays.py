@@ -131,8 +131,8 @@ def _inflate(data: bytes, heads: list[int]) -> bytes:
     if total > LARGEST:
         raise FlowFileError(f"an array unpacks to {total:,} bytes; {LARGEST:,} are read.")
     ends = np.cumsum([0, *lengths]).tolist()
-    found = [_block(data[a:b], size) for a, b in zip(ends[:-1], ends[1:], strict=True)]
-    return b"".join(found)
+    result = [_block(data[a:b], size) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return b"".join(result)
 
 
 def _block(packed: bytes, size: int) -> bytes:

@@ -69,18 +69,18 @@ class Document:
 
     def notes(self) -> dict[str, Note]:
         """Return the field data of the file: texts and numbers."""
-        found: dict[str, Note] = {}
+        result: dict[str, Note] = {}
         for element in self.grid.findall("FieldData/*"):
             name, kind = element.get("Name", ""), element.get("type")
             if kind == "String":
-                found[name] = read_text(element, self.coding)
+                result[name] = read_text(element, self.coding)
             elif kind in TYPES:
-                found[name] = read_array(element, self.coding)
-        return found
+                result[name] = read_array(element, self.coding)
+        return result
 
     def fields(self, parent: ElementTree.Element | None, rows: int) -> dict[str, np.ndarray]:
         """Return the numbers of a tag by name, (rows,) or (rows, components)."""
-        found = {}
+        result = {}
         for element in () if parent is None else parent.findall("DataArray"):
             if element.get("type") not in TYPES:
                 continue
@@ -91,8 +91,8 @@ class Document:
                     f"the field {name!r} holds {values.size} numbers; {rows} times {components} "
                     "are wanted. The file was cut off."
                 )
-            found[name] = values.reshape(rows, components) if components > 1 else values
-        return found
+            result[name] = values.reshape(rows, components) if components > 1 else values
+        return result
 
     def wanted(self, parent: ElementTree.Element | None, name: str) -> np.ndarray:
         """Return an array that has to be there; points may have any name."""

@@ -11,8 +11,8 @@ from formwright.datasets.airfoils.cst import cosine_spacing
 from formwright.datasets.airfoils.geometry import surface_y
 from formwright.datasets.airfoils.section import Section
 from formwright.datasets.errors import ConfigError
-from formwright.design.spaces.bspline import BSpline
-from formwright.design.spaces.cst import CST
+from formwright.design.airfoils.spaces.bspline import BSpline
+from formwright.design.airfoils.spaces.cst import CST
 from formwright.design.spaces.points import OperatingPoints
 from formwright.surrogate.model import Surrogate
 

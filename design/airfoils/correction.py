@@ -66,17 +66,17 @@ def offsets_from(
         verdicts: What the solver said there; where it did not converge, the old offset stays.
         before: The offsets so far.
     """
-    found: dict[str, tuple[float, ...]] = {}
+    result: dict[str, tuple[float, ...]] = {}
     for name in CORRECTED:
         if name not in prediction.mean:
             continue
         claimed = torch.as_tensor(prediction.mean[name]).tolist()
         kept = before.get(name, (0.0,) * len(claimed))
-        found[name] = tuple(
+        result[name] = tuple(
             _offset(name, verdict.labels[name], claim) if verdict.converged else old
             for verdict, claim, old in zip(verdicts, claimed, kept, strict=True)
         )
-    return found
+    return result
 
 
 def _offset(name: str, verified: float, claimed: float) -> float:

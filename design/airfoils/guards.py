@@ -10,6 +10,8 @@ smoothness     the weights wiggle at most twice as much as the start's: where th
                surrogate has seen nothing like it
 confidence     the surrogate's standard deviation at every operating point: of CD at most 10 % of
                it, of CL at most .05; where a shape is not known, the claim is worth little
+support        how far section and point are from those that the surrogate learned from: at most 1,
+               beyond which one known case in a hundred lies
 =============  ====================================================================================
 
 Each is measured against the start: where that itself is thinner, rougher or less known, the limit
@@ -28,8 +30,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from formwright.datasets.cases import Case
-from formwright.design import constraints
-from formwright.design.constraints import Constraint, wedge, wiggliness
+from formwright.design.airfoils import constraints
+from formwright.design.airfoils.constraints import wedge, wiggliness
+from formwright.design.constraint import Constraint
 from formwright.surrogate.model import Prediction
 
 LEAST_ANGLE_DEG: Final = 4.0
@@ -47,6 +50,7 @@ class Guard(StrEnum):
     SIDES_APART = "sides-apart"
     SMOOTHNESS = "smoothness"
     CONFIDENCE = "confidence"
+    SUPPORT = "support"
 
 
 def guards(
@@ -65,13 +69,14 @@ def guards(
         plain: Weights of NACA 0012 in the space.
         off: Guards that the study switches off.
         given: The study's own constraints, which go before guards of their name.
-        slack: Share of the way from the start to the limits of smoothness and confidence that a
-            design may go; less than 1 after a design was refuted.
+        slack: Share of the way from the start to the limits of smoothness, confidence and support
+            that a design may go; less than 1 after a design was refuted.
     """
     made = [
         *(() if Guard.SIDES_APART in off else (_sides_apart(start),)),
         *(() if Guard.SMOOTHNESS in off else (_smoothness(start, plain, slack),)),
         *(() if Guard.CONFIDENCE in off else _confidence(prediction, slack)),
+        *(() if Guard.SUPPORT in off else _support(prediction, slack)),
     ]
     taken = {constraint.name for constraint in given}
     return tuple(one for one in made if one.name not in taken)
@@ -104,3 +109,11 @@ def _confidence(prediction: Prediction, slack: float) -> tuple[Constraint, ...]:
         upper = tuple(value + slack * max(limit - value, 0.0) for value in own.tolist())
         made.append(constraints.confidence(name, upper=upper, relative=name == "cd"))
     return tuple(made)
+
+
+def _support(prediction: Prediction, slack: float) -> tuple[Constraint, ...]:
+    """Return a bound on the support of each point, if the surrogate knows it."""
+    if prediction.support is None:
+        return ()
+    own = prediction.support.detach().to(torch.float64).tolist()
+    return (constraints.supported(tuple(far + slack * max(1.0 - far, 0.0) for far in own)),)

@@ -46,7 +46,13 @@ def verified_evaluation(setup: Setup, one: AirfoilRound) -> Evaluation:
     case = one.claims.case.clone()
     case.alpha_deg = _row([v.alpha_deg for v in verdicts])
     predicted = Prediction(
-        mean=labels, std=nothing, lower=nothing, upper=nothing, level=1.0, fields={}
+        mean=labels,
+        std=nothing,
+        lower=nothing,
+        upper=nothing,
+        level=1.0,
+        fields={},
+        support=nothing[LABELS[0]],
     )
     return judge(setup.problem, case, predicted)
 
@@ -91,7 +97,7 @@ def latest(setup: Setup, order: Sequence[AirfoilRound]) -> list[AirfoilRound]:
     return sorted(order, key=lambda one: one.index != chosen)
 
 
-def doubts(
+def reasons_against(
     setup: Setup, start: AirfoilRound, best: AirfoilRound, constraints: Sequence[Mapping[str, Any]]
 ) -> list[str]:
     """Return why the design should not be used as it is; empty where there is nothing.
@@ -102,26 +108,26 @@ def doubts(
         best: What is handed over.
         constraints: Rows of ``result.json``.
     """
-    found = []
+    result = []
     who = "the design" if best.index else "the start"
     if not best.index:
-        found.append("no better than the start")
+        result.append("no better than the start")
     if not best.verdicts.valid:
-        found.append("the contour is no section")
+        result.append("the contour is no section")
     total, missed = len(best.verdicts.verdicts), best.verdicts.missed
     if missed:
-        found.append(f"{best.verdicts.solver} verified {total - missed} of {total} points")
+        result.append(f"{best.verdicts.solver} verified {total - missed} of {total} points")
     before, after = objectives(setup, start), objectives(setup, best)
     if best.index and after["verified"] >= before["verified"]:
         names = ", ".join(_broken(constraints, "start"))
-        found.append(f"no better than the start, which breaks {names or 'a constraint'}")
+        result.append(f"no better than the start, which breaks {names or 'a constraint'}")
     broken = _broken(constraints, "best")
     claimed = [row["name"] for row in constraints if not row["best"]["satisfied"]]
     if broken:
-        found.append(f"by the verdict {who} breaks {', '.join(broken)}")
+        result.append(f"by the verdict {who} breaks {', '.join(broken)}")
     elif claimed and best.index:
-        found.append(f"by the surrogate's claim {who} breaks {', '.join(claimed)}")
-    return found
+        result.append(f"by the surrogate's claim {who} breaks {', '.join(claimed)}")
+    return result
 
 
 def _broken(constraints: Sequence[Mapping[str, Any]], side: str) -> list[str]:
@@ -133,7 +139,7 @@ def sentence(
     setup: Setup,
     start: AirfoilRound,
     best: AirfoilRound,
-    found: AirfoilRound,
+    searched: AirfoilRound,
     reasons: Sequence[str],
 ) -> str:
     """Return the outcome in one sentence; what speaks against the design stands first.
@@ -142,15 +148,17 @@ def sentence(
         setup: The study.
         start: The start.
         best: What is handed over.
-        found: The best that the search came to.
-        reasons: ``doubts``.
+        searched: The best that the search came to.
+        reasons: ``reasons_against``.
     """
     solver, told = best.verdicts.solver, partial(_number, setup)
     first = f"{'; '.join(reasons)}. " if reasons else ""
     before, after = objectives(setup, start), objectives(setup, best)
     total, missed = len(best.verdicts.verdicts), best.verdicts.missed
     if not best.index:
-        return f"{first}The start is handed over: {_told(setup, start)}. {_refuted(setup, found)}"
+        return (
+            f"{first}The start is handed over: {_told(setup, start)}. {_refuted(setup, searched)}"
+        )
     what = f"{first}{shown(setup.study.objective).name}: {told(after['claimed'])} claimed"
     if missed:
         return (

@@ -13,16 +13,16 @@ from formwright.design.airfoils.handover import (
     VERIFIED_TOLERANCE,
     AirfoilRound,
     claimed_evaluation,
-    doubts,
     name,
     objectives,
     parameters,
+    reasons_against,
     sentence,
     verified_evaluation,
 )
 from formwright.design.airfoils.stages import Claims, Setup
 from formwright.design.airfoils.verify import Verdict
-from formwright.design.constraints import Constraint
+from formwright.design.constraint import Constraint
 from formwright.design.objectives import shown
 from formwright.design.optimise.scipy_methods import FEASIBLE
 from formwright.design.optimise.solve import Solution
@@ -44,14 +44,14 @@ def result(
         order: The same, the best first.
     """
     start, best = rounds[0], order[0]
-    found = next(one for one in order if one.index)
+    result = next(one for one in order if one.index)
     constraints = _constraints(setup, start, best)
-    reasons = doubts(setup, start, best, constraints)
+    reasons = reasons_against(setup, start, best, constraints)
     return {
         "format_version": AIRFOIL_FORMAT,
         "kind": "airfoil",
         "name": setup.study.name,
-        "verdict": sentence(setup, start, best, found, reasons),
+        "verdict": sentence(setup, start, best, result, reasons),
         "reasons": reasons,
         "notes": setup.notes,
         "surrogate": _surrogate(setup, best),
@@ -67,7 +67,7 @@ def result(
             "best": objectives(setup, best),
         },
         "constraints": constraints,
-        "optimisation": _optimisation(setup, rounds[1:], found),
+        "optimisation": _optimisation(setup, rounds[1:], result),
         "rounds": [_round(setup, one) for one in rounds[1:]],
         "study": to_mapping(setup.study),
         "seconds": _seconds(rounds),
@@ -170,17 +170,17 @@ def _constraint(
 ) -> dict[str, Any]:
     """Return values, violation and satisfaction of one constraint on one design."""
     predicted = split((constraint,), claimed)[constraint.name][0].numpy()
-    found = split((constraint,), verified)[constraint.name][0].numpy()
+    result = split((constraint,), verified)[constraint.name][0].numpy()
     violation = _violation(constraint, predicted)
-    missing = bool(np.isnan(found).any())
+    missing = bool(np.isnan(result).any())
     return {
         "claimed": predicted,
-        "verified": found,
+        "verified": result,
         "satisfied": bool(violation <= FEASIBLE * constraint.scale),
         "violation": violation,
         "verified_satisfied": None
         if missing
-        else bool(_violation(constraint, found) <= VERIFIED_TOLERANCE * constraint.scale),
+        else bool(_violation(constraint, result) <= VERIFIED_TOLERANCE * constraint.scale),
     }
 
 

@@ -13,15 +13,15 @@ from torch import Tensor
 from formwright.datasets.airfoils import geometry
 from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError
-from formwright.design import constraints
+from formwright.design.airfoils import constraints
 from formwright.design.airfoils.guards import Guard
+from formwright.design.airfoils.spaces.bspline import BSpline
+from formwright.design.airfoils.spaces.cst import CST
 from formwright.design.airfoils.sweeps import SweepRange
 from formwright.design.airfoils.verifiers import SolverName
-from formwright.design.constraints import Bound, Constraint
+from formwright.design.constraint import Bound, Constraint
 from formwright.design.objectives import ObjectiveKind
 from formwright.design.optimise.methods import SLSQP, SQP, Adam, TrustConstr
-from formwright.design.spaces.bspline import BSpline
-from formwright.design.spaces.cst import CST
 from formwright.design.spaces.points import OperatingPoint, OperatingPoints
 
 Range = tuple[float, float]

@@ -17,18 +17,19 @@ from formwright.datasets.cases import Case, section_case
 from formwright.datasets.errors import OutOfRangeWarning, StudyWarning
 from formwright.datasets.solvers.result import Result
 from formwright.design.airfoils.beforehand import outside, turned, unlike
+from formwright.design.airfoils.constraints import lift_targets
 from formwright.design.airfoils.correction import Corrected, shifted
 from formwright.design.airfoils.guards import guards
+from formwright.design.airfoils.spaces.bspline import BSpline
+from formwright.design.airfoils.spaces.cst import CST
 from formwright.design.airfoils.specs import StudySpec
 from formwright.design.airfoils.sweeps import Sweep, SweepRange, make_sweep, sweep_cases
 from formwright.design.airfoils.verifiers import Chosen
 from formwright.design.airfoils.verify import judge
-from formwright.design.constraints import Constraint, lift_targets
+from formwright.design.constraint import Constraint
 from formwright.design.objectives import OBJECTIVES
 from formwright.design.optimise.solve import Solution
 from formwright.design.problem import Problem, evaluate, limits, names
-from formwright.design.spaces.bspline import BSpline
-from formwright.design.spaces.cst import CST
 from formwright.design.spaces.points import OperatingPoints
 from formwright.surrogate.model import Prediction, Surrogate, need_labels
 
@@ -158,7 +159,7 @@ def claim_start(surrogate: Surrogate, space: CST | BSpline, section: Section) ->
     guess = [point.start_alpha_deg for point in points.points]
     low, high = points.alpha_bounds_deg
     requested = SweepRange(below_deg=high - low, above_deg=high - low, limits_deg=(low, high))
-    sweeps, _ = claim_sweeps(surrogate, points, section.pos, guess, asked=requested)
+    sweeps, _ = claim_sweeps(surrogate, points, section.pos, guess, requested=requested)
     alpha = [_met(sweep, i, points, guess[i]) for i, sweep in enumerate(sweeps)]
     conditions = points.conditions(points.start[None])
     conditions["alpha_deg"] = torch.tensor([alpha], dtype=torch.float64)
@@ -197,11 +198,11 @@ def claim_sweeps(
     pos: Float[Tensor, "points 2"],
     alpha_deg: Sequence[float],
     *,
-    asked: SweepRange | None = None,
+    requested: SweepRange | None = None,
     offsets: Offsets | None = None,
 ) -> tuple[tuple[Sweep, ...], tuple[Ends, ...]]:
     """Return the surrogate's polars around the given incidences, one an operating point."""
-    cases, member = sweep_cases(pos, points, alpha_deg, asked or SweepRange())
+    cases, member = sweep_cases(pos, points, alpha_deg, requested or SweepRange())
     predicted = [quietly(surrogate, case) for case in cases]
     polars = []
     for point, index in enumerate(member):
@@ -211,15 +212,18 @@ def claim_sweeps(
     return sweeps, bounds
 
 
-def _polar(case: Case, said: Prediction, offset: Mapping[str, float]) -> tuple[Sweep, Ends]:
+def _polar(case: Case, prediction: Prediction, offset: Mapping[str, float]) -> tuple[Sweep, Ends]:
     """Return a claimed polar and the ends of its intervals."""
 
     def numbers(part: Mapping[str, Tensor], name: str) -> np.ndarray:
         value = part[name].detach().double()
         return shifted(value, offset.get(name, 0.0), name).numpy()
 
-    labels = {name: numbers(said.mean, name) for name in said.mean}
-    ends = {name: (numbers(said.lower, name), numbers(said.upper, name)) for name in said.mean}
+    labels = {name: numbers(prediction.mean, name) for name in prediction.mean}
+    ends = {
+        name: (numbers(prediction.lower, name), numbers(prediction.upper, name))
+        for name in prediction.mean
+    }
     alpha = case.alpha_deg.numpy()
     result = Result(labels=labels, reasons=("",) * len(alpha), solver="surrogate")
     return make_sweep(alpha, result), ends

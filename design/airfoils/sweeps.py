@@ -77,7 +77,7 @@ def sweep_cases(
     pos: Float[Tensor, "points 2"],
     points: OperatingPoints,
     alpha_deg: Sequence[float],
-    asked: SweepRange,
+    requested: SweepRange,
 ) -> tuple[list[Case], list[int]]:
     """Return one case for each set of conditions, and which of them each operating point is on."""
     groups: dict[tuple[float, ...], list[int]] = {}
@@ -86,7 +86,7 @@ def sweep_cases(
     cases, member = [], [0] * len(points)
     for (reynolds, ncrit, mach), indices in groups.items():
         exact = [alpha_deg[i] for i in indices if points.points[i].cl is None]
-        alpha = torch.tensor(asked.around([alpha_deg[i] for i in indices], exact))
+        alpha = torch.tensor(requested.around([alpha_deg[i] for i in indices], exact))
         same = {"reynolds": reynolds, "ncrit": ncrit, "mach": mach}
         conditions = {name: torch.full_like(alpha, value) for name, value in same.items()}
         for i in indices:

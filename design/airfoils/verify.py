@@ -104,7 +104,7 @@ def verify(
     began = time.perf_counter()
     cases, member = sweep_cases(pos, points, alpha_deg, sweep or SweepRange())
     with ThreadPoolExecutor(max_workers=max(workers, 1)) as pool:
-        results = list(pool.map(lambda case: asked(solver, case), cases))
+        results = list(pool.map(lambda case: solved(solver, case), cases))
     polars = [make_sweep(c.alpha_deg.numpy(), r) for c, r in zip(cases, results, strict=True)]
     sweeps = tuple(polars[i] for i in member)
     verdicts = tuple(
@@ -119,7 +119,7 @@ def verify(
     )
 
 
-def asked(solver: Solver, case: Case) -> Result:
+def solved(solver: Solver, case: Case) -> Result:
     """Return what a solver says of a case; a contour that is no section is not asked about."""
     pos = case.pos
     assert pos is not None

@@ -69,8 +69,8 @@ class AirfoilWork:
         """
         setup, last = self.setup, rounds[-1]
         label = "cl" if setup.study.objective is ObjectiveKind.LIFT else "cd"
-        doubts = [doubt(r.claims.prediction, r.verdicts.verdicts, label) for r in rounds]
-        caution = setup.study.caution and max(setup.study.caution, *doubts)
+        surprises = [doubt(r.claims.prediction, r.verdicts.verdicts, label) for r in rounds]
+        caution = setup.study.caution and max(setup.study.caution, *surprises)
         refuted = sum(found.verdicts.missed > 0 for found in rounds[1:])
         offsets = {} if last.claims.solution is None else corrections(setup, last)
         surrogate = setup.problem.surrogate
@@ -105,9 +105,9 @@ class AirfoilWork:
 
     def claim(self, model: Searched, proposal: Any) -> Claims:
         """Return the claims on the best design of a search."""
-        found = solution(model.problem, from_mapping(Progress, proposal, where="proposals.json"))
+        result = solution(model.problem, from_mapping(Progress, proposal, where="proposals.json"))
         setup, offsets = self.setup, model.offsets
-        return claim(setup.problem.surrogate, setup.points, found.case, offsets, found)
+        return claim(setup.problem.surrogate, setup.points, result.case, offsets, result)
 
     def verify(self, claims: Claims) -> Verification:
         """Ask the solver about a section at its operating points."""

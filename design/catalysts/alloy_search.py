@@ -31,11 +31,11 @@ from formwright.design.catalysts.alloys import (
     objective_of,
     price_constraint,
 )
+from formwright.design.catalysts.ordered_alloys import OrderedAlloys
 from formwright.design.optimise.methods import Adam
 from formwright.design.optimise.progress import Progress
 from formwright.design.optimise.solve import optimise
 from formwright.design.problem import Problem, evaluate
-from formwright.design.spaces.slab import OrderedAlloys
 from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionSurrogate
 
 Tell = Callable[[str, float], None]
@@ -213,7 +213,7 @@ def _exchanged(
     (slope,) = torch.autograd.grad(objective, x)
     count, letters = len(space.elements), len(space.letters)
     best = slope[:, : count * letters].unflatten(1, (letters, count)).argsort(-1)
-    found: list[list[Alloy]] = []
+    result: list[list[Alloy]] = []
     for alloy, order in zip(alloys, best[:, :, : design.exchanges + 1].tolist(), strict=True):
         others = []
         for k, row in enumerate(order):
@@ -221,5 +221,5 @@ def _exchanged(
                 named = [alloy.a, alloy.b]
                 named[k] = space.elements[i]
                 others.append(canonical(Alloy(alloy.prototype, named[0], named[1])))
-        found.append([other for other in others if other != alloy])
-    return found
+        result.append([other for other in others if other != alloy])
+    return result

@@ -20,8 +20,8 @@ from formwright.datasets.atoms.prices import alloy_usd_per_mole
 from formwright.datasets.atoms.slabs.ordered import PROTOTYPES
 from formwright.datasets.cases import Batch, Case
 from formwright.datasets.errors import ConfigError
-from formwright.design.constraints import Constraint
-from formwright.design.spaces.slab import OrderedAlloys
+from formwright.design.catalysts.ordered_alloys import OrderedAlloys
+from formwright.design.constraint import Constraint
 from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionSurrogate
 from formwright.surrogate.model import Prediction
 
@@ -196,7 +196,7 @@ def claim(
     surrogate: AdsorptionSurrogate, targets: Sequence[Target], alloys: Sequence[Alloy]
 ) -> list[Proposal]:
     """Return what the surrogate says of real alloys: every adsorbate on every site."""
-    found: dict[Alloy, Proposal] = {}
+    result: dict[Alloy, Proposal] = {}
     names = tuple(target.adsorbate for target in targets)
     for prototype in sorted({alloy.prototype for alloy in alloys}):
         own = [alloy for alloy in alloys if alloy.prototype == prototype]
@@ -205,17 +205,17 @@ def claim(
             some = own[first : first + _AT_ONCE]
             with torch.no_grad():
                 predicted = surrogate(space.decode(space.parameters(some)))
-            found |= dict(zip(some, _proposals(space, targets, some, predicted), strict=True))
-    return [found[alloy] for alloy in alloys]
+            result |= dict(zip(some, _proposals(space, targets, some, predicted), strict=True))
+    return [result[alloy] for alloy in alloys]
 
 
 def _proposals(
-    space: OrderedAlloys, targets: Sequence[Target], alloys: Sequence[Alloy], said: Prediction
+    space: OrderedAlloys, targets: Sequence[Target], alloys: Sequence[Alloy], prediction: Prediction
 ) -> list[Proposal]:
     """Return one proposal an alloy from a prediction of all places."""
     places = len(space.places)
-    mean, std = (part[LABEL].reshape(places, -1) for part in (said.mean, said.std))
-    chance = (-objective_of(space, targets)(said, Batch())).exp().tolist()
+    mean, std = (part[LABEL].reshape(places, -1) for part in (prediction.mean, prediction.std))
+    chance = (-objective_of(space, targets)(prediction, Batch())).exp().tolist()
     claims: list[dict[str, Claim]] = [{} for _ in alloys]
     for target in targets:
         own = [i for i, (name, _) in enumerate(space.places) if name == target.adsorbate]
@@ -226,7 +226,7 @@ def _proposals(
                 site=space.places[own[site]][1],
             )
     rows = zip(alloys, chance, claims, strict=True)
-    return [Proposal(alloy=alloy, hit=hit, claims=said) for alloy, hit, said in rows]
+    return [Proposal(alloy=alloy, hit=hit, claims=prediction) for alloy, hit, prediction in rows]
 
 
 def price_constraint(design: AlloyDesign, prototype: str) -> tuple[Constraint, ...]:

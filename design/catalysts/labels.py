@@ -89,9 +89,9 @@ def labelled_alloys(labels: Collection[Label], targets: Sequence[Target]) -> set
 
 def judged_by_table(targets: Sequence[Target]) -> dict[Alloy, dict[str, tuple[float, str]]]:
     """Return, for each alloy with rows of every target, energy and site by adsorbate."""
-    found = {target.adsorbate: mamun.most_stable(target.adsorbate) for target in targets}
-    common = set.intersection(*(set(one) for one in found.values()))
-    return {alloy: {name: one[alloy] for name, one in found.items()} for alloy in common}
+    result = {target.adsorbate: mamun.most_stable(target.adsorbate) for target in targets}
+    common = set.intersection(*(set(one) for one in result.values()))
+    return {alloy: {name: one[alloy] for name, one in result.items()} for alloy in common}
 
 
 def chance(design: AlloyDesign, known: Collection[Alloy]) -> tuple[int, int]:

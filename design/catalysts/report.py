@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from formwright.datasets.atoms.files.structures import iterate_structures
-from formwright.datasets.atoms.mamun import ERROR_BAR
+from formwright.datasets.atoms.mamun import ERROR_BAR, REFERENCES
 from formwright.datasets.atoms.structures import Structure
 from formwright.datasets.files import write_text
 from formwright.design.catalysts import figures
@@ -57,7 +57,7 @@ def render(result: Mapping[str, Any], pictures: list[tuple[str, Structure]]) -> 
         .render(
             result=result,
             headline=headline(result),
-            functional=ERROR_BAR,
+            functional=f"Energies: {REFERENCES}. {ERROR_BAR}",
             names=[target["adsorbate"] for target in result["targets"]],
             settings=flatten(result["study"]),
             figures={

@@ -82,19 +82,19 @@ def result(
     design = study.search(1)
     able, good = chance(design, begun)
     share = good / able if able else None
-    rows = [row for found in rounds for row in _rows(study, found, labels)]
+    rows = [row for result in rounds for row in _rows(study, result, labels)]
     places = {(row["round"], row["rank"] - 1): row for row in rows}
     for place, key in enumerate(order[:SHOWN]):
         places[key]["file_index"] = place * len(design.targets)
     uses = Counter(one.use for one in labels)
-    described = [_round(found, rows) for found in rounds]
+    described = [_round(result, rows) for result in rounds]
     seconds = {name: sum(r["seconds"][name] for r in described) for name in described[0]["seconds"]}
     return {
         "format_version": CATALYST_FORMAT,
         "kind": study.kind,
         "name": study.name,
         "verdict": sentence(rows, design.targets, share, judge),
-        "reasons": doubts(rows),
+        "reasons": reasons_against(rows),
         "targets": [asdict(target) for target in design.targets],
         "surrogate": {
             "name": study.surrogate or f"fine-tuned from the encoder {study.encoder}",
@@ -111,14 +111,14 @@ def result(
         "rounds": described,
         "proposals": rows,
         "elements": _elements(rounds, rows),
-        "evaluations": sum(found.claims.search["evaluations"] for found in rounds),
+        "evaluations": sum(result.claims.search["evaluations"] for result in rounds),
         "seconds": {**seconds, "total": sum(seconds.values())},
         "study": to_mapping(study),
         "versions": versions(),
     }
 
 
-def doubts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def reasons_against(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return why nothing of it should be used: all that was verified misses a target."""
     judged = [row["hit"] for row in rows if row["hit"] is not None]
     return ["no alloy that was verified is a hit"] if judged and not any(judged) else []

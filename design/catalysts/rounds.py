@@ -108,11 +108,11 @@ class CatalystWork:
     ) -> dict[str, Any]:
         """Search by gradient for alloys that are no labels and were not proposed before."""
         design = self.study.search(model.index)
-        requested = {one.alloy for found in rounds for one in found.claims.proposals}
+        requested = {one.alloy for result in rounds for one in result.claims.proposals}
         allowed = could_be(design, self.begun | requested, self.judge)
         with _threads(self.study.threads):
-            found = propose(model.surrogate, design, allowed=allowed, tell=self.tell)
-        return {**_described(found), "could_be": len(allowed)}
+            result = propose(model.surrogate, design, allowed=allowed, tell=self.tell)
+        return {**_described(result), "could_be": len(allowed)}
 
     def claim(self, model: Trained, proposal: Any) -> Found:
         """Return the proposals, most probable first, with what the search asked anyway."""
@@ -124,9 +124,9 @@ class CatalystWork:
         began = time.perf_counter()
         with _threads(self.study.threads):
             targets = self.study.design.targets
-            found = verify(self.judge, claims.proposals, targets, self.compared)
+            result = verify(self.judge, claims.proposals, targets, self.compared)
         seconds = time.perf_counter() - began
-        return {"verdicts": found, "offsets": self.judge.offsets, "seconds": seconds}
+        return {"verdicts": result, "offsets": self.judge.offsets, "seconds": seconds}
 
     def read(self, verdicts: Any) -> results.Verdicts:
         """Return the verdicts from JSON; an oracle that was calibrated before stays so."""
@@ -137,8 +137,8 @@ class CatalystWork:
     def known(self, rounds: Sequence[CatalystRound]) -> list[Label]:
         """Return all labels: those drawn, and the verdicts of the table."""
         names = [target.adsorbate for target in self.study.design.targets]
-        found = [verdict_labels(_by_dft(one), names, one.index) for one in rounds]
-        return [*self.first, *(label for some in found for label in some)]
+        result = [verdict_labels(_by_dft(one), names, one.index) for one in rounds]
+        return [*self.first, *(label for some in result for label in some)]
 
     def labels(self, rounds: Sequence[CatalystRound]) -> Iterable[Mapping[str, Any]]:
         """Return the lines of ``labels.jsonl``."""

@@ -44,7 +44,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from formwright.datasets.solvers.ase import AseSolver
+from formwright.datasets.solvers.ase.solver import AseSolver
 from formwright.design.catalysts.alloys import price_constraint
 from formwright.design.catalysts.config import CatalystSpec
 from formwright.design.catalysts.labels import (
@@ -53,7 +53,7 @@ from formwright.design.catalysts.labels import (
     shipped_labels,
     shipped_rows,
 )
-from formwright.design.catalysts.results import doubts
+from formwright.design.catalysts.results import reasons_against
 from formwright.design.catalysts.rounds import CatalystWork, could_be, untrained
 from formwright.design.catalysts.verify import choose
 from formwright.design.loop import Summary, Tell
@@ -129,7 +129,7 @@ class CatalystStudy(CatalystSpec):
             claimed=float(sum(row["probability"] for row in rows)),
             verified=float(sum(judged)) if len(judged) == len(rows) else None,
             judged=(len(judged), len(rows)),
-            reasons=tuple(doubts(rows)),
+            reasons=tuple(reasons_against(rows)),
         )
 
     @staticmethod

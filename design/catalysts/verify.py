@@ -17,8 +17,8 @@ import numpy as np
 from formwright.datasets.atoms import mamun
 from formwright.datasets.atoms.mamun import Row
 from formwright.datasets.errors import ConfigError, MissingSolverError
-from formwright.datasets.solvers.ase import AseSolver, adsorption_energies, chgnet
-from formwright.datasets.solvers.oracle import self_test
+from formwright.datasets.solvers.ase.oracle import self_test
+from formwright.datasets.solvers.ase.solver import AseSolver, adsorption_energies, chgnet
 from formwright.design.catalysts.alloys import Proposal, Target
 from formwright.design.catalysts.config import Verifier
 from formwright.design.catalysts.labels import Label, judged_by_table
@@ -76,11 +76,11 @@ class Judge:
         return " and ".join([*names, self.oracle.name] if self.oracle else names)
 
 
-def choose(asked: Verifier, *, relax: bool = False, oracle: AseSolver | None = None) -> Judge:
+def choose(requested: Verifier, *, relax: bool = False, oracle: AseSolver | None = None) -> Judge:
     """Return who verifies; an oracle is tested first.
 
     Args:
-        asked: By the study.
+        requested: By the study.
         relax: Whether the oracle relaxes.
         oracle: This one in place of CHGNet.
 
@@ -88,17 +88,17 @@ def choose(asked: Verifier, *, relax: bool = False, oracle: AseSolver | None = N
         MissingSolverError: CHGNet is asked for and not installed.
         CheckpointError: The oracle fails its self-test.
     """
-    if asked is Verifier.TABLE:
+    if requested is Verifier.TABLE:
         return Judge(table=True, oracle=None, why="the table was asked for.")
     try:
         solver = oracle or chgnet(relax=relax)
     except MissingSolverError:
-        if asked is Verifier.CHGNET:
+        if requested is Verifier.CHGNET:
             raise
         return Judge(table=True, oracle=None, why="no oracle is installed beside the table.")
     if oracle is None:
         self_test(solver)
-    if asked is Verifier.CHGNET:
+    if requested is Verifier.CHGNET:
         return Judge(table=False, oracle=solver, why="the oracle was asked for.")
     why = "DFT where the table has the alloy, else the oracle, which passed its self-test."
     return Judge(table=True, oracle=solver, why=why)
@@ -116,7 +116,7 @@ def verify(
         labels: That an oracle is calibrated on.
     """
     known = judged_by_table(targets) if judge.table else {}
-    found = []
+    result = []
     for proposal in proposals:
         row = {}
         for target in targets:
@@ -125,12 +125,12 @@ def verify(
                 energy, site = known[alloy][name]
                 row[name] = Verdict(energy_ev=energy, site=site, source=TABLE)
             elif judge.oracle is not None:
-                row[name] = _asked(judge, judge.oracle, proposal, name, labels)
+                row[name] = _of_oracle(judge, judge.oracle, proposal, name, labels)
             else:
                 reason = f"the table has no {name} on {alloy.name}, and {judge.why}"
                 row[name] = Verdict(energy_ev=math.nan, site="", source="", reason=reason)
-        found.append(row)
-    return found
+        result.append(row)
+    return result
 
 
 def is_hit(verdicts: Mapping[str, Verdict], targets: Sequence[Target]) -> bool | None:
@@ -139,7 +139,7 @@ def is_hit(verdicts: Mapping[str, Verdict], targets: Sequence[Target]) -> bool |
     return None if any(math.isnan(value) for value in off) else all(value < 0 for value in off)
 
 
-def _asked(
+def _of_oracle(
     judge: Judge, oracle: AseSolver, proposal: Proposal, adsorbate: str, labels: Sequence[Label]
 ) -> Verdict:
     """Return an oracle's verdict at the claimed site."""

@@ -88,20 +88,20 @@ class Leaves(Mapping[str, Tensor]):
     """One part of a prediction, repeated for each copy of the design, a leaf for each label asked.
 
     Attributes:
-        asked: The leaves made so far.
+        made: The leaves made so far.
     """
 
     def __init__(self, values: Mapping[str, Tensor], copies: int) -> None:
         """Repeat ``values`` ``copies`` times, each label when it is asked for."""
         self.values_once, self.copies = values, copies
-        self.asked: dict[str, Tensor] = {}
+        self.made: dict[str, Tensor] = {}
 
     def __getitem__(self, name: str) -> Tensor:
         """Return the leaf of a label."""
-        if name not in self.asked:
+        if name not in self.made:
             once = self.values_once[name].detach().to(torch.float64)
-            self.asked[name] = once.repeat(self.copies).requires_grad_(True)
-        return self.asked[name]
+            self.made[name] = once.repeat(self.copies).requires_grad_(True)
+        return self.made[name]
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the labels."""
@@ -144,8 +144,8 @@ def _direct(
     with torch.enable_grad():
         table = _rows(judge(problem, problem.space.decode(copies), repeated))
         requested = table.diagonal().sum()
-    leaves = {(part, name): leaf for part in PARTS for name, leaf in parts[part].asked.items()}
-    leaves |= {(SUPPORT, name): leaf for name, leaf in alone.asked.items()}
+    leaves = {(part, name): leaf for part in PARTS for name, leaf in parts[part].made.items()}
+    leaves |= {(SUPPORT, name): leaf for name, leaf in alone.made.items()}
     gradients = torch.autograd.grad(requested, [copies, *leaves.values()], allow_unused=True)
     direct = torch.zeros_like(copies) if gradients[0] is None else gradients[0]
     wanted = {

@@ -8,7 +8,11 @@ that it asked for before is read: it takes the same steps, bit for bit, to where
 from __future__ import annotations
 
 import io
+import os
+import struct
+import zlib
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float
@@ -17,6 +21,8 @@ from formwright.datasets.errors import StorageError
 
 Array = Float[np.ndarray, "..."]
 Key = tuple[bytes, int]
+_HEAD: Final = struct.Struct("<II")
+"""Before every answer: bytes of it, and their CRC-32."""
 
 
 class Memory:
@@ -28,7 +34,7 @@ class Memory:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        """Read what is there; an answer that was cut off by a kill is left out."""
+        """Read what is there, up to an answer that was cut off by a kill, or damaged."""
         self.path = path
         self.known: dict[Key, Array] = {}
         if path is None:
@@ -57,16 +63,24 @@ class Memory:
         text = io.BytesIO()
         np.save(text, x)
         np.save(text, answer)
+        pair = text.getvalue()
         try:
             with self.path.open("ab") as handle:
-                handle.write(text.getvalue())
+                handle.write(_HEAD.pack(len(pair), zlib.crc32(pair)) + pair)
         except OSError as error:
             raise StorageError(f"cannot write {str(self.path)!r}: {error}") from error
 
 
 def _pair(handle: io.BufferedRandom) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the next parameters and their answer, None where there is no whole one."""
-    try:
-        return np.load(handle, allow_pickle=False), np.load(handle, allow_pickle=False)
-    except (EOFError, ValueError):
+    head = handle.read(_HEAD.size)
+    if len(head) < _HEAD.size:
         return None
+    size, checksum = _HEAD.unpack(head)
+    if size > os.fstat(handle.fileno()).st_size:
+        return None
+    pair = handle.read(size)
+    if len(pair) < size or zlib.crc32(pair) != checksum:
+        return None
+    text = io.BytesIO(pair)
+    return np.load(text, allow_pickle=False), np.load(text, allow_pickle=False)

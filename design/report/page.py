@@ -27,6 +27,9 @@ NAMES: Final = {
 }
 DASH: Final = "\u2013"
 NOTHING: Final = 1e-9
+UNKNOWN: Final = "unknown"
+ABSURD: Final = 1e12
+"""No quantity of a report is so large: shown as unknown, like one that is not finite."""
 
 
 def write_report(folder: str | os.PathLike[str]) -> Path:
@@ -337,6 +340,8 @@ def number(
     """Return a number for reading: ``digits`` that count, or that many decimals if ``fixed``."""
     if value is None:
         return DASH
+    if not abs(value) < ABSURD:
+        return UNKNOWN
     value = 0.0 if abs(value) < NOTHING else value
     if not fixed and abs(value) >= max(10.0**digits, 100.0):
         return grouped(value).replace("-", "\u2212")

@@ -103,7 +103,7 @@ class Activity:
     overpotential_v: tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def asked(process: Process, known: tuple[str, ...] = ()) -> tuple[str, ...]:
+def adsorbates_of(process: Process, known: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return the adsorbates whose energies are to be predicted.
 
     Args:

@@ -23,7 +23,7 @@ from typing import Final
 
 from formwright.datasets.atoms.bulks import alloys, counts_of
 from formwright.datasets.atoms.files.structures import iterate_frames
-from formwright.datasets.atoms.mamun import Alloy, metals
+from formwright.datasets.atoms.mamun import Alloy, canonical, metals
 from formwright.datasets.atoms.structures import Structure
 from formwright.datasets.errors import ConfigError, FormwrightError, StructureError
 
@@ -80,6 +80,8 @@ def entries(given: str, prototypes: tuple[str, ...] = ("A1", "L12", "L10")) -> I
 def alloy_of(formula: str) -> Alloy:
     """Return the ordered alloy of a formula: ``Pt`` is A1, ``Pt3Ti`` L12, ``PtNi`` L10.
 
+    L10 in either order is one alloy, by its one name (``mamun.canonical``): its sites are too.
+
     Raises:
         StructureError: It is no formula, or of another composition.
     """
@@ -94,7 +96,7 @@ def alloy_of(formula: str) -> Alloy:
             "its slab as a structure in a file."
         )
     b = b if b != a else next(iter(counts))
-    return Alloy(prototype, a, b)
+    return canonical(Alloy(prototype, a, b))
 
 
 def _elements(given: str) -> list[str]:
@@ -121,7 +123,20 @@ def _numbered(some: Iterable[Alloy | str]) -> Iterator[Entry]:
 
 
 def _table(path: Path) -> Iterator[Entry]:
-    """Yield the rows of a CSV, or the lines of a text."""
+    """Yield the rows of a CSV, or the lines of a text.
+
+    Raises:
+        ConfigError: It is neither, or lacks the columns.
+    """
+    try:
+        yield from _read_table(path)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(
+            f"{str(path)!r} is no table in UTF-8 ({error}). Save it as UTF-8, or copy it again."
+        ) from error
+
+
+def _read_table(path: Path) -> Iterator[Entry]:
     with path.open(encoding="utf-8-sig", newline="") as lines:
         if path.suffix.lower() == ".txt":
             texts = (line.partition("#")[0].strip() for line in lines)
@@ -133,13 +148,18 @@ def _table(path: Path) -> Iterator[Entry]:
             yield from _numbered((row["formula"] or "").strip() for row in rows)
         elif {"prototype", "a", "b"} <= names:
             yield from _numbered(
-                Alloy(*(row[k].strip() for k in ("prototype", "a", "b"))) for row in rows
+                _named(*((row[k] or "").strip() for k in ("prototype", "a", "b"))) for row in rows
             )
         else:
             raise ConfigError(
                 f"{str(path)!r} has neither a column 'formula' nor 'prototype', 'a' and 'b'; "
                 f"found: {', '.join(map(repr, rows.fieldnames or ())) or 'none'}."
             )
+
+
+def _named(prototype: str, a: str, b: str) -> Alloy:
+    """Return an alloy by its one name; one element by two is refused later, as it was written."""
+    return canonical(Alloy(prototype, a, b)) if a != b else Alloy(prototype, a, b)
 
 
 def _structures(path: Path) -> Iterator[Entry]:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 
 from formwright.datasets.errors import ConfigError
-from formwright.datasets.files import replacing
+from formwright.datasets.files import inert, replacing
 from formwright.design.screening.activity import PATHS
 from formwright.design.screening.config import ScreenConfig
 from formwright.design.screening.rows import FAILED, LEFT_OUT, RANKED
@@ -163,7 +163,8 @@ def _write(
                         out, columns, extrasaction="ignore", lineterminator="\n"
                     )
                     writer.writeheader()
-                writer.writerow(row)
+                texts = {k: inert(v) if isinstance(v, str) else v for k, v in row.items()}
+                writer.writerow(texts)
                 if ranked and len(best) < keep:
                     best.append(row)
     finally:

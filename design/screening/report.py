@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from formwright.datasets.atoms.files.structures import iterate_structures
-from formwright.datasets.atoms.free_energy import CORRECTIONS, Process
+from formwright.datasets.atoms.free_energy import (
+    CORRECTIONS,
+    WATER_SOURCES,
+    Process,
+    water_ev,
+)
 from formwright.datasets.atoms.structures import Structure
 from formwright.datasets.files import write_text
 from formwright.design.records import SCREEN_FORMAT
@@ -37,12 +42,12 @@ def best_slabs(folder: Path) -> list[tuple[str, Structure]]:
     file = folder / "best.extxyz"
     if not file.exists():
         return []
-    found: dict[str, Structure] = {}
+    result: dict[str, Structure] = {}
     for one, columns in iterate_structures(file):
-        found.setdefault(f"{columns['rank']}. {columns['candidate']}", one)
-        if len(found) > screen_figures.COLUMNS:
+        result.setdefault(f"{columns['rank']}. {columns['candidate']}", one)
+        if len(result) > screen_figures.COLUMNS:
             break
-    return list(found.items())[: screen_figures.COLUMNS]
+    return list(result.items())[: screen_figures.COLUMNS]
 
 
 def render(summary: Mapping[str, Any], found: list[tuple[str, Structure]]) -> str:
@@ -62,12 +67,7 @@ def render(summary: Mapping[str, Any], found: list[tuple[str, Structure]]) -> st
             states=[state if isinstance(state, str) else f"{state:g}" for state in path.states],
             scaled=("OOH" in path.states and "OOH" not in summary["adsorbates"]) * SCALING,
             sources={
-                name: (
-                    "given"
-                    if name in summary["config"]["corrections"] or name not in CORRECTIONS
-                    else CORRECTIONS[name].source
-                )
-                for name in summary["adsorbates"]
+                name: _source(process, name, summary["config"]) for name in summary["adsorbates"]
             },
             lead=lead(process, result),
             settings=flatten(summary["config"]),
@@ -81,6 +81,15 @@ def render(summary: Mapping[str, Any], found: list[tuple[str, Structure]]) -> st
             },
         )
     )
+
+
+def _source(process: Process, name: str, config: Mapping[str, Any]) -> str:
+    """Return where the correction of an adsorbate is from, water with it."""
+    if name in config["corrections"] or name not in CORRECTIONS:
+        return "given"
+    water = config.get("water", "none")
+    wet = f"; {WATER_SOURCES[water]}" if water_ev(process, name, water) else ""
+    return CORRECTIONS[name].source + wet
 
 
 def lead(process: Process, result: Mapping[str, Any]) -> str:

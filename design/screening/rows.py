@@ -34,7 +34,7 @@ import numpy as np
 
 from formwright.datasets.atoms.mamun import Row
 from formwright.datasets.errors import FormwrightError
-from formwright.design.screening.activity import activity, asked
+from formwright.design.screening.activity import activity, adsorbates_of
 from formwright.design.screening.config import ScreenConfig
 from formwright.design.screening.entries import Entry
 from formwright.design.screening.filters import background, ruled_out
@@ -88,7 +88,7 @@ def rows_of(
     entries: Sequence[Entry], config: ScreenConfig, surrogate: AdsorptionSurrogate
 ) -> list[dict[str, Any]]:
     """Return the row of each candidate, in order; a bad candidate is a row with its reason."""
-    names = asked(config.process, trained_adsorbates(surrogate))
+    names = adsorbates_of(config.process, trained_adsorbates(surrogate))
     rows: list[dict[str, Any]] = [_blank(entry, names) for entry in entries]
     todo = [i for i, entry in enumerate(entries) if _wanted(entry, rows[i], config)]
     found = {i: _Found() for i in todo}
@@ -159,7 +159,7 @@ def _predict_alloys(
     found: dict[int, _Found],
 ) -> None:
     """Predict ordered alloys, all at once."""
-    asked_of: list[int] = []
+    row_of: list[int] = []
     rows: list[Row] = []
     for i, entry in entries.items():
         assert entry.alloy is not None
@@ -170,11 +170,11 @@ def _predict_alloys(
             continue
         for name in names:
             rows += [Row(entry.alloy, name, label) for label in labels]
-            asked_of += [i] * len(labels)
+            row_of += [i] * len(labels)
     predicted = predict_rows(surrogate, rows)
     numbers = np.stack([predicted.values[name] for name in _NUMBERS], 1).tolist()
     support = predicted.values.get(SUPPORT)
-    for k, i in enumerate(asked_of):
+    for k, i in enumerate(row_of):
         if k in predicted.failures:
             found[i].reason = predicted.failures[k]
         else:

@@ -36,7 +36,7 @@ from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import read_record, replacing, write_record
 from formwright.datasets.locks import writing
 from formwright.design.records import SCREEN_FORMAT
-from formwright.design.screening.activity import asked
+from formwright.design.screening.activity import adsorbates_of
 from formwright.design.screening.config import ScreenConfig
 from formwright.design.screening.entries import Entry, entries
 from formwright.design.screening.ranking import ScreenResult, rank
@@ -44,7 +44,7 @@ from formwright.design.screening.report import write_report
 from formwright.design.screening.rows import work
 from formwright.design.screening.structures import write_best
 from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
-from formwright.surrogate.atoms.checks import trained_adsorbates
+from formwright.surrogate.atoms.checks import energies_of, trained_adsorbates
 from formwright.surrogate.zoo import load
 
 RECIPE, PARTS, SUMMARY = "recipe.json", "parts", "screen.json"
@@ -87,7 +87,7 @@ def screen(
         ('Cu3Ni', 2)
     """
     began, folder = perf_counter(), Path(out)
-    names, weights = _checked(config)
+    names, weights, energies = _checked(config)
     with writing(folder):
         _claim(folder, candidates, config, weights)
         workers = workers or os.cpu_count() or 1
@@ -106,7 +106,7 @@ def screen(
         )
         result = rank(folder, config, names)
         write_best(folder / "best.extxyz", candidates, config, result.best, names)
-        summary = _summary(candidates, config, names, result, perf_counter() - began)
+        summary = _summary(candidates, config, names, energies, result, perf_counter() - began)
         write_record(folder / SUMMARY, summary)
         write_report(folder)
         return result
@@ -117,8 +117,8 @@ def _work(chunk: Chunk, config: ScreenConfig) -> list[dict[str, Any]]:
     return work(chunk[1], config)
 
 
-def _checked(config: ScreenConfig) -> tuple[tuple[str, ...], str]:
-    """Return the adsorbates that are asked for and a digest of the weights.
+def _checked(config: ScreenConfig) -> tuple[tuple[str, ...], str, str]:
+    """Return adsorbates that are asked for, a digest of the weights, and what their energies are.
 
     Raises:
         ConfigError: The surrogate does not fit the reaction.
@@ -129,13 +129,13 @@ def _checked(config: ScreenConfig) -> tuple[tuple[str, ...], str]:
             f"{config.surrogate!r} is no surrogate of adsorption energies; one that is shipped is "
             "'adsorption-mamun'."
         )
-    names = asked(config.process, trained_adsorbates(surrogate))
+    names = adsorbates_of(config.process, trained_adsorbates(surrogate))
     for name in names:
         config.correction_ev(name)
     digest = hashlib.sha256()
     for key, tensor in sorted(surrogate.state_dict().items()):
         digest.update(key.encode() + tensor.numpy().tobytes())
-    return names, digest.hexdigest()[:16]
+    return names, digest.hexdigest()[:16], energies_of(surrogate)
 
 
 def _claim(folder: Path, candidates: str, config: ScreenConfig, weights: str) -> None:
@@ -203,6 +203,7 @@ def _summary(
     candidates: str,
     config: ScreenConfig,
     names: tuple[str, ...],
+    energies: str,
     result: ScreenResult,
     seconds: float,
 ) -> dict[str, Any]:
@@ -212,6 +213,7 @@ def _summary(
         "candidates": candidates,
         "config": to_mapping(config),
         "adsorbates": list(names),
+        "energies": energies,
         "corrections_ev": {name: config.correction_ev(name) for name in names},
         "result": to_mapping(result),
         "seconds": seconds,

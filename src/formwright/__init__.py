@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from formwright.datasets.atoms.structures import Structure as Structure
     from formwright.datasets.cases import section_case as section_case
     from formwright.datasets.corpus import open_corpus as open_corpus
+    from formwright.datasets.own.importing import import_corpus as import_corpus
     from formwright.datasets.pde.well_runs import open_runs as open_runs
     from formwright.datasets.rans.data import read_rans as read_rans
     from formwright.datasets.rans.flow_axes import in_file_directions as in_file_directions
@@ -44,14 +45,19 @@ if TYPE_CHECKING:
     from formwright.datasets.solvers.openfoam.solver import OpenFOAM as OpenFOAM
     from formwright.datasets.solvers.panel.solver import Panel as Panel
     from formwright.datasets.solvers.xfoil.solver import XFoil as XFoil
-    from formwright.design import constraints as constraints
     from formwright.design import objectives as objectives
+    from formwright.design.airfoils import constraints as constraints
+    from formwright.design.airfoils.spaces.bspline import BSpline as BSpline
+    from formwright.design.airfoils.spaces.cst import CST as CST
     from formwright.design.airfoils.study import Study as Study
     from formwright.design.catalysts.alloys import AlloyDesign as AlloyDesign
     from formwright.design.catalysts.alloys import Target as Target
     from formwright.design.catalysts.alloys import objective_of as objective_of
     from formwright.design.catalysts.config import Verifier as Verifier
+    from formwright.design.catalysts.ordered_alloys import OrderedAlloys as OrderedAlloys
     from formwright.design.catalysts.study import CatalystStudy as CatalystStudy
+    from formwright.design.interfaces.function import as_function as as_function
+    from formwright.design.interfaces.openmdao import as_openmdao as as_openmdao
     from formwright.design.loop import StudyResult as StudyResult
     from formwright.design.loop import read_study as read_study
     from formwright.design.loop import run as run
@@ -63,13 +69,12 @@ if TYPE_CHECKING:
     from formwright.design.problem import Problem as Problem
     from formwright.design.screening.config import ScreenConfig as ScreenConfig
     from formwright.design.screening.screen import screen as screen
-    from formwright.design.spaces.bspline import BSpline as BSpline
-    from formwright.design.spaces.cst import CST as CST
+    from formwright.design.spaces.box import Box as Box
     from formwright.design.spaces.points import OperatingPoint as OperatingPoint
     from formwright.design.spaces.points import OperatingPoints as OperatingPoints
-    from formwright.design.spaces.slab import OrderedAlloys as OrderedAlloys
     from formwright.design.spaces.space import DesignSpace as DesignSpace
     from formwright.surrogate.atoms.adsorption import AdsorptionConfig as AdsorptionConfig
+    from formwright.surrogate.atoms.calculator import AdsorptionCalculator as AdsorptionCalculator
     from formwright.surrogate.encoder import Encoder as Encoder
     from formwright.surrogate.evaluate import evaluate as evaluate
     from formwright.surrogate.fit import Trained as Trained
@@ -118,6 +123,7 @@ _HOMES: Final[Mapping[str, str]] = {
     "read_structures": "datasets.atoms.files.structures",
     "write_structures": "datasets.atoms.files.structures",
     "open_corpus": "datasets.corpus",
+    "import_corpus": "datasets.own.importing",
     "read_polars": "datasets.airfoils.polar_data",
     "read_rans": "datasets.rans.data",
     "open_runs": "datasets.pde.well_runs",
@@ -141,17 +147,19 @@ _HOMES: Final[Mapping[str, str]] = {
     "BarlowTwins": "surrogate.objectives.barlow",
     "SimCLR": "surrogate.objectives.simclr",
     "AdsorptionConfig": "surrogate.atoms.adsorption",
+    "AdsorptionCalculator": "surrogate.atoms.calculator",
     "OperatingPoint": "design.spaces.points",
     "run": "design.loop",
     "read_study": "design.loop",
     "StudyResult": "design.loop",
     "OperatingPoints": "design.spaces.points",
     "DesignSpace": "design.spaces.space",
-    "CST": "design.spaces.cst",
-    "BSpline": "design.spaces.bspline",
-    "OrderedAlloys": "design.spaces.slab",
+    "CST": "design.airfoils.spaces.cst",
+    "BSpline": "design.airfoils.spaces.bspline",
+    "OrderedAlloys": "design.catalysts.ordered_alloys",
+    "Box": "design.spaces.box",
     "Problem": "design.problem",
-    "constraints": "design.constraints",
+    "constraints": "design.airfoils.constraints",
     "objectives": "design.objectives",
     "optimise": "design.optimise.solve",
     "SQP": "design.optimise.methods",
@@ -164,6 +172,8 @@ _HOMES: Final[Mapping[str, str]] = {
     "Target": "design.catalysts.alloys",
     "Verifier": "design.catalysts.config",
     "objective_of": "design.catalysts.alloys",
+    "as_function": "design.interfaces.function",
+    "as_openmdao": "design.interfaces.openmdao",
     "screen": "design.screening.screen",
     "ScreenConfig": "design.screening.config",
     "errors": "datasets.errors",

@@ -17,8 +17,10 @@ from formwright import __version__
 from formwright.commands import (
     corpus,
     design,
+    importing,
     learn,
     mesh,
+    models,
     predict,
     pretraining,
     screen,
@@ -60,6 +62,7 @@ app = App(
 COMMANDS: Final = {
     "demo": design.demo,
     "predict": predict.predict,
+    "models": models.models,
     "screen": screen.screen,
     "optimize": design.optimize,
     "report": design.report,
@@ -67,6 +70,7 @@ COMMANDS: Final = {
     "corpus": corpus.app,
     "mesh": mesh.mesh,
     "validate": validate.app,
+    "import": importing.import_,
     "pretrain": learn.pretrain,
     "fit": learn.fit,
     "evaluate": learn.evaluate,
@@ -74,6 +78,9 @@ COMMANDS: Final = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_command, name=_name)
+app.register_install_completion_command(
+    help="Install completion of commands and options for the shell in use (bash, zsh, fish)."
+)
 
 
 @app.meta.default

@@ -1,7 +1,7 @@
 """A section's embedding joined with an operating point: one vector a point, mirrored exactly.
 
-Every hidden unit exists twice: one belongs to the section as it is, its twin to the section
-mirrored in its chord (at the opposite incidence). Mirroring the case swaps the twins, so what is
+Every hidden unit exists twice: one belongs to the section as it is, the other to the section
+mirrored in its chord (at the opposite incidence). Mirroring the case swaps the two, so what is
 read from their sum keeps, what is read from their difference changes sign, and what is read from
 one of them belongs to one side of the section. A layer that respects this acts on sums and
 differences separately (Cohen and Welling 2016, the regular representation of a group of two).
@@ -36,7 +36,7 @@ def condition_features(
     return torch.stack(even, -1), torch.stack([6.0 * sine, 6.0 * sine * cosine], -1)
 
 
-class TwinLinear(nn.Module):
+class MirroredLinear(nn.Module):
     """A linear layer that commutes with the mirror: one matrix for sums, one for differences."""
 
     def __init__(self, width_in: int, width_out: int) -> None:
@@ -46,9 +46,9 @@ class TwinLinear(nn.Module):
         self.odd = nn.Linear(width_in, width_out, bias=False)
         self.signs = nn.Buffer(torch.tensor([0.5, -0.5])[:, None, None], persistent=False)
 
-    def forward(self, twins: Float[Tensor, "2 rows width"]) -> Float[Tensor, "2 rows out"]:
-        """Map both twins."""
-        own, mirrored = twins.unbind()
+    def forward(self, pairs: Float[Tensor, "2 rows width"]) -> Float[Tensor, "2 rows out"]:
+        """Map both of a pair."""
+        own, mirrored = pairs.unbind()
         even = torch.addmm(self.even.bias, own + mirrored, self.even.weight.T, alpha=0.5)
         return torch.addcmul(even, (own - mirrored) @ self.odd.weight.T, self.signs)
 
@@ -67,12 +67,12 @@ class Conditioned(nn.Module):
     images: int = 2
 
     def __init__(self, encoder: Encoder, hidden: int = 192, layers: int = 4) -> None:
-        """Put ``layers`` residual layers of ``hidden`` twins after the join."""
+        """Put ``layers`` residual layers of ``hidden`` pairs after the join."""
         super().__init__()
         self.encoder, self.width = encoder, 2 * hidden
         self.of_case = nn.Linear(encoder.width, hidden)
         self.of_point = nn.Linear(EVEN_FEATURES + ODD_FEATURES, hidden, bias=False)
-        self.layers = nn.ModuleList(TwinLinear(hidden, hidden) for _ in range(layers))
+        self.layers = nn.ModuleList(MirroredLinear(hidden, hidden) for _ in range(layers))
 
     def cases(self, batch: Case) -> Float[Tensor, "cases width"]:
         """Return what the trunk needs to know of each section."""
@@ -93,8 +93,8 @@ class Conditioned(nn.Module):
         even, odd = condition_features(alpha_deg, reynolds, ncrit)
         of_even, of_odd = self.of_point.weight.split((EVEN_FEATURES, ODD_FEATURES), 1)
         even_part, odd_part = even.to(cases) @ of_even.T, odd.to(cases) @ of_odd.T
-        twins = cases.index_select(0, case_of_point).unflatten(1, (2, -1)).transpose(0, 1)
-        x = functional.silu(twins + torch.stack([even_part + odd_part, even_part - odd_part]))
+        pairs = cases.index_select(0, case_of_point).unflatten(1, (2, -1)).transpose(0, 1)
+        x = functional.silu(pairs + torch.stack([even_part + odd_part, even_part - odd_part]))
         for layer in self.layers:
             x = x + functional.silu(layer(x))
         return torch.cat(x.unbind(), -1)

@@ -10,7 +10,7 @@ Lei et al. 2018, with a learned scale).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,13 +23,15 @@ from torch.nn import functional
 from formwright.datasets.airfoils.polar_data import Polars
 from formwright.datasets.airfoils.surface import stations_y
 from formwright.datasets.cases import Batch, Case
-from formwright.surrogate.airfoils.polar import LABELS, PolarSurrogate
+from formwright.surrogate.airfoils.polar import LABELS, LOG_SPREADS, PolarSurrogate
 from formwright.surrogate.least_squares import LeastSquares
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.training.loop import TrainConfig, TrainResult, origin, train_for_use
 from formwright.surrogate.uncertainty.conformal import LEVEL, conformal_factor
+from formwright.surrogate.uncertainty.support import Described
 
 _LEAST_RESIDUAL: Final = 1e-4
+_SEEN: Final = 20_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +67,7 @@ class LabelledPoints:
         conditions: alpha_deg, reynolds, ncrit, (points, 3).
         targets: The labels on the scale of training, NaN where one is absent.
         cp: Pressure coefficients, (points, 2, 32), NaN where absent; None if there are none.
+        groups: Number of the family of each section; every section for itself where None.
     """
 
     rings: Float[Tensor, "sections heights"]
@@ -72,6 +75,7 @@ class LabelledPoints:
     conditions: Float[Tensor, "points 3"]
     targets: Float[Tensor, "points labels"]
     cp: Float[Tensor, "points 2 stations"] | None
+    groups: Int[Tensor, " sections"] | None = None
 
     def __len__(self) -> int:
         """Return the number of sections."""
@@ -109,7 +113,14 @@ def labelled(surrogate: PolarSurrogate, polars: Polars) -> LabelledPoints:
         conditions=torch.from_numpy(np.stack(conditions, 1)).float(),
         targets=(torch.from_numpy(values).float() - surrogate.centre) / surrogate.scale,
         cp=None if cp is None else torch.from_numpy(np.stack(cp, 1)).float(),
+        groups=_numbered([families[0] for families in polars.families]),
     )
+
+
+def _numbered(names: Sequence[str]) -> Int[Tensor, " sections"]:
+    """Return a number for each name, the same for the same."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return torch.tensor([numbers[name] for name in names])
 
 
 def finetune(
@@ -192,6 +203,37 @@ def _vectors(surrogate: PolarSurrogate, points: LabelledPoints) -> Iterator[tupl
             yield surrogate.network(batch), rows
 
 
+def fit_support(surrogate: PolarSurrogate, known: LabelledPoints, held: LabelledPoints) -> None:
+    """Let a surrogate know what it learned from: ``Prediction.support``.
+
+    Of more than 20,000 points, so many are taken evenly.
+
+    Args:
+        surrogate: Fine-tuned; nothing else of it changes.
+        known: The training split.
+        held: The validation split, of other families.
+    """
+    (own, section), (others, _) = (_seen(surrogate, points) for points in (known, held))
+    groups = torch.arange(len(known)) if known.groups is None else known.groups
+    surrogate.support.fit(own, groups[section], others)
+
+
+def _seen(surrogate: PolarSurrogate, points: LabelledPoints) -> tuple[Described, Tensor]:
+    """Return what the support of points is told by, and the section of each."""
+    step = max(1, round(len(points.conditions) / _SEEN))
+    features, sections = [], []
+    for chosen in torch.arange(len(points)).split(256):
+        batch, rows = points.batch(chosen)
+        kept = (rows % step == 0).nonzero()[:, 0]
+        case = batch.condition_batch[kept]
+        with torch.no_grad():
+            vector = surrogate.network(batch)[kept]
+        features.append(torch.cat([points.rings[chosen][case], vector], 1))
+        sections.append(chosen[case])
+    seen = torch.cat(features)
+    return Described(seen, seen[:, :0]), torch.cat(sections)
+
+
 def calibrate(surrogate: PolarSurrogate, points: LabelledPoints, level: float = LEVEL) -> None:
     """Set the intervals so that a share ``level`` of these (validation) points lies inside.
 
@@ -252,7 +294,7 @@ class _Step:
         """Return the Laplace likelihood of the residuals, given the trunk."""
         residual = (model.means(vector).detach() - self.points.targets[rows]).abs()
         residual = residual.nan_to_num(_LEAST_RESIDUAL).clamp_min(_LEAST_RESIDUAL)
-        log_spread = model.log_spreads(vector).clamp(-9.0, 3.0)
+        log_spread = model.log_spreads(vector).clamp(*LOG_SPREADS)
         return 0.1 * (residual * (-log_spread).exp() + log_spread).mean()
 
     def _pressure(self, model: PolarSurrogate, vector: Tensor, cp: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class FlowPredict:
     Attributes:
         kind: Its name in a configuration file.
         answers: Weight of the solver's own labels, where the flows hold them (a label of the cheap
-            rung, none of the dear one); 0 looks at the flow alone.
+            rung, none of the expensive one); 0 looks at the flow alone.
     """
 
     kind: Literal["flow-predict"] = "flow-predict"
@@ -124,6 +124,6 @@ class FlowPrediction(nn.Module):
         """Do nothing: there is no slow copy."""
 
 
-def _mean_error(said: Tensor, goal: Tensor, beta: float) -> Float[Tensor, ""]:
+def _mean_error(output: Tensor, goal: Tensor, beta: float) -> Float[Tensor, ""]:
     """Return the smooth L1 over the batch of all processes."""
-    return total(functional.smooth_l1_loss(said.to(goal), goal, beta=beta)) / world()
+    return total(functional.smooth_l1_loss(output.to(goal), goal, beta=beta)) / world()

@@ -56,8 +56,10 @@ def _learn(
 ) -> None:
     points = tuning.labelled(surrogate, known)
     tuning.finetune(surrogate, points, settings, folder, progress=progress)
+    others = tuning.labelled(surrogate, held)
     tuning.fit_pressure(surrogate, points)
-    tuning.calibrate(surrogate, tuning.labelled(surrogate, held))
+    tuning.calibrate(surrogate, others)
+    tuning.fit_support(surrogate, points, others)
 
 
 def score(surrogate: PolarSurrogate, polars: Polars) -> Scores:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -20,15 +20,18 @@ from formwright.datasets.cases import Batch, Case
 from formwright.datasets.conditions import check, warn_outside
 from formwright.datasets.solvers.result import N_STATIONS, POLAR_FIELDS, POLAR_LABELS
 from formwright.surrogate.airfoils.conditioned import Conditioned
-from formwright.surrogate.airfoils.encoder import ContourMLP
+from formwright.surrogate.airfoils.encoder import ContourMLP, mirrored, rings
 from formwright.surrogate.airfoils.questions import Numbers, Sections, question
 from formwright.surrogate.model import Prediction, Surrogate
 from formwright.surrogate.table import PARTS, Table
 from formwright.surrogate.uncertainty.conformal import LEVEL, NORMAL_QUANTILE
+from formwright.surrogate.uncertainty.support import SUPPORT, Support, growth
 
 LABELS: Final = tuple(label.name for label in POLAR_LABELS)
 _CENTRE: Final = (0.0, -4.1, 0.0, 0.5, 0.5)
 _SCALE: Final = (0.7, 0.8, 0.05, 0.38, 0.38)
+LOG_SPREADS: Final = (-9.0, 3.0)
+"""Least and largest logarithm of an expected error, on the scale of training."""
 _ROWS_AT_ONCE: Final = 1024
 _COLUMNS: Final = tuple(f"{label}{end}" for end in PARTS.values() for label in LABELS)
 _CONDITIONS: Final = ("alpha_deg", "reynolds", "ncrit")
@@ -42,7 +45,7 @@ class PolarConfig:
         stations: Heights a side that the encoder reads.
         encoder_hidden: Widths of the encoder's hidden layers.
         embedding: Length of one half of a section's embedding.
-        hidden: Twins a layer of the trunk.
+        hidden: Pairs a layer of the trunk.
         layers: Layers of the trunk.
     """
 
@@ -73,6 +76,7 @@ class PolarSurrogate(Surrogate):
     """
 
     labels = POLAR_LABELS
+    fields = POLAR_FIELDS
 
     def __init__(
         self,
@@ -95,6 +99,7 @@ class PolarSurrogate(Surrogate):
         self.centre = nn.Buffer(torch.tensor(_CENTRE))
         self.scale = nn.Buffer(torch.tensor(_SCALE))
         self.calibration = nn.Buffer(torch.ones(len(LABELS)))
+        self.support = Support(2 * self.config.stations + self.network.width)
 
     def means(self, vector: Float[Tensor, "points width"]) -> Float[Tensor, "points labels"]:
         """Read the labels, on the scale of training, from the trunk's vectors."""
@@ -117,7 +122,23 @@ class PolarSurrogate(Surrogate):
 
     def half_widths(self, vector: Float[Tensor, "points width"]) -> Float[Tensor, "points labels"]:
         """Return half the calibrated interval, in the labels' units (of ln cd for cd)."""
-        return self.log_spreads(vector).exp() * self.calibration * self.scale
+        spread = self.log_spreads(vector).clamp(*LOG_SPREADS).exp()
+        return spread * self.calibration * self.scale
+
+    def supported(
+        self, vector: Float[Tensor, "points width"], ring: Float[Tensor, "points heights"]
+    ) -> Float[Tensor, " points"] | None:
+        """Return how far points are from what was learned, beyond 1 outside; None if not known.
+
+        Both count: the heights of the section, which tell a circle from a section, and the vector
+        that the trunk makes of it, whose distance goes with the error. A case is as far as the
+        nearer of its two mirror images.
+        """
+        if not self.support.known:
+            return None
+        own = self.support.of_parts(ring, vector)
+        other = self.support.of_parts(mirrored(ring), vector, vector.shape[1] // 2)
+        return torch.minimum(own, other)
 
     def forward(self, batch: Case, *, fields: bool = False) -> Prediction:
         """Predict every operating point of a batch, differentiably.
@@ -129,10 +150,17 @@ class PolarSurrogate(Surrogate):
         vector = self.network(batch)
         middle = (self.means(vector) * self.scale + self.centre).to(batch.alpha_deg)
         half = self.half_widths(vector).to(batch.alpha_deg)
+        support = None
+        if self.support.known:
+            ring = rings(batch, self.config.stations)[batch.condition_batch]
+            support = self.supported(vector, ring.to(vector))
+        if support is not None:
+            support = support.to(batch.alpha_deg)
+            half = half * growth(support)[:, None]
         cp: dict[str, Tensor] = {}
         if fields:
             cp["cp_top"], cp["cp_bottom"] = self.pressures(vector).unbind(1)
-        return answered(LABELS, middle, half, cp)
+        return replace(answered(LABELS, middle, half, cp), support=support)
 
     def predict(
         self,
@@ -150,9 +178,9 @@ class PolarSurrogate(Surrogate):
         tensors.
 
         ```python
-        said = formwright.load("airfoil-polar").predict("e387", alpha_deg=[0, 4], reynolds=1e6)
-        said["cl"], said["cl_lower"], said["cl_upper"]  # each (2,)
-        said.to_dataframe()  # two rows
+        table = formwright.load("airfoil-polar").predict("e387", alpha_deg=[0, 4], reynolds=1e6)
+        table["cl"], table["cl_lower"], table["cl_upper"]  # each (2,)
+        table.to_dataframe()  # two rows
         ```
 
         Args:
@@ -167,7 +195,9 @@ class PolarSurrogate(Surrogate):
 
         Returns:
             ``cl``, ``cd``, ``cm``, ``xtr_top``, ``xtr_bottom``, and of each ``_std``, ``_lower``
-            and ``_upper``; ``flags`` say where a point lies outside the training range.
+            and ``_upper``, and, where the surrogate knows, ``support``: how far section and point
+            are from those that it learned from. ``flags`` say where a number is a guess: outside
+            the training range, or with a support beyond 1.
 
         Raises:
             SectionError: A section that is none.
@@ -180,8 +210,9 @@ class PolarSurrogate(Surrogate):
         warn_outside(own, self.training_range, stacklevel=2)
         read = partial(self._columns, ends=True, fields=fields)
         table = self._each(read, ring, requested.index, own).numpy()
-        columns = dict(zip(_COLUMNS, table.T, strict=False))
-        walls = np.split(table[:, len(_COLUMNS) :], len(POLAR_FIELDS), 1) if fields else ()
+        names = (*_COLUMNS, *self._far())
+        columns = dict(zip(names, table.T, strict=False))
+        walls = np.split(table[:, len(names) :], len(POLAR_FIELDS), 1) if fields else ()
         names = [quantity.name for quantity in POLAR_FIELDS]
         cp = dict(zip(names, walls, strict=True)) if fields else {}
         return requested.answer(self.labels, columns, cp, own, self.training_range)
@@ -201,7 +232,8 @@ class PolarSurrogate(Surrogate):
         Every section is encoded once, however many rows it has.
 
         Returns:
-            Every label and, with ``spread``, its standard deviation (``cl_std``), each (rows,).
+            Every label and, with ``spread``, its standard deviation (``cl_std``) and, where the
+            surrogate knows it, ``support`` (see ``predict``), each (rows,).
 
         Raises:
             SectionError: A section that is none.
@@ -211,7 +243,12 @@ class PolarSurrogate(Surrogate):
         ring, own = self._own(sections, section_index, given)
         warn_outside(own, self.training_range, stacklevel=2)
         table = self._each(partial(self._columns, spread=spread), ring, section_index, own).numpy()
-        return dict(zip(_COLUMNS, table.T, strict=False))
+        names = _COLUMNS[: table.shape[1] - len(self._far())] if spread else _COLUMNS
+        return dict(zip((*names, *self._far()), table.T, strict=False))
+
+    def _far(self) -> tuple[str, ...]:
+        """Return the name of the column that says how far a point is, if that is known."""
+        return (SUPPORT,) if self.support.known else ()
 
     def _own(
         self,
@@ -231,7 +268,7 @@ class PolarSurrogate(Surrogate):
 
     def _each(
         self,
-        read: Callable[[Tensor], Tensor],
+        read: Callable[[Tensor, Tensor], Tensor],
         ring: Tensor,
         section_index: Int[np.ndarray, " rows"],
         own: Mapping[str, Float[np.ndarray, " rows"]],
@@ -242,14 +279,26 @@ class PolarSurrogate(Surrogate):
         with torch.inference_mode():
             cases = self.network.cases(Batch(rings=ring))
             chunks = zip(*(c.split(_ROWS_AT_ONCE) for c in (index, *points)), strict=True)
-            return torch.cat([read(self.network.points(cases, *chunk)) for chunk in chunks])
+            heights = ring.to(cases)
+            return torch.cat(
+                [read(self.network.points(cases, *chunk), heights[chunk[0]]) for chunk in chunks]
+            )
 
     def _columns(
-        self, vector: Tensor, *, spread: bool = True, ends: bool = False, fields: bool = False
+        self,
+        vector: Tensor,
+        ring: Tensor,
+        *,
+        spread: bool = True,
+        ends: bool = False,
+        fields: bool = False,
     ) -> Tensor:
         """Return means, and perhaps deviations, ends of intervals and pressures: (rows, ...)."""
         middle = self.means(vector) * self.scale + self.centre
         half = self.half_widths(vector) if spread else None
+        far = self.supported(vector, ring) if spread else None
+        if half is not None and far is not None:
+            half = half * growth(far)[:, None]
         several = (middle, middle - half, middle + half) if ends and half is not None else (middle,)
         known = torch.stack(several)
         known[..., 1].exp_()
@@ -260,6 +309,8 @@ class PolarSurrogate(Surrogate):
             std = half / NORMAL_QUANTILE
             std[:, 1] *= mean[:, 1]
             parts += [std, *interval]
+        if far is not None:
+            parts.append(far[:, None])
         if fields:
             parts.append(self.pressures(vector).flatten(1))
         return torch.cat(parts, -1).double()

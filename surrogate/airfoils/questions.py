@@ -52,6 +52,9 @@ class Question:
         fields: Mapping[str, np.ndarray],
         own: Mapping[str, Float[np.ndarray, " rows"]],
         ranges: Mapping[str, tuple[float, float]],
+        *,
+        quantities: tuple[Quantity, ...] = POLAR_FIELDS,
+        axes: Mapping[str, str] | None = None,
     ) -> Table:
         """Return what was said of the rows in the shape of what was asked.
 
@@ -61,6 +64,8 @@ class Question:
             fields: Of the rows, (rows, stations).
             own: The conditions as the network saw them.
             ranges: Where the training data lies.
+            quantities: What the fields are.
+            axes: Name of the last axis of each field; they are at ``stations()`` if None.
         """
         told = outside(own, ranges)
         add_remarks(told, columns, range(len(self.index)))
@@ -72,12 +77,13 @@ class Question:
             flags=flagged(self.shape, told),
             about={name: values.reshape(self.shape) for name, values in about.items()},
             dims=self.dims,
-            quantities=POLAR_FIELDS if fields else (),
+            quantities=quantities if fields else (),
             fields={
                 name: predicted.reshape(*self.shape, predicted.shape[1])
                 for name, predicted in fields.items()
             },
-            stations=stations() if fields else None,
+            stations=stations() if fields and axes is None else None,
+            axes=axes or {},
         )
 
 

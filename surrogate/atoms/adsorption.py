@@ -52,6 +52,8 @@ class AdsorptionConfig:
         hidden: Width of the head.
         levels: Levels of theory or data sets, each with references of its own; a case says which
             by its attribute ``level``, and without one it is the first.
+        adsorbates: What the adsorbates of the training data are made of, as ``checks.compositions``
+            gives it; empty where that was not noted.
 
     Example:
         >>> import formwright
@@ -67,6 +69,7 @@ class AdsorptionConfig:
     embedding: int = 128
     hidden: int = 128
     levels: tuple[str, ...] = ("QE BEEF-vdW",)
+    adsorbates: tuple[str, ...] = ()
 
     def network(self) -> AtomGNN:
         """Return the encoder, untrained."""
@@ -177,8 +180,8 @@ class AdsorptionSurrogate(Surrogate):
         ```python
         slab = ase.build.fcc111("Pt", (2, 2, 4), vacuum=8)
         ase.build.add_adsorbate(slab, "O", 1.2, "fcc")
-        said = formwright.load("adsorption-mamun").predict(slab)
-        float(said["e_ads_ev"]), float(said["e_ads_ev_lower"]), float(said["e_ads_ev_upper"])
+        table = formwright.load("adsorption-mamun").predict(slab)
+        float(table["e_ads_ev"]), float(table["e_ads_ev_lower"]), float(table["e_ads_ev_upper"])
         ```
 
         Args:

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from formwright.datasets.atoms.adsorbates import adsorbate
 from formwright.datasets.atoms.bulks import Lattice, lattice_of
 from formwright.datasets.atoms.elements import number
-from formwright.datasets.atoms.mamun import Alloy, Row
+from formwright.datasets.atoms.mamun import Alloy, Row, canonical_row
 from formwright.datasets.atoms.slabs.ordered import PROTOTYPES, find_site, slabs
 from formwright.datasets.cases import Case
 from formwright.datasets.errors import (
@@ -55,8 +55,10 @@ def predict_rows(surrogate: AdsorptionSurrogate, rows: Sequence[Row]) -> RowPred
     Args:
         surrogate: Of adsorption energies.
         rows: Alloys, adsorbates and sites; an alloy that the table of ``mamun`` lacks gets an
-            estimated lattice constant, and a flag.
+            estimated lattice constant, and a flag. Either spelling of an L10 alloy, with the
+            letters of its sites, is one row (``mamun.canonical_row``).
     """
+    rows = [canonical_row(row) for row in rows]
     failures: dict[int, str] = {}
     flags: dict[int, str] = {}
     known: dict[Alloy, Lattice | str] = {}

@@ -7,7 +7,8 @@ function of an unrelaxed structure, learnt on ideal slabs with the adsorbate on 
 and stress are its exact gradients, so an optimiser, a path or a thermostat conserves it. What it is
 not: a potential. It holds no energy of the slab itself, so a strained or rattled slab is not pulled
 back by the metal's own stiffness; nothing off the ideal sites was ever seen, so atoms may drift to
-where the number means nothing; a minimum is where the surrogate likes the adsorbate best, not where
+where the number means nothing: the first step there warns (``support``), and an adsorbate that
+falls apart is refused; a minimum is where the surrogate likes the adsorbate best, not where
 DFT puts it. Good for gradients to site, height, strain and composition; compare energies at ideal
 sites, and relax with a potential.
 
@@ -27,6 +28,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from formwright.datasets.atoms.elements import symbols
+from formwright.datasets.atoms.slabs.surface_atoms import check_whole
 from formwright.datasets.atoms.structures import ADSORBATE, Structure, check_slab, collate, from_ase
 from formwright.datasets.errors import (
     OutOfRangeWarning,
@@ -35,7 +37,9 @@ from formwright.datasets.errors import (
     did_you_mean,
 )
 from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionSurrogate
+from formwright.surrogate.atoms.checks import trained_adsorbates
 from formwright.surrogate.atoms.forces import Response, respond
+from formwright.surrogate.uncertainty.support import SUPPORT, remark
 
 _TAGS: Final = "tags"
 
@@ -44,11 +48,23 @@ class AdsorptionCalculator(Calculator):
     """Energy, forces and stress of a slab with an adsorbate, eV and angstrom.
 
     Tags say what an atom is: 0 below the surface, 1 surface, 2 adsorbate. ``results`` also holds
-    the surrogate's interval: ``energy_std``, ``energy_lower`` and ``energy_upper``.
+    the surrogate's interval, ``energy_std``, ``energy_lower`` and ``energy_upper``, and, where the
+    surrogate knows, ``support``: beyond 1 the number is a guess, and the first such call warns.
 
     Attributes:
         surrogate: As given; it is not changed.
         level: Index of the level of theory.
+
+    Example:
+        >>> import formwright
+        >>> from ase.build import add_adsorbate, fcc111
+        >>> slab = fcc111("Pt", (2, 2, 4), vacuum=8.0)
+        >>> slab.set_tags([1 if tag == 1 else 0 for tag in slab.get_tags()])
+        >>> add_adsorbate(slab, "O", 1.2, "fcc")
+        >>> slab.set_tags([*slab.get_tags()[:-1], 2])
+        >>> slab.calc = formwright.AdsorptionCalculator(formwright.load("adsorption-mamun"))
+        >>> slab.get_forces().shape, bool(slab.calc.results["energy_std"] > 0.0)
+        ((17, 3), True)
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
@@ -87,8 +103,8 @@ class AdsorptionCalculator(Calculator):
         """Compute everything at once.
 
         Raises:
-            StructureError: No cell, no vacuum, no adsorbate, overlapping atoms, or tags that mean
-                nothing here.
+            StructureError: No cell, no vacuum, no adsorbate or one in pieces, overlapping atoms, or
+                tags that mean nothing here.
         """
         super().calculate(atoms, properties, system_changes)
         if self.atoms is None:
@@ -96,16 +112,21 @@ class AdsorptionCalculator(Calculator):
         one = from_ase(self.atoms)
         check_tags(one)
         check_slab(one)
-        self._warn(one)
+        if trained_adsorbates(self.surrogate):
+            check_whole(one)
         batch = collate([one])
         batch.level = torch.tensor([self.level])
         self.results = _results(respond(self.surrogate, batch))
+        self._warn(one)
 
     def _warn(self, one: Structure) -> None:
-        """Warn, once an element, of what the training data had not."""
-        for message in strangers(self.surrogate, one, self.level):
-            if message not in self._warned:
-                self._warned.add(message)
+        """Warn, once an element, of what the training data had not; once of a strange place."""
+        told = {message: message for message in strangers(self.surrogate, one, self.level)}
+        if outside := remark(self.results.get(SUPPORT, 0.0)):
+            told[SUPPORT] = f"{one.name or 'the structure'}: {outside}; stop where that begins."
+        for key, message in told.items():
+            if key not in self._warned:
+                self._warned.add(key)
                 warnings.warn(message, OutOfRangeWarning, stacklevel=2)
 
 
@@ -157,14 +178,15 @@ def strangers(surrogate: AdsorptionSurrogate, one: Structure, level: int = 0) ->
     ]
 
 
-def _results(said: Response) -> dict[str, Any]:
+def _results(response: Response) -> dict[str, Any]:
     """Return a response to one structure as ASE names and orders it."""
-    energy, prediction = float(said.energy[0]), said.prediction
-    return {
+    energy, prediction = float(response.energy[0]), response.prediction
+    support = prediction.support
+    return ({} if support is None else {SUPPORT: float(support[0])}) | {
         "energy": energy,
         "free_energy": energy,
-        "forces": said.forces.numpy(),
-        "stress": full_3x3_to_voigt_6_stress(said.stress[0].numpy()),
+        "forces": response.forces.numpy(),
+        "stress": full_3x3_to_voigt_6_stress(response.stress[0].numpy()),
         "energy_std": float(prediction.std[LABEL][0]),
         "energy_lower": float(prediction.lower[LABEL][0]),
         "energy_upper": float(prediction.upper[LABEL][0]),

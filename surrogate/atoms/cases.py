@@ -80,6 +80,11 @@ class AtomCases:
             batch.basis = basis
         return batch
 
+    def select(self, rows: Int[Tensor, " cases"]) -> AtomCases:
+        """Return some of the structures, nothing worked out."""
+        chosen = [self.structures[i] for i in rows.tolist()]
+        return AtomCases(chosen, {name: v[rows].numpy() for name, v in self.labels.items()})
+
     def _prepare(self, encoder: AtomGNN) -> list[Tensor]:
         """Return the basis of each structure, (atoms, 4 radial, atoms)."""
         bases: list[Tensor] = []

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from formwright.datasets.atoms import mamun
-from formwright.datasets.atoms.adsorbates import adsorbate
+from formwright.datasets.atoms.adsorbates import ADSORBATES, adsorbate
 from formwright.datasets.atoms.elements import symbols
 from formwright.datasets.atoms.slabs.surface_atoms import (
     TagWarning,
@@ -28,7 +28,7 @@ class Trained(Protocol):
 
     @property
     def config(self) -> Any:
-        """The architecture, with the levels of theory."""
+        """The architecture, with levels of theory and adsorbates."""
         ...
 
     @property
@@ -38,8 +38,47 @@ class Trained(Protocol):
 
 
 def trained_adsorbates(surrogate: Trained) -> tuple[str, ...]:
-    """Return the adsorbates that a surrogate was trained on; empty where that is not known."""
-    return tuple(mamun.REACTIONS) if surrogate.config.levels == (mamun.LEVEL,) else ()
+    """Return the adsorbates that a surrogate was trained on; empty where that is not known.
+
+    They are names of ``ADSORBATES``, and formulas where none there is made of the same atoms.
+    """
+    held = made_of(surrogate)
+    if not surrogate.config.adsorbates:
+        return tuple(mamun.REACTIONS) if held else ()
+    known = {name: composition_of(one.elements) for name, one in ADSORBATES.items()}
+    names = [name for name, made in known.items() if made in held]
+    return (*names, *(made for made in held if made not in known.values()))
+
+
+def made_of(surrogate: Trained) -> tuple[str, ...]:
+    """Return what the adsorbates that a surrogate was trained on are made of, as formulas."""
+    if surrogate.config.adsorbates or surrogate.config.levels != (mamun.LEVEL,):
+        return tuple(surrogate.config.adsorbates)
+    return tuple(composition_of(ADSORBATES[name].elements) for name in mamun.REACTIONS)
+
+
+def energies_of(surrogate: Trained) -> str:
+    """Return by which functional and against which references the energies of a surrogate are."""
+    if surrogate.config.levels == (mamun.LEVEL,):
+        return mamun.REFERENCES
+    levels = ", ".join(surrogate.config.levels)
+    return f"functional and references of the energies that it was fitted to ({levels})"
+
+
+def composition_of(elements: Sequence[str]) -> str:
+    """Return what an adsorbate is made of: a formula, its elements in alphabetical order."""
+    return formula(sorted(elements))
+
+
+def compositions(structures: Iterable[Structure]) -> tuple[str, ...]:
+    """Return what the adsorbates of structures are made of, each once."""
+    found = (
+        composition_of(
+            [e for e, tag in zip(one.elements, one.tags, strict=True) if tag == ADSORBATE]
+        )
+        for one in structures
+    )
+    return tuple(dict.fromkeys(found))
 
 
 def check_adsorbate(surrogate: Trained, name: str) -> None:
@@ -63,9 +102,9 @@ def check_composition(surrogate: Trained, z: Int[np.ndarray, " atoms"]) -> None:
     Raises:
         UnknownNameError: The message lists those that are.
     """
-    trained = trained_adsorbates(surrogate)
-    if trained and not any(sorted(adsorbate(name).z) == sorted(z) for name in trained):
-        made = " ".join(symbols()[number] for number in sorted(z))
+    held, elements = made_of(surrogate), [symbols()[k] for k in sorted(z)]
+    if held and composition_of(elements) not in held:
+        made, trained = " ".join(elements), trained_adsorbates(surrogate)
         raise UnknownNameError(
             f"the adsorbate's atoms (tag 2) are {made}, and this surrogate was trained on "
             f"{', '.join(trained)} only."

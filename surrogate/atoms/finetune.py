@@ -156,10 +156,10 @@ def calibrate_adsorption(
             slabs.append(_elements(batch))
             support = surrogate.outside(batch)
             grown.append(torch.ones(len(slabs[-1])) if support is None else growth(support))
-    doubts, off = torch.cat(features), torch.cat(residual)
-    expected = cross_fitted(doubts, off, _groups(slabs), _PRIOR_CASES) * torch.cat(grown)
-    fit_log_error(surrogate.spread, doubts, off, _PRIOR_CASES)
-    surrogate.doubt_range.copy_(torch.stack(doubts.aminmax(dim=0)))
+    inputs, off = torch.cat(features), torch.cat(residual)
+    expected = cross_fitted(inputs, off, _groups(slabs), _PRIOR_CASES) * torch.cat(grown)
+    fit_log_error(surrogate.spread, inputs, off, _PRIOR_CASES)
+    surrogate.doubt_range.copy_(torch.stack(inputs.aminmax(dim=0)))
     surrogate.calibration.copy_(conformal_factor(off, expected, level))
 
 
@@ -184,8 +184,8 @@ def _groups(slabs: list[Tensor]) -> Int[Tensor, " cases"]:
 def _elements(batch: Case) -> Bool[Tensor, "cases elements"]:
     """Return which elements are in the slab of each case."""
     slab = batch.tags != ADSORBATE
-    found = torch.zeros(len(batch.ptr) - 1, COUNT, dtype=torch.bool)
-    return found.index_put((case_of(batch)[slab], batch.z[slab]), torch.tensor(True))
+    result = torch.zeros(len(batch.ptr) - 1, COUNT, dtype=torch.bool)
+    return result.index_put((case_of(batch)[slab], batch.z[slab]), torch.tensor(True))
 
 
 def mean_absolute_error(surrogate: AdsorptionSurrogate, cases: AtomCases) -> float:

@@ -66,8 +66,9 @@ def respond(surrogate: AdsorptionSurrogate, batch: Case) -> Response:
     )
 
 
-def _detached(said: Prediction) -> Prediction:
+def _detached(prediction: Prediction) -> Prediction:
     """Return a prediction without its graph."""
-    parts = {name: getattr(said, name) for name in ("mean", "std", "lower", "upper")}
+    parts = {name: getattr(prediction, name) for name in ("mean", "std", "lower", "upper")}
     plain = {name: {k: v.detach() for k, v in part.items()} for name, part in parts.items()}
-    return replace(said, **plain)
+    support = None if prediction.support is None else prediction.support.detach()
+    return replace(prediction, **plain, support=support)

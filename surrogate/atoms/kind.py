@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,13 +12,25 @@ from torch.nn.functional import one_hot
 
 from formwright.datasets.atoms.elements import COUNT
 from formwright.datasets.atoms.files.structures import read_structures
+from formwright.datasets.atoms.given import read_structure_corpus
 from formwright.datasets.atoms.labelled_structures import LabelledStructures, read_labelled
-from formwright.datasets.atoms.structures import ADSORBATE, BELOW, SURFACE, collate, structure
+from formwright.datasets.atoms.slabs.frame import is_slab
+from formwright.datasets.atoms.slabs.surface_atoms import check_whole, tag
+from formwright.datasets.atoms.structures import (
+    ADSORBATE,
+    BELOW,
+    SURFACE,
+    Structure,
+    check_slab,
+    collate,
+    structure,
+)
 from formwright.datasets.cases import Case
-from formwright.datasets.errors import ConfigError
+from formwright.datasets.errors import ConfigError, StructureError
 from formwright.surrogate.atoms import finetune as tuning
 from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionConfig, AdsorptionSurrogate
 from formwright.surrogate.atoms.cases import AtomCases
+from formwright.surrogate.atoms.checks import compositions, made_of
 from formwright.surrogate.atoms.task import atom_task, recipe, structure_views
 from formwright.surrogate.kinds import Kind, Scores, Start
 from formwright.surrogate.objectives.vicreg import VICReg
@@ -31,6 +44,8 @@ _PRETEXTS: Final[dict[str, Pretext]] = {
     "masked": MaskedPrediction(hiding=Nodes(attribute="z", share=0.15)),
     "denoise": Denoising(sigma=0.1, gradient=True, self_conditioned=True),
 }
+OWN: Final = "own labels"
+"""Level of theory of what was fitted to a file: that of its energies, whatever that is."""
 _CELL: Final = ((4.0, 0.0, 0.0), (0.5, 4.1, 0.0), (0.0, 0.0, 20.0))
 _POS: Final = (
     (0.0, 0.0, 6.0),
@@ -63,15 +78,58 @@ def _read(
 ) -> LabelledStructures:
     if len(files) != 1:
         raise ConfigError(f"give one file of structures; got {len(files)}.")
-    return read_labelled(files[0], settings.label).parts()[split]
+    if files[0].is_dir():
+        part = _imported(files[0], split)
+    else:
+        part = read_labelled(files[0], settings.label)
+    for frame, one in enumerate(part.structures):
+        _check(one, f"frame {frame} of {str(files[0])!r}")
+    return part if files[0].is_dir() else part.parts()[split]
+
+
+def _check(one: Structure, where: str) -> None:
+    """Refuse, before anything is trained, what no energy of adsorption will be predicted of.
+
+    Raises:
+        StructureError: It is none, with or without an adsorbate in one piece.
+    """
+    try:
+        check_slab(one)
+        check_whole(one)
+    except StructureError as error:
+        raise StructureError(
+            f"{where} is no slab with an adsorbate, which is what 'adsorption' learns from and is "
+            f"asked for: {error} Of crystals, molecules and clusters a surrogate is made by "
+            "`formwright import structures` and `formwright fit structures`."
+        ) from error
+
+
+def _imported(folder: Path, split: str) -> LabelledStructures:
+    """Return a split of what ``formwright import structures`` made.
+
+    Raises:
+        ConfigError: The unit is not eV: the energies are used with those of reactions.
+    """
+    part = read_structure_corpus(folder, split)
+    if part.quantity.unit not in ("", "eV"):
+        raise ConfigError(
+            f"{str(folder)!r} has {part.quantity.name!r} in {part.quantity.unit}, and adsorption "
+            "energies are in eV: convert it, or fit the kind 'structures'."
+        )
+    slabs = [tag(one) if is_slab(one) else one for one in part.structures]
+    return LabelledStructures(slabs, part.label, part.groups, part.level or "own data")
 
 
 def _begin(
-    _: LabelledStructures, __: tuning.AdsorptionFinetuneConfig, first: Any
+    known: LabelledStructures, _: tuning.AdsorptionFinetuneConfig, first: Any
 ) -> AdsorptionSurrogate:
-    if isinstance(first, AdsorptionSurrogate):
-        return first
-    return AdsorptionSurrogate(AdsorptionConfig(), first)
+    own = compositions(known.structures)
+    if not isinstance(first, AdsorptionSurrogate):
+        return AdsorptionSurrogate(AdsorptionConfig(levels=(known.level,), adsorbates=own), first)
+    levels, before = (known.level, *first.config.levels[1:]), made_of(first)
+    both = tuple(dict.fromkeys((*before, *own))) if before else ()
+    first.config = replace(first.config, levels=levels, adsorbates=both)
+    return first
 
 
 def _cases(surrogate: AdsorptionSurrogate, part: LabelledStructures) -> AtomCases:

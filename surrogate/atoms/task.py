@@ -140,12 +140,12 @@ def _hand(batch: Case) -> Float[Tensor, "cases features"]:
     """Return means of elements' properties near the adsorbate, in the surface and in the slab."""
     table, case, cases = properties(), case_of(batch), len(batch.ptr) - 1
     own = table[batch.z]
-    found = [composition(batch)[:, [1, 6, 7, 8, 16]].double()]
+    result = [composition(batch)[:, [1, 6, 7, 8, 16]].double()]
     for chosen in (batch.tags != ADSORBATE, batch.tags == SURFACE, _near(batch)):
         total = own.new_zeros(cases, own.shape[1]).index_add(0, case[chosen], own[chosen])
         count = torch.bincount(case[chosen], minlength=cases).clamp_min(1)
-        found.append(total / count[:, None])
-    return torch.cat(found, 1)
+        result.append(total / count[:, None])
+    return torch.cat(result, 1)
 
 
 def _near(batch: Case) -> Tensor:

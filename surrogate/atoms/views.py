@@ -12,8 +12,8 @@ from typing import ClassVar, Final
 
 import torch
 
-from formwright.datasets.atoms.structures import ADSORBATE, E_ADS, case_of, moved
-from formwright.datasets.cases import Batch, Case
+from formwright.datasets.atoms.structures import ADSORBATE, E_ADS, case_of
+from formwright.datasets.cases import Batch, Case, moved
 from formwright.surrogate.keeps import Keeps
 
 LABELS: Final = (E_ADS.name,)

@@ -162,7 +162,7 @@ def evaluate_pretraining(
         )
     start = time.perf_counter()
     bench = _Bench(task, config, Path(folder))
-    claim(folder, _asked(task, config), made=MADE, free=MAY_CHANGE)
+    claim(folder, _requested(task, config), made=MADE, free=MAY_CHANGE)
     jobs = [
         (method, size)
         for method in (MEAN, COMPONENTS, HAND, RANDOM, SCRATCH, *_methods(task.recipes))
@@ -189,7 +189,7 @@ def evaluate_pretraining(
     )
 
 
-def _asked(task: Task, config: EvaluationConfig) -> dict[str, Any]:
+def _requested(task: Task, config: EvaluationConfig) -> dict[str, Any]:
     """Return all that the results depend on."""
     data = {name: content(part) for name, part in task.parts.items()}
     return {
@@ -208,9 +208,9 @@ def _methods(recipes: Mapping[str, PretrainConfig]) -> Iterator[str]:
         yield TUNED.format(name)
 
 
-def _error(said: Tensor, truth: Tensor) -> float:
+def _error(predicted: Tensor, truth: Tensor) -> float:
     """Return the mean square error over the variance of the labels that were to be predicted."""
-    return float((said - truth).square().mean() / truth.var(correction=0))
+    return float((predicted - truth).square().mean() / truth.var(correction=0))
 
 
 class Regressor(nn.Module):

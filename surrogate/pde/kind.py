@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +12,9 @@ import torch
 from formwright.datasets.cases import Quantity
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.pde.runs import FieldRuns
+from formwright.surrogate.floors import floors
 from formwright.surrogate.kinds import Kind, Start
 from formwright.surrogate.pde.encoder import FieldCNN
-from formwright.surrogate.pde.named import run_views
 from formwright.surrogate.pde.task import (
     STAGES,
     field_task,
@@ -23,7 +23,7 @@ from formwright.surrogate.pde.task import (
     hand_width,
     needs_logarithm,
     parts_of,
-    solved_in,
+    views_in,
 )
 from formwright.surrogate.pretraining.denoising import Denoising
 from formwright.surrogate.pretraining.masking import MaskedPrediction
@@ -127,10 +127,17 @@ def _unlabeled(folder: Path, label: str | None, _: str | None) -> Start:
         network=lambda: _standardised(config, runs),
         data=runs,
         config=next(iter(task.recipes.values())),
-        views=run_views(solved_in(folder, runs)),
+        views=views_in(folder, runs, label)[1],
         pretexts=_PRETEXTS,
         architecture=config,
     )
+
+
+def _floors(
+    surrogate: Regression, known: FieldRuns, held: FieldRuns
+) -> Mapping[str, Mapping[str, float]]:
+    untrained = _standardised(surrogate.config, known)
+    return floors(surrogate, known, held, hand_features, untrained)
 
 
 KIND: Final = Kind(
@@ -146,6 +153,7 @@ KIND: Final = Kind(
     begin=_begin,
     learn=learn,
     score=score,
+    floors=_floors,
     unlabeled=_unlabeled,
     task=field_task,
 )

@@ -37,7 +37,7 @@ class Solved:
 def run_views(solved: Solved) -> dict[str, View]:
     """Return the views of runs of an equation."""
     kind, frames = solved.equation, solved.frames
-    found: dict[str, View] = {
+    result: dict[str, View] = {
         "time-lag": TimeLag(equation=kind, frames=frames),
         "window": Window(equation=kind, frames=frames),
         "shift": Shift(equation=kind, waves=solved.waves),
@@ -51,6 +51,6 @@ def run_views(solved: Solved) -> dict[str, View]:
     }
     if solved.dimensions == 2:
         forced = solved.waves > 0
-        found |= {"quarter-turn": QuarterTurn(forced=forced), "reflect": Reflect(forced=forced)}
-        found |= {"shift-reflect": ShiftReflect(waves=solved.waves)} if forced else {}
-    return found
+        result |= {"quarter-turn": QuarterTurn(forced=forced), "reflect": Reflect(forced=forced)}
+        result |= {"shift-reflect": ShiftReflect(waves=solved.waves)} if forced else {}
+    return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +13,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from formwright.datasets.cases import Case
-from formwright.datasets.errors import CorpusError, UnknownNameError, did_you_mean
+from formwright.datasets.errors import CorpusError, UnknownNameError, ViewError, did_you_mean
+from formwright.datasets.pde.given import promises_in
 from formwright.datasets.pde.runs import FieldRuns, check_alike, grid_values, join_runs
-from formwright.datasets.pde.well_runs import open_runs
+from formwright.datasets.pde.well_runs import open_runs, run_files
 from formwright.datasets.pde.well_write import read_header
 from formwright.surrogate.keeps import Keeps
 from formwright.surrogate.label_efficiency.protocol import Task
@@ -22,9 +24,11 @@ from formwright.surrogate.objectives.objective import Objective
 from formwright.surrogate.objectives.vicreg import VICReg
 from formwright.surrogate.pde.encoder import FieldCNN
 from formwright.surrogate.pde.named import Solved, run_views
+from formwright.surrogate.pde.promised import promised_views, usual_views
 from formwright.surrogate.pretraining.choices import matched, views_named
 from formwright.surrogate.pretraining.pretrain import PretrainConfig
 from formwright.surrogate.training.loop import TrainConfig
+from formwright.surrogate.view import View
 
 FRAMES: Final = 8
 STEPS: Final = 400
@@ -69,7 +73,7 @@ def field_task(
     parts = parts_of(folder, label)
     logarithm = needs_logarithm(parts["train"], label)
     seen = parts["train"] if unlabeled is None else parts_of(Path(unlabeled))["train"]
-    solved = solved_in(folder, parts["train"])
+    solved, known, usual = views_in(folder, parts["train"], label)
     dimensions, frames = solved.dimensions, solved.frames
 
     def network() -> nn.Module:
@@ -93,7 +97,12 @@ def field_task(
         vectors=lambda built, batch: built(batch).per_case,
         raw=_raw,
         hand=hand_features,
-        recipes=_recipes(solved, label, objectives, views),
+        recipes={
+            name: replace(one, batch_cases=min(one.batch_cases, len(seen)))
+            for name, one in _recipes(
+                known, usual, label, objectives, views or (() if solved.equation else (usual,))
+            ).items()
+        },
     )
 
 
@@ -105,7 +114,7 @@ def parts_of(folder: Path, label: str | None = None) -> dict[str, FieldRuns]:
         label: A parameter that the runs must have, not the same in all of them.
 
     Raises:
-        CorpusError: There are no runs, or the label does not vary.
+        CorpusError: There are no runs, or the label is not finite or does not vary.
         UnknownNameError: The runs have no such label.
     """
     parts = _parts(folder)
@@ -118,6 +127,11 @@ def parts_of(folder: Path, label: str | None = None) -> dict[str, FieldRuns]:
             f"{', '.join(known)}."
         )
     values = known[label]
+    if bad := [s for s, runs in parts.items() if not torch.isfinite(runs.labels[label]).all()]:
+        raise CorpusError(
+            f"label {label!r} is not finite in some runs (split {', '.join(bad)}): write their "
+            "values into the files, or leave such runs out."
+        )
     if float(values.std()) <= 1e-9 * float(values.abs().max()):
         raise CorpusError(
             f"label {label!r} is {float(values[0]):.4g} in every run: there is nothing to predict. "
@@ -139,12 +153,12 @@ def frames_of(runs: FieldRuns) -> int:
 
 def _parts(folder: Path) -> dict[str, FieldRuns]:
     """Return the runs of each split."""
-    files = {s: sorted(folder.glob(f"waves-{s}-*.hdf5")) for s in ("train", "validation", "test")}
+    files = {s: sorted(folder.glob(f"*-{s}-*.hdf5")) for s in ("train", "validation", "test")}
     if all(files.values()):
         parts = {split: open_runs(paths).read() for split, paths in files.items()}
         check_alike(join_runs(list(parts.values())))
         return parts
-    runs = check_alike(open_runs(sorted([*folder.glob("*.hdf5"), *folder.glob("*.h5")])).read())
+    runs = check_alike(open_runs(run_files(folder)).read())
     order = torch.randperm(len(runs), generator=torch.Generator().manual_seed(0))
     first = int(SHARES[0] * len(runs))
     second = first + int(SHARES[1] * len(runs))
@@ -158,7 +172,7 @@ def solved_in(folder: Path, runs: FieldRuns) -> Solved:
     Raises:
         CorpusError: The files do not say which it is; views cannot promise anything.
     """
-    path = min([*folder.glob("*.hdf5"), *folder.glob("*.h5")])
+    path = run_files(folder)[0]
     recipe = read_header(path).get("recipe", {})
     try:
         equation = recipe["equation"]
@@ -176,6 +190,32 @@ def solved_in(folder: Path, runs: FieldRuns) -> Solved:
         ) from error
 
 
+def views_in(
+    folder: Path, runs: FieldRuns, label: str
+) -> tuple[Solved, Mapping[str, View], tuple[str, ...]]:
+    """Return what is known of the equation of runs, their views, and the usual ones for a label.
+
+    Raises:
+        CorpusError: Neither the equation nor promises are known.
+        ViewError: Nothing is promised of the label that makes a pair.
+    """
+    promises = promises_in(folder)
+    if promises is None:
+        solved = solved_in(folder, runs)
+        return solved, run_views(solved), default_views(solved, label)
+    frames = frames_of(runs)
+    solved = Solved(equation="", frames=frames, dimensions=runs.values.dim() - 3)
+    views = promised_views(solved, list(runs.labels), promises, runs.names)
+    usual = usual_views(views, label, runs.values.shape[1], frames)
+    if not usual:
+        raise ViewError(
+            f"nothing is promised of {label!r} that makes a pair of views: import the runs again "
+            f"with --promise {label}=constant (it is one of the run) or {label}=shift (it is the "
+            "same wherever the origin is), if that is so."
+        )
+    return solved, views, usual
+
+
 def default_views(solved: Solved, label: str) -> tuple[str, ...]:
     """Return the same run at two times, turned where the label allows."""
     turned = run_views(solved)["parity"].keeps.get(label) is Keeps.EXACT
@@ -183,13 +223,13 @@ def default_views(solved: Solved, label: str) -> tuple[str, ...]:
 
 
 def _recipes(
-    solved: Solved,
+    known: Mapping[str, View],
+    usual: tuple[str, ...],
     label: str,
     objectives: Mapping[str, Objective] | None,
     views: Sequence[Sequence[str]],
 ) -> dict[str, PretrainConfig]:
     """Return every objective on every set of views."""
-    known, usual = run_views(solved), default_views(solved, label)
     loop = TrainConfig(steps=STEPS, learning_rate=2e-3, warmup_steps=20, log_every_steps=50)
     return {
         f"{name}, {' + '.join(names) if views else 'time lag'}": PretrainConfig(

@@ -9,8 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from formwright.datasets.atoms.structures import moved
-from formwright.datasets.cases import Case
+from formwright.datasets.cases import Case, moved
 from formwright.datasets.errors import ConfigError, ViewError
 from formwright.surrogate.encoder import each_image, encoder_of
 from formwright.surrogate.objectives.compare import compare

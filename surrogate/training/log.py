@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -80,7 +81,7 @@ class TrainingLog:
         self.history.append(line)
         if self._path is not None:
             with appending(self._path) as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(json.dumps({k: _finite(v) for k, v in line.items()}) + "\n")
         if self._board is not None:
             write_scalars(self._board, step, figures)
         if self._bar is not None and self._task is not None:
@@ -89,6 +90,11 @@ class TrainingLog:
                 self._bar.console.print(
                     f"step {step}: {line['alarm']}", style="yellow", markup=False
                 )
+
+
+def _finite(figure: Any) -> Any:
+    """Return a figure as a line of the log can hold it: None where it is not finite."""
+    return figure if not isinstance(figure, float) or math.isfinite(figure) else None
 
 
 def board(folder: Path, done: int) -> Any:

@@ -8,6 +8,7 @@ cases that calibrate, in folds of whole groups (the cross-conformal form, Vovk 2
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import Final
 
 import torch
@@ -33,6 +34,20 @@ def conformal_factor(
     known = score[score.isfinite()]
     rank = min(len(known), math.ceil((len(known) + 1) * level))
     return known.sort().values[rank - 1]
+
+
+def level_of(cases: int, level: float = LEVEL) -> float:
+    """Return the coverage that intervals calibrated on so many cases can promise.
+
+    The largest of n residuals bounds the next one with probability n / (n + 1) only: below 9 cases
+    that is less than ``LEVEL``. 0 stands for a file that does not say how many there were.
+    """
+    return min(level, cases / (cases + 1)) if cases else level
+
+
+def normal_quantile(level: float) -> float:
+    """Return the half width of a normal interval, in standard deviations."""
+    return NORMAL_QUANTILE if level == LEVEL else NormalDist().inv_cdf(0.5 + 0.5 * level)
 
 
 def fit_log_error(

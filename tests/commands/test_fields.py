@@ -18,8 +18,8 @@ from formwright.surrogate.fit import pretraining_settings
 from formwright.surrogate.pretraining.masking import MaskedPrediction
 from formwright.surrogate.rans.fields import panel_field_corpus
 from formwright.surrogate.rans.fields.kind import KIND
+from formwright.surrogate.rans.fields.network import Network
 from formwright.surrogate.rans.fields.panel_field_corpus import read_panel_fields
-from formwright.surrogate.rans.fields.surrogate import Network
 from formwright.surrogate.training.run import Run
 from formwright.surrogate.zoo import load
 

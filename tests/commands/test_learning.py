@@ -5,16 +5,25 @@ import json
 import tomllib
 from pathlib import Path
 
+import ase.build
 import numpy as np
 import pytest
 
 from formwright.cli import main
 from formwright.datasets.airfoils.polars import PolarCorpus, case_id, draw, manifest, rows_of
 from formwright.datasets.atoms import mamun
+from formwright.datasets.atoms.adsorbates import adsorbate
+from formwright.datasets.atoms.bulks import bulk
 from formwright.datasets.atoms.files.structures import write_structures
+from formwright.datasets.atoms.slabs.cut import cut
+from formwright.datasets.atoms.slabs.placement import place
+from formwright.datasets.atoms.slabs.sites import find_sites
+from formwright.datasets.atoms.structures import structure
 from formwright.datasets.config import from_mapping
 from formwright.datasets.corpus import start_corpus
 from formwright.datasets.solvers.result import Result
+from formwright.surrogate import zoo
+from formwright.surrogate.atoms.checks import trained_adsorbates
 
 RECIPE = """
 sweeps = 1
@@ -172,6 +181,9 @@ def test_a_folder_of_other_structures_is_refused(
     before = surrogate.read_bytes()
     refusals = {
         "data = 3 cases, content": finetune("b.extxyz"),
+        "Files that differ: 'a.extxyz' (there only), 'b.extxyz' (asked only).": finetune(
+            "b.extxyz"
+        ),
         "start = weights": finetune("a.extxyz", "--pretrained", "atoms"),
         "config.train.seed = 0 there, 1 asked": finetune("a.extxyz", "--seed", "1"),
     }
@@ -294,3 +306,42 @@ def test_an_unknown_key_is_refused_with_a_suggestion(
     arguments = [str(home / corpus), "--out", str(home / "x")]
     assert main([command, "polar", *arguments, "--config", str(home / "typo.toml")]) == 2
     assert "learning_rate" in capsys.readouterr().err
+
+
+def test_adsorbates_of_ones_own_are_fitted_and_predicted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = []
+    for metal in ("Cu", "Ag", "Au", "Pd", "Pt"):
+        slab = cut(bulk(metal, "A1"), (1, 1, 1))[0]
+        made += [place(slab, find_sites(slab)[0], adsorbate(name)) for name in ("CO", "COOH")]
+    path, energies = tmp_path / "own.extxyz", np.linspace(-0.5, 0.5, len(made))
+    write_structures(
+        path, made, e_ads_ev=energies.tolist(), group=[one.elements[0] for one in made]
+    )
+    loop = ["--steps", "2", "--quiet", "--out", str(tmp_path / "own")]
+    assert main(["fit", "adsorption", str(path), *loop]) == 0
+    out = ["--structures", str(path), "--out", str(tmp_path / "own.csv")]
+    assert main(["predict", str(tmp_path / "own"), *out]) == 0
+    surrogate = zoo.load(tmp_path / "own")
+    assert trained_adsorbates(surrogate) == ("CO", "COOH")
+    assert surrogate.config.levels == ("own data",)
+    write_structures(path, [place(slab, find_sites(slab)[0], adsorbate("H"))])
+    assert main(["predict", str(tmp_path / "own"), *out[:2], "--out", str(tmp_path / "h.csv")]) == 1
+    assert "are H, and this surrogate was trained on CO, COOH only" in (
+        " ".join(capsys.readouterr().err.split())
+    )
+
+
+@pytest.mark.parametrize("pbc", [True, False])
+def test_crystals_and_clusters_are_refused_before_anything_is_trained(
+    pbc: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = [ase.build.bulk(name, "rocksalt", a=5.0) for name in ("LiF", "NaCl", "KBr", "MgO")]
+    made = [structure(a.numbers, a.positions, a.cell.array if pbc else None) for a in cells]
+    write_structures(tmp_path / "own.extxyz", made, band_gap=[1.0, 2.0, 3.0, 4.0])
+    asked = ["fit", "adsorption", str(tmp_path / "own.extxyz"), "--label", "band_gap", "--quiet"]
+    assert main([*asked, "--out", str(tmp_path / "own")]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "frame 0 of" in said and "is no slab with an adsorbate" in said
+    assert not (tmp_path / "own").exists()

@@ -15,7 +15,15 @@ import torch
 from torch import nn
 from torch_geometric.data import Data
 
-from formwright.datasets.begun import BEGUN, check_same, claim, content, described, digest
+from formwright.datasets.begun import (
+    BEGUN,
+    check_same,
+    claim,
+    content,
+    described,
+    digest,
+    naming_files,
+)
 from formwright.datasets.errors import CheckpointError, ConfigError, CorpusError
 from formwright.datasets.files import read_record
 
@@ -166,3 +174,24 @@ def test_digests_do_not_depend_on_the_process():
         for seed in ("1", "2")
     }
     assert len(said) == 1
+
+
+def test_the_files_that_differ_are_named(tmp_path):
+    corpus, folder = tmp_path / "corpus", tmp_path / "out"
+    corpus.mkdir()
+    for name in "abc":
+        (corpus / name).write_text(name)
+    with naming_files(folder, [corpus]):
+        claim(folder, {"data": 1})
+    (folder / "a.safetensors").touch()
+    (corpus / "a").write_text("other")
+    (corpus / "b").unlink()
+    (corpus / "d").write_text("d")
+    wanted = (
+        "data = 1 there, 2 asked.* Files that differ: 'corpus/a' \\(other content\\), "
+        "'corpus/b' \\(there only\\), 'corpus/d' \\(asked only\\)"
+    )
+    with pytest.raises(ConfigError, match=wanted), naming_files(folder, [corpus]):
+        claim(folder, {"data": 2})
+    with naming_files(folder, [corpus]):
+        claim(folder, {"data": 1})

@@ -5,6 +5,7 @@ import json
 import os
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from formwright.datasets.cases import Quantity
@@ -108,6 +109,17 @@ def test_damaged_part_is_named(corpus, damage):
     damage(part)
     with pytest.raises(CorpusError, match="part-00000.parquet' is damaged.*Remove it and run"):
         corpus.read()
+
+
+def test_a_file_without_the_column_of_cases_is_named(corpus):
+    pq.write_table(
+        pa.table({"cose_id": ["case-1"], "count": [1]}), corpus.path / "cases" / "case-1.parquet"
+    )
+    with (
+        pytest.warns(IntegrityWarning),
+        pytest.raises(CorpusError, match="lacks the column 'case_id'"),
+    ):
+        open_corpus(corpus.path).read()
 
 
 def test_columns_of_different_runs_are_joined(corpus):

@@ -75,7 +75,7 @@ def _has_workers(address: str, count: int) -> bool:
     from distributed import Client
 
     with Client(address, set_as_default=False) as client:
-        return len(client.nthreads()) == count
+        return len(client.nthreads()) == count  # pyright: ignore
 
 
 def _wait_for(done: object) -> None:

@@ -64,3 +64,19 @@ def test_a_full_disk_is_a_storage_error(tmp_path, monkeypatch):
         patch.setattr(ledger, "open", full, raising=False)
         with pytest.raises(StorageError, match="log.jsonl': No space left"):
             log.report(1, {"loss": 1.0})
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999", "-Infinity"])
+def test_a_line_with_a_number_that_is_not_finite_is_damaged(tmp_path, number):
+    path = tmp_path / "results.jsonl"
+    path.write_text(f'{{"key": "a", "value": {number}}}\n')
+    with pytest.raises(CorpusError, match="line 1 of .* is damaged"):
+        Ledger(path)
+
+
+def test_a_figure_that_is_not_finite_does_not_damage_a_log(tmp_path):
+    path = tmp_path / "log.jsonl"
+    with TrainingLog(path, steps=4, done=0, progress=False) as log:
+        log.report(1, {"loss": 0.5, "norm": float("inf")})
+    with TrainingLog(path, steps=4, done=1, progress=False) as again:
+        assert again.history == [{"step": 1, "loss": 0.5, "norm": None}]

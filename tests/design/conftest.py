@@ -12,12 +12,12 @@ from formwright.datasets.airfoils.sections import load_section
 from formwright.datasets.cases import section_case
 from formwright.datasets.config import from_mapping
 from formwright.datasets.solvers.result import POLAR_LABELS, Result, stations
-from formwright.design import constraints as c
+from formwright.design.airfoils import constraints as c
+from formwright.design.airfoils.spaces.bspline import BSpline
+from formwright.design.airfoils.spaces.cst import CST
 from formwright.design.airfoils.stages import prepare
 from formwright.design.airfoils.study import Study
 from formwright.design.airfoils.verifiers import Chosen, SolverName
-from formwright.design.spaces.bspline import BSpline
-from formwright.design.spaces.cst import CST
 from formwright.design.spaces.points import OperatingPoint, OperatingPoints
 from formwright.surrogate.model import Prediction, Surrogate
 
@@ -172,8 +172,8 @@ def prepared(surrogate, solver):
     """Return what makes a study ready to run with the stand-ins; its keys may be given."""
     usual = {"surrogate": "stand-in", "points": [{"cl": 0.4, "reynolds": 1e6}]}
 
-    def build(*, said=surrogate, **more):
+    def build(*, by_model=surrogate, **more):
         study = from_mapping(Study, usual | more)
-        return prepare(study, said, Chosen(SolverName.PANEL, solver, "a stand-in."))
+        return prepare(study, by_model, Chosen(SolverName.PANEL, solver, "a stand-in."))
 
     return build

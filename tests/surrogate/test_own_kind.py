@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from formwright.datasets.cases import Batch, Case
-from formwright.datasets.errors import CheckpointError, ConfigError, UnknownNameError
+from formwright.datasets.errors import CheckpointError, ConfigError, CorpusError, UnknownNameError
 from formwright.design.optimise.methods import SLSQP
 from formwright.design.optimise.solve import optimise
 from formwright.design.problem import Problem
@@ -132,3 +132,23 @@ def test_what_is_not_its_own_is_refused(home: Path, corpus: Path, tmp_path: Path
         fit(KIND, corpus, tmp_path, {"train": {"step": 3}})
     with pytest.raises(UnknownNameError, match="no kind of surrogate 'polr'. Did you mean 'polar'"):
         kind_named("polr")
+
+
+@pytest.mark.parametrize("number", [0, 30])
+def test_labels_that_are_not_finite_are_named_before_training(tmp_path: Path, number: int):
+    made = signals()
+    made["damping"][number] = torch.nan
+    path = tmp_path / "signals.npz"
+    np.savez(path, **{name: value.numpy() for name, value in made.items()})
+    with pytest.raises(CorpusError, match="'damping' is no finite number in 1 of"):
+        fit(KIND, path, tmp_path / "out", QUICK, progress=False)
+
+
+def test_a_split_without_cases_is_named(tmp_path: Path):
+    made = {name: value[:10] for name, value in signals().items()}
+    path = tmp_path / "signals.npz"
+    np.savez(path, **{name: value.numpy() for name, value in made.items()})
+    with pytest.raises(CorpusError, match="no case of the split 'validation'"):
+        fit(KIND, path, tmp_path / "out", QUICK, progress=False)
+    with pytest.raises(CorpusError, match="no case to compare with"):
+        KIND.score(KIND.build(KIND.config(), {}), Signals(*3 * (torch.zeros(0, 32),)))

@@ -28,9 +28,9 @@ def table(shipped: PolarSurrogate) -> Table:
 
 
 def test_it_is_a_mapping_of_what_is_said_of_each_label(table: Table) -> None:
-    assert list(table)[:2] == ["cl", "cd"] and len(table) == len(list(table)) == 22
+    assert list(table)[:2] == ["cl", "cd"] and len(table) == len(list(table)) == 23
     assert "cl_std" in table and "cp_top" in table and "clmax" not in table
-    assert table.get("support") is None and table.support is None
+    assert table.support is table["support"]
     for name in ("cl", "cd", "cm", "xtr_top", "xtr_bottom"):
         assert table.mean[name] is table[name] and table.std[name] is table[f"{name}_std"]
         assert (table[f"{name}_lower"] <= table[name]).all()

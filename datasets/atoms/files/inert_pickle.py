@@ -73,12 +73,12 @@ def read_pickle(source: bytes | BytesIO, known: Callable[[str], bool]) -> Any:
     try:
         for opcode, argument, _ in pickletools.genops(source):
             machine.step(opcode.name, argument)
-        (found,) = machine.stack
+        (result,) = machine.stack
     except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
         if isinstance(error, CorpusError):
             raise
         raise CorpusError(f"the pickle is damaged: {error!r}. Get it again.") from error
-    return found
+    return result
 
 
 class _Machine:

@@ -53,10 +53,10 @@ def unpacked(value: bytes) -> tuple[Structure, dict[str, Any]]:
 
 def counted(value: bytes) -> int:
     """Return the number of rows that a shard's key ``length`` holds."""
-    found = read_pickle(value, _known)
-    if type(found) is not int:
-        raise CorpusError(f"the shard's length is a {type(found).__name__}, not a number.")
-    return found
+    result = read_pickle(value, _known)
+    if type(result) is not int:
+        raise CorpusError(f"the shard's length is a {type(result).__name__}, not a number.")
+    return result
 
 
 def _known(name: str) -> bool:
@@ -70,12 +70,12 @@ def _each(row: dict[str, Any], name: str, atoms: int) -> np.ndarray:
     Raises:
         CorpusError: There are more or fewer, or they are none.
     """
-    found = np.zeros(atoms) if row.get(name) is None else array_of(row[name])
-    if found.shape != (atoms,):
-        raise CorpusError(f"{name!r} has shape {found.shape} for {atoms} atoms.")
-    if not (np.abs(found) < _LARGE).all() or (found != np.round(found)).any():
+    result = np.zeros(atoms) if row.get(name) is None else array_of(row[name])
+    if result.shape != (atoms,):
+        raise CorpusError(f"{name!r} has shape {result.shape} for {atoms} atoms.")
+    if not (np.abs(result) < _LARGE).all() or (result != np.round(result)).any():
         raise CorpusError(f"{name!r} should hold one whole number an atom.")
-    return found
+    return result
 
 
 def _flat(value: Any) -> dict[str, Any]:
@@ -100,5 +100,5 @@ def _plain(value: Any) -> Any:
     """Return a number or an array for a record, text and nothing as they are."""
     if value is None or isinstance(value, str):
         return value
-    found = array_of(value)
-    return found.item() if found.size == 1 else found
+    result = array_of(value)
+    return result.item() if result.size == 1 else result

@@ -59,10 +59,10 @@ def read_structures(path: str | os.PathLike[str]) -> list[Structure]:
         >>> [len(one) for one in formwright.read_structures("water.xyz")]
         [3]
     """
-    found = [one for one, _ in iterate_structures(path)]
-    if not found:
+    result = [one for one, _ in iterate_structures(path)]
+    if not result:
         raise StructureError(f"{str(path)!r} holds no structure.")
-    return found
+    return result
 
 
 class Given(NamedTuple):

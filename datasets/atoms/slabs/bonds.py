@@ -39,13 +39,13 @@ def pieces(
     bonds: dict[int, list[tuple[int, np.ndarray]]] = {}
     for a, b, cells in zip(receiver[bonded], sender[bonded], shift[bonded], strict=True):
         bonds.setdefault(int(a), []).append((int(b), cells))
-    found: list[tuple[Int[np.ndarray, " piece"], bool]] = []
+    result: list[tuple[Int[np.ndarray, " piece"], bool]] = []
     seen: dict[int, np.ndarray] = {}
     for first in range(len(index)):
         if first not in seen:
             members, endless = _piece(first, bonds, seen)
-            found.append((index[members], endless))
-    return found
+            result.append((index[members], endless))
+    return result
 
 
 def _piece(

@@ -28,7 +28,9 @@ from formwright.datasets.errors import StructureError
 _TELLS: Final = 0.5
 _AS_SHORT: Final = 1.01
 _INSIDE: Final = 1e-6
-_UNLIKE: Final = 0.3
+_UNLIKE: Final = 1e-3
+"""How far atoms of two ends of a slab may be apart, angstrom, for the ends to be the same."""
+_BENT: Final = 0.3
 _OVER: Final = np.array([1.0, -1.0, -1.0])
 
 
@@ -136,7 +138,7 @@ def _lattice_turns(cell: Float[np.ndarray, "2 2"]) -> list[Float[np.ndarray, "2 
     maps = (
         np.array(m, dtype=float).reshape(2, 2) for m in itertools.product(range(-2, 3), repeat=4)
     )
-    near = _UNLIKE * float(np.sqrt(metric.diagonal().max()))
+    near = _BENT * float(np.sqrt(metric.diagonal().max()))
     return [m for m in maps if np.abs(m @ metric @ m.T - metric).max() < near]
 
 

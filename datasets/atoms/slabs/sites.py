@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from formwright.datasets.atoms.structures import SURFACE, Structure
-from formwright.datasets.errors import StructureError, did_you_mean
+from formwright.datasets.errors import StructureError
 
 KINDS: Final = ("top", "bridge", "hollow")
 AROUND: Final = 12.0
@@ -72,21 +72,6 @@ def find_sites(slab: Structure) -> list[SlabSite]:
         last = f"#{len(alike) + 1}" if alike else ""
         kept.append(replace(site, label=site.label + last))
     return kept
-
-
-def site_of(slab: Structure, label: str) -> SlabSite:
-    """Return a site by its label.
-
-    Raises:
-        StructureError: The slab has no such site.
-    """
-    known = {site.label: site for site in find_sites(slab)}
-    if label not in known:
-        raise StructureError(
-            f"{slab.name or 'the slab'} has no site {label!r}.{did_you_mean(label, known)} Its "
-            f"sites: {', '.join(known)}."
-        )
-    return known[label]
 
 
 def all_sites(slab: Structure) -> Iterator[SlabSite]:

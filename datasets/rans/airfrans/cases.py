@@ -112,24 +112,24 @@ def read_manifest(folder: str | os.PathLike[str]) -> dict[str, list[str]]:
     """
     path = Path(folder) / MANIFEST
     try:
-        found = load_json(path)
+        result = load_json(path)
     except (OSError, ValueError) as error:
         raise CorpusError(
             f"cannot read {str(path)!r} ({error}): it lists the cases of AirfRANS by task. Give "
             "the folder that the dataset's zip file holds, or copy it again."
         ) from error
-    whole = isinstance(found, dict) and all(
+    whole = isinstance(result, dict) and all(
         isinstance(names, list) and all(isinstance(name, str) for name in names)
-        for names in found.values()
+        for names in result.values()
     )
-    if not whole or not found:
+    if not whole or not result:
         raise CorpusError(f"{str(path)!r} is no mapping of parts to lists of names.")
     try:
-        for name in {name for names in found.values() for name in names}:
+        for name in {name for names in result.values() for name in names}:
             check_name(name)
     except CorpusError as error:
         raise CorpusError(f"{str(path)!r}: {error}") from error
-    return found
+    return result
 
 
 def write_manifest(folder: str | os.PathLike[str], parts: Mapping[str, Sequence[str]]) -> None:

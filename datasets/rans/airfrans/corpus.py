@@ -82,10 +82,10 @@ def fetch(folder: str | os.PathLike[str], *, url: str = AIRFRANS_URL) -> tuple[P
             f"could not unpack {str(target)!r}: {error.strerror or error}. Free some space or "
             "choose another folder, then run the same command again: it goes on."
         ) from error
-    found = [path.parent for path in sorted(Path(folder).glob(f"**/{MANIFEST}"))]
-    if not found:
+    result = [path.parent for path in sorted(Path(folder).glob(f"**/{MANIFEST}"))]
+    if not result:
         raise DownloadError(f"{str(target)!r} holds no {MANIFEST}: it is not AirfRANS.")
-    return found[0], digest
+    return result[0], digest
 
 
 def _check_size(archive: zipfile.ZipFile, path: Path) -> None:
@@ -130,6 +130,7 @@ def convert(
     task: Task = "full",
     executor: Executor | None = None,
     workers: int | None = None,
+    time_limit_s: float | None = None,
     progress: bool = True,
 ) -> Corpus:
     """Convert the cases of a task; a case that cannot be read is a row with its reason.
@@ -140,6 +141,7 @@ def convert(
         task: Whose official split is kept.
         executor: Where to run; a pool of ``workers`` processes where None.
         workers: Processes at a time.
+        time_limit_s: Start no case after this many seconds.
         progress: Show a progress bar.
 
     Raises:
@@ -158,6 +160,7 @@ def convert(
         str,
         executor=executor,
         workers=workers,
+        time_limit_s=time_limit_s,
         progress=progress,
     )
 

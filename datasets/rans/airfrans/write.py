@@ -74,14 +74,14 @@ def wall_distance(
     """Return how far each point is from a closed line."""
     start, step = ring, np.roll(ring, -1, axis=0) - ring
     square = (step**2).sum(1)
-    found = np.empty(len(points))
+    result = np.empty(len(points))
     for top in range(0, len(points), _ROWS):
         away = points[top : top + _ROWS, None] - start
         along = np.clip((away * step).sum(2) / square, 0.0, 1.0)
-        found[top : top + _ROWS] = np.hypot(*np.moveaxis(away - along[..., None] * step, 2, 0)).min(
-            1
-        )
-    return found
+        result[top : top + _ROWS] = np.hypot(
+            *np.moveaxis(away - along[..., None] * step, 2, 0)
+        ).min(1)
+    return result
 
 
 def cells_to_points(
@@ -163,16 +163,16 @@ def _wall_fields(flow: FlowField, ring: np.ndarray, case: CaseName) -> dict[str,
 
 def _point_fields(flow: FlowField, cells: Fields, ring: np.ndarray, wall: Fields) -> Fields:
     """Return the fields at the points; zero velocity marks the wall and nothing else."""
-    found = {
+    result = {
         name: cells_to_points(flow.points, flow.quads, values).astype(np.float32)
         for name, values in cells.items()
     }
-    still = found["U"][:, 0] == 0.0
-    found["U"][still, 0] = np.finfo(np.float32).tiny
-    found["p"][ring] = faces_to_corners(wall["p"])
+    still = result["U"][:, 0] == 0.0
+    result["U"][still, 0] = np.finfo(np.float32).tiny
+    result["p"][ring] = faces_to_corners(wall["p"])
     for name in ("U", "nut"):
-        found[name][ring] = 0.0
-    return found
+        result[name][ring] = 0.0
+    return result
 
 
 def _aerofoil(place: np.ndarray, ring: np.ndarray, wall: Fields, points: Fields) -> PolyData:

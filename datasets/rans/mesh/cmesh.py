@@ -105,7 +105,7 @@ def c_mesh(pos: Float[Tensor, "points 2"], settings: CMesh | None = None) -> Hex
     for turn in _TURNS:
         grid = _grow(ring, _directions(ring, turn), settings)
         points, quads, edges = _plane_mesh(grid, settings, gap)
-        smallest = float(_smallest_corners(points, quads).min())
+        smallest = float(smallest_corners(points, quads).min())
         if smallest > 0.0:
             return _extrude(points, quads, edges, settings.span)
     raise SectionError(
@@ -302,7 +302,7 @@ def _quads(ids: np.ndarray) -> np.ndarray:
     return np.stack([corner.ravel() for corner in corners], -1)
 
 
-def _smallest_corners(points: np.ndarray, quads: np.ndarray) -> np.ndarray:
+def smallest_corners(points: np.ndarray, quads: np.ndarray) -> np.ndarray:
     """Return the smallest of the four corner triangles of each quadrilateral, signed."""
     corner = points[quads]
     ahead = np.roll(corner, -1, axis=1) - corner

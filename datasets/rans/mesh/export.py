@@ -170,5 +170,5 @@ def _cap(ring: np.ndarray) -> np.ndarray:
         step = upper[i + 1] if advance_upper else lower[j + 1]
         triangles.append([upper[i], lower[j], step])
         i, j = (i + 1, j) if advance_upper else (i, j + 1)
-    found = np.array(triangles)
-    return found[found[:, 0] != found[:, 1]]
+    result = np.array(triangles)
+    return result[result[:, 0] != result[:, 1]]

@@ -30,16 +30,6 @@ class GraphLevel:
     size: int
 
 
-def cell_edges(quads: Int[np.ndarray, "cells 4"]) -> Int[Tensor, "2 edges"]:
-    """Return both directions of every pair of cells that share an edge."""
-    ends = np.stack([quads, np.roll(quads, -1, axis=1)], -1).reshape(-1, 2).astype(np.int64)
-    keys = ends.min(1) * (int(quads.max()) + 1) + ends.max(1)
-    order = np.argsort(keys, kind="stable")
-    same = np.flatnonzero(keys[order][1:] == keys[order][:-1])
-    pair = np.stack([order[same], order[same + 1]]) // 4
-    return torch.from_numpy(np.concatenate([pair, pair[::-1]], 1))
-
-
 def hierarchy(
     edges: Int[Tensor, "2 edges"], size: int, levels: int, seed: int = 0
 ) -> list[GraphLevel]:
@@ -52,14 +42,14 @@ def hierarchy(
         seed: Of the order in which nodes are looked at.
     """
     generator = np.random.default_rng(seed)
-    found = []
+    result = []
     for _ in range(levels - 1):
         parent = torch.from_numpy(cluster(edges.numpy(), size, generator))
-        found.append(GraphLevel(edges=edges, parent=parent, size=size))
+        result.append(GraphLevel(edges=edges, parent=parent, size=size))
         size = int(parent.max()) + 1
         edges = parent[edges]
         edges = torch.unique(edges[:, edges[0] != edges[1]], dim=1)
-    return [*found, GraphLevel(edges=edges, parent=edges.new_empty(0), size=size)]
+    return [*result, GraphLevel(edges=edges, parent=edges.new_empty(0), size=size)]
 
 
 def cluster(

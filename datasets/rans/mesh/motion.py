@@ -15,9 +15,8 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from formwright.datasets.errors import SectionError
@@ -96,18 +95,3 @@ def _along(nodes: Tensor, base: Tensor, change: Tensor) -> Tensor:
     """Return the change of one side of a contour at the nodes on it."""
     near = nearest_wall(base.detach(), nodes.detach())
     return torch.lerp(change[near.face], change[near.face + 1], near.share[:, None])
-
-
-def smallest_corner(
-    points: Float[np.ndarray, "points 2"], quads: Int[np.ndarray, "cells 4"]
-) -> float:
-    """Return the smallest area of a corner's triangle of any cell: positive in a mesh that is one.
-
-    Args:
-        points: Of the mesh.
-        quads: Corners of the cells, counterclockwise.
-    """
-    corner = points[quads]
-    ahead = np.roll(corner, -1, axis=1) - corner
-    back = np.roll(corner, 1, axis=1) - corner
-    return float((0.5 * (ahead[..., 0] * back[..., 1] - ahead[..., 1] * back[..., 0])).min())

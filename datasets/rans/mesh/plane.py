@@ -93,10 +93,10 @@ def joined_triangles(
         if pair > last + 1:
             chosen.append(place)
             last = pair
-    found, kept = corners.copy(), np.ones(len(corners), dtype=bool)
-    found[pairs[chosen]] = whole[chosen]
+    result, kept = corners.copy(), np.ones(len(corners), dtype=bool)
+    result[pairs[chosen]] = whole[chosen]
     kept[pairs[chosen] + 1] = False
-    return found[kept], {name: values[kept] for name, values in fields.items()}
+    return result[kept], {name: values[kept] for name, values in fields.items()}
 
 
 def _whole(

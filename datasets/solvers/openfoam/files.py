@@ -105,12 +105,12 @@ def read_field(path: str | os.PathLike[str]) -> Field:
 
 def _read_patches(text: str, start: int, path: Path) -> dict[str, np.ndarray]:
     """Return the ``value`` of each patch that has one."""
-    found = {}
+    result = {}
     for match in _PATCH.finditer(text, text.index("{", start) + 1):
         entry = re.search(r"\bvalue\s", match.group(2))
         if entry is not None:
-            found[match.group(1)] = _read_values(text, match.start(2) + entry.end() - 1, path)[0]
-    return found
+            result[match.group(1)] = _read_values(text, match.start(2) + entry.end() - 1, path)[0]
+    return result
 
 
 def _read_values(text: str, start: int, path: Path) -> tuple[np.ndarray, int]:
@@ -126,13 +126,13 @@ def _read_values(text: str, start: int, path: Path) -> tuple[np.ndarray, int]:
     end = _closing(text, listed.end())
     if end < 0:
         raise FlowFileError(f"{str(path)!r} is cut off within a list of {count} values.")
-    found = _numbers(text[listed.end() : end], path)
-    if found.size != width * count:
+    result = _numbers(text[listed.end() : end], path)
+    if result.size != width * count:
         raise FlowFileError(
-            f"{str(path)!r} announces {count} values of {width} numbers and holds {found.size} "
+            f"{str(path)!r} announces {count} values of {width} numbers and holds {result.size} "
             "numbers. Compute the case again."
         )
-    return (found if width == 1 else found.reshape(count, width)), end
+    return (result if width == 1 else result.reshape(count, width)), end
 
 
 def _closing(text: str, start: int) -> int:

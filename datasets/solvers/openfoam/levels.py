@@ -49,12 +49,12 @@ def carried(
         fine: Of the fine one.
         cells: How many the fine one has.
     """
-    found = {}
+    result = {}
     for name, field in fields.items():
         there = np.log(np.maximum(field, _LEAST)) if name in LOGARITHMIC else field
         here = _carried(there, coarse, fine, cells)
-        found[name] = np.exp(here) if name in LOGARITHMIC else here
-    return found
+        result[name] = np.exp(here) if name in LOGARITHMIC else here
+    return result
 
 
 def _carried(field: np.ndarray, coarse: CMesh, fine: CMesh, cells: int) -> np.ndarray:

@@ -147,8 +147,8 @@ def _environment(folder: Path) -> dict[str, str]:
 def _project() -> Path | None:
     """Return OpenFOAM's folder; None where there is none."""
     given = os.environ.get("WM_PROJECT_DIR")
-    found = Path(given) if given else PROJECT
-    return found if (found / "etc" / "controlDict").is_file() else None
+    result = Path(given) if given else PROJECT
+    return result if (result / "etc" / "controlDict").is_file() else None
 
 
 @cache

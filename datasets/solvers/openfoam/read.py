@@ -140,7 +140,7 @@ def read_fields(folder: Path, cells: int) -> dict[str, np.ndarray]:
     Raises:
         FlowFileError: One is absent, cut off, or not finite.
     """
-    time, found = last_time(folder), {}
+    time, result = last_time(folder), {}
     for name in FIELDS:
         values = read_field(time / name).internal
         shape = (cells, 3) if name == "U" else (cells,)
@@ -149,10 +149,10 @@ def read_fields(folder: Path, cells: int) -> dict[str, np.ndarray]:
                 f"{str(time / name)!r} holds values of shape {values.shape}; the mesh has {cells} "
                 "cells. It belongs to another mesh."
             )
-        found[name] = np.broadcast_to(values, shape)
+        result[name] = np.broadcast_to(values, shape)
         if not np.isfinite(values).all():
             raise FlowFileError(f"{str(time / name)!r} holds a number that is not finite.")
-    return found
+    return result
 
 
 def read_wall(case: Solved, fields: Mapping[str, np.ndarray], nu: float) -> Wall:

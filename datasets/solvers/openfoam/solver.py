@@ -128,10 +128,10 @@ class OpenFOAM:
             for i in reversed(range(self.levels)):
                 settings = coarsened(finest, 2**i) if i else finest
                 level = Level(self._effort, settings, folder / f"level{i}", alpha_deg, reynolds, i)
-                found = level.solve(pos, start)
-                if isinstance(found, FlowField):
-                    return dataclasses.replace(found, seconds=time.perf_counter() - begin)
-                start = found
+                result = level.solve(pos, start)
+                if isinstance(result, FlowField):
+                    return dataclasses.replace(result, seconds=time.perf_counter() - begin)
+                start = result
         raise AssertionError("unreachable")
 
     def point(

@@ -59,8 +59,8 @@ class CubicSpline:
 
 def bracket(knots: Tensor, at: Tensor) -> Tensor:
     """Return the index of the interval of ``knots`` (..., n) that holds each of ``at`` (..., m)."""
-    found = torch.searchsorted(knots.detach().contiguous(), at.detach().contiguous(), right=True)
-    return (found - 1).clamp(0, knots.shape[-1] - 2)
+    result = torch.searchsorted(knots.detach().contiguous(), at.detach().contiguous(), right=True)
+    return (result - 1).clamp(0, knots.shape[-1] - 2)
 
 
 def rows(values: Tensor, index: Tensor) -> Tensor:

@@ -115,8 +115,8 @@ class Process:
 
     def points(self) -> dict[float, Point]:
         """Return the converged points so far by the incidence that was asked for."""
-        found = read_points(self._folder / DUMP)
-        return dict(zip(self._wanted, found, strict=False))
+        result = read_points(self._folder / DUMP)
+        return dict(zip(self._wanted, result, strict=False))
 
     def _size(self) -> int:
         path = self._folder / DUMP

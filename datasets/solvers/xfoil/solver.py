@@ -158,8 +158,8 @@ class XFoil:
     ) -> tuple[dict[float, Point], dict[float, str]]:
         """Return the points found by incidence, and the reason for each that is missing."""
         wanted = np.unique(alphas)
-        found, why = _run(pos, wanted, settings, self.max_step_deg, self.patience)
-        _take_back(found, why, settings.reynolds)
+        result, why = _run(pos, wanted, settings, self.max_step_deg, self.patience)
+        _take_back(result, why, settings.reynolds)
         for attempt in range(1, self.retries + 1):
             if not why:
                 break
@@ -167,10 +167,10 @@ class XFoil:
             more, _ = _run(pos, wanted, other, self.max_step_deg / 2**attempt, 2 * self.patience)
             for alpha in list(why):
                 if alpha in more:
-                    found[alpha] = more[alpha]
+                    result[alpha] = more[alpha]
                     del why[alpha]
-            _take_back(found, why, settings.reynolds)
-        return found, why
+            _take_back(result, why, settings.reynolds)
+        return result, why
 
 
 def zero_lift_deg(pos: Float[np.ndarray, "points 2"]) -> float:
@@ -215,7 +215,7 @@ def _run(
     patience: int,
 ) -> tuple[dict[float, Point], dict[float, str]]:
     """Sweep both sides once; the second gets a fresh process if the first one hung."""
-    found: dict[float, Point] = {}
+    result: dict[float, Point] = {}
     why: dict[float, str] = {}
     pending = list(path(wanted, 0.5 * zero_lift_deg(pos), max_step_deg))
     while pending:
@@ -225,10 +225,10 @@ def _run(
                     _side(process, pending.pop(0), patience, why)
             except Stuck:
                 pass
-            found |= process.points()
+            result |= process.points()
     alphas = [float(alpha) for alpha in wanted]
-    missing = {a: why.get(a, NOT_CONVERGED) for a in alphas if a not in found}
-    return {a: found[a] for a in alphas if a in found}, missing
+    missing = {a: why.get(a, NOT_CONVERGED) for a in alphas if a not in result}
+    return {a: result[a] for a in alphas if a in result}, missing
 
 
 def _side(process: Process, alphas: list[float], patience: int, why: dict[float, str]) -> None:

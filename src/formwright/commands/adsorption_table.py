@@ -9,11 +9,12 @@ from typing import Final
 
 import numpy as np
 
-from formwright.commands.table import Block, Columns, Outcome, Rows, inert, write_table
+from formwright.commands.table import Block, Columns, Outcome, Rows, write_table
 from formwright.datasets.atoms.files.structures import iterate_frames
 from formwright.datasets.atoms.mamun import Alloy, Row
 from formwright.datasets.atoms.structures import ADSORBATE, Structure
 from formwright.datasets.errors import FormwrightError, StructureError
+from formwright.datasets.files import inert
 from formwright.surrogate.atoms.adsorption import COLUMNS, UNKNOWN, AdsorptionSurrogate
 from formwright.surrogate.atoms.alloy_rows import predict_rows
 from formwright.surrogate.atoms.checks import checked, formula

@@ -14,11 +14,11 @@ SHOWN = 8
 
 
 @contextmanager
-def bar() -> Iterator[Callable[[str, float], None]]:
-    """Yield what shows how far a search is: a bar on a terminal, else a line for each stage."""
+def bar(*, quiet: bool = False) -> Iterator[Callable[[str, float], None]]:
+    """Yield what shows how far a search is: a bar on a terminal, else lines, or nothing."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     shown: list[Any] = []
     last = [""]

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from cyclopts import App
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from formwright.commands.options import (
+    Config,
+    Folder,
+    Hours,
+    Json,
+    MaybeOut,
+    Out,
+    Part,
+    Quiet,
+    Sections,
+    Seed,
+    Where,
+    Workers,
+    seconds,
+)
+from formwright.commands.output import tell
 
 HELP: Final = """Generate and inspect corpora: cases, labels and their provenance on disk.
 
 ```text
 formwright corpus polars --out corpora/polars --sections 5000
-formwright corpus rans --out corpora/rans --cases 400
+formwright corpus rans --out corpora/rans --flows 400
 formwright corpus flows --out corpora/flows --sections 4096
 formwright corpus panel-fields --out corpora/panel-fields --sections 256
 formwright corpus waves --out corpora/burgers --equation burgers --runs 4096
@@ -24,23 +44,23 @@ formwright corpus info corpora/polars
 ```
 """
 app = App(name="corpus", help=HELP, help_format="markdown")
-Split = Literal["train", "validation", "test"]
 T = TypeVar("T")
 
 
 @app.command
 def polars(
     *,
-    out: Path,
-    sections: int | None = None,
-    seed: int | None = None,
-    split: Split | None = None,
+    out: Out,
+    sections: Sections = None,
+    seed: Seed = None,
+    split: Part = None,
     solver: Literal["xfoil", "panel"] | None = None,
-    config: Path | None = None,
-    workers: int | None = None,
-    executor: str | None = None,
-    hours: float | None = None,
-    quiet: bool = False,
+    config: Config = None,
+    workers: Workers = None,
+    executor: Where = None,
+    hours: Hours = None,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Compute polars of database sections and of random blends of them, by XFoil.
 
@@ -54,56 +74,47 @@ def polars(
     Families of sections are kept in one split, and no blend reaches across splits.
 
     Args:
-        out: The corpus's folder.
-        sections: How many sections.
-        seed: Of everything random.
-        split: Whose families the sections come from.
         solver: `xfoil`, or the embedded `panel` method, which needs no program.
-        config: TOML with any attribute of the recipe (docs/corpora.md); flags go before it.
-        workers: Processes at a time; one a core where not given.
-        executor: `processes:N`, or `dask:tcp://HOST:PORT` of a running Dask scheduler whose workers
-            see the same folders (docs/corpora.md).
-        hours: Start no section after this time.
-        quiet: Show no progress bar.
     """
     from formwright.datasets.airfoils.polars import PolarCorpus, generate
     from formwright.datasets.executors import opened
     from formwright.datasets.solvers.panel.solver import Panel
 
     flags = {"sections": sections, "seed": seed, "split": split}
-    polar_corpus = recipe_of(PolarCorpus, config, flags)
+    recipe = recipe_of(PolarCorpus, config, flags)
     if solver == "panel":
-        polar_corpus = dataclasses.replace(polar_corpus, solver=Panel())
+        recipe = dataclasses.replace(recipe, solver=Panel())
     with opened(executor, workers) as where:
         corpus = generate(
-            polar_corpus,
+            recipe,
             out,
             executor=where.executor,
             workers=where.workers,
-            time_limit_s=None if hours is None else 3600.0 * hours,
+            time_limit_s=seconds(hours),
             progress=not quiet,
         )
-    describe(corpus.path)
+    describe(corpus.path, json=json)
 
 
 @app.command
 def rans(
     *,
-    out: Path,
-    cases: int | None = None,
-    seed: int | None = None,
+    out: Out,
+    flows: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    seed: Seed = None,
     coarse: bool = False,
-    config: Path | None = None,
-    workers: int | None = None,
-    executor: str | None = None,
-    hours: float | None = None,
-    quiet: bool = False,
+    config: Config = None,
+    workers: Workers = None,
+    executor: Where = None,
+    hours: Hours = None,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Compute RANS cases of database and NACA sections, by OpenFOAM.
 
     ```text
-    formwright corpus rans --out corpora/rans --cases 400
-    formwright corpus rans --out corpora/rans --cases 800 --hours 8
+    formwright corpus rans --out corpora/rans --flows 400
+    formwright corpus rans --out corpora/rans --flows 800 --hours 8
     formwright corpus rans --out corpora/rans-coarse --coarse
     ```
 
@@ -112,17 +123,9 @@ def rans(
     cases to extend the corpus; what failed stays as a row with its reason.
 
     Args:
-        out: The corpus's folder; the whole flows go to `flows/` in it.
-        cases: How many.
-        seed: Of everything random.
+        flows: How many cases.
         coarse: Every second line of the mesh, a quarter of the time, drag some 10 % too high; only
-            sections of the training families: to pretrain on before the first dear case.
-        config: TOML with any attribute of the recipe (docs/corpora.md); flags go before it.
-        workers: Processes at a time; one a core where not given.
-        executor: `processes:N`, or `dask:tcp://HOST:PORT` of a running Dask scheduler whose workers
-            see the same folders (docs/corpora.md).
-        hours: Start no case after this time.
-        quiet: Show no progress bar.
+            sections of the training families: to pretrain on before the first expensive case.
     """
     from formwright.datasets.config import to_mapping
     from formwright.datasets.executors import opened
@@ -130,27 +133,29 @@ def rans(
     from formwright.datasets.rans.corpus import generate
 
     usual = to_mapping(COARSE) if coarse else None
-    recipe = recipe_of(RansCorpus, config, {"cases": cases, "seed": seed}, usual)
     with opened(executor, workers) as where:
         corpus = generate(
-            recipe,
+            recipe_of(RansCorpus, config, {"cases": flows, "seed": seed}, usual),
             out,
             executor=where.executor,
             workers=where.workers,
-            time_limit_s=None if hours is None else 3600.0 * hours,
+            time_limit_s=seconds(hours),
             progress=not quiet,
         )
-    describe(corpus.path)
+    describe(corpus.path, json=json)
 
 
 @app.command
 def flows(
     *,
-    out: Path,
-    sections: int | None = None,
-    seed: int | None = None,
-    split: Split | None = None,
-    config: Path | None = None,
+    out: Out,
+    sections: Sections = None,
+    seed: Seed = None,
+    split: Part = None,
+    config: Config = None,
+    hours: Hours = None,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Compute an unlabeled corpus: sections with pressure and boundary layer by the panel method.
 
@@ -159,47 +164,38 @@ def flows(
     ```
 
     It is what `formwright pretrain` learns from. Run the same command again to go on after a stop.
-
-    Args:
-        out: The corpus's folder.
-        sections: How many sections.
-        seed: Of everything random.
-        split: Whose families the sections come from.
-        config: TOML with any attribute of `FlowCorpus`; flags go before it.
     """
     from formwright.surrogate.airfoils.flow_corpus import FlowCorpus, generate_flows
 
     flags = {"sections": sections, "seed": seed, "split": split}
     recipe = recipe_of(FlowCorpus, config, flags)
-    follow("sections", recipe.sections, generate_flows(recipe, out))
-    print(f"{recipe.sections:,} sections: {out}")
+    steps = generate_flows(recipe, out)
+    done = follow("sections", recipe.sections, steps, hours, quiet=quiet)
+    figures = {"sections": done, "requested": recipe.sections, "out": str(out)}
+    tell(f"{done:,} of {recipe.sections:,} sections: {out}", figures, json=json)
 
 
 @app.command
 def panel_fields(
     *,
-    out: Path,
-    sections: int | None = None,
-    seed: int | None = None,
-    split: Split | None = None,
-    config: Path | None = None,
+    out: Out,
+    sections: Sections = None,
+    seed: Seed = None,
+    split: Part = None,
+    config: Config = None,
+    hours: Hours = None,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Compute an unlabeled corpus of flow fields: potential flow on coarse meshes, several a case.
 
     ```text
     formwright corpus panel-fields --out corpora/panel-fields --sections 256
-    formwright pretrain --fields corpora/panel-fields --out runs/masked-cells
+    formwright pretrain rans-fields corpora/panel-fields --out runs/masked-cells
     ```
 
     It is what networks of RANS fields are pretrained on. Run the same command again to go on after
     a stop; a corpus of a multiple of 32 sections is extended by asking for more.
-
-    Args:
-        out: The corpus's folder.
-        sections: How many sections.
-        seed: Of everything random.
-        split: Whose families the sections come from.
-        config: TOML with any attribute of `PanelFieldCorpus`; flags go before it.
     """
     from formwright.surrogate.rans.fields.panel_field_corpus import (
         PanelFieldCorpus,
@@ -208,20 +204,26 @@ def panel_fields(
 
     flags = {"sections": sections, "seed": seed, "split": split}
     recipe = recipe_of(PanelFieldCorpus, config, flags)
-    follow("sections", recipe.sections, generate_panel_fields(recipe, out))
-    cases = recipe.sections * recipe.incidences
-    print(f"{recipe.sections:,} sections, {cases:,} cases on {recipe.meshes} meshes each: {out}")
+    steps = generate_panel_fields(recipe, out)
+    done = follow("sections", recipe.sections, steps, hours, quiet=quiet)
+    cases, meshes = done * recipe.incidences, recipe.meshes
+    figures = {"sections": done, "requested": recipe.sections, "cases": cases, "meshes": meshes}
+    line = f"{done:,} of {recipe.sections:,} sections, {cases:,} cases on {meshes} meshes each"
+    tell(f"{line}: {out}", {**figures, "out": str(out)}, json=json)
 
 
 @app.command
 def waves(
     *,
-    out: Path,
+    out: Out,
     equation: str,
-    runs: int | None = None,
-    seed: int | None = None,
-    split: Split | None = None,
-    config: Path | None = None,
+    runs: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    seed: Seed = None,
+    split: Part = None,
+    config: Config = None,
+    hours: Hours = None,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Compute runs of an unsteady equation from random initial states, by a spectral solver.
 
@@ -234,12 +236,8 @@ def waves(
     command again to go on after a stop.
 
     Args:
-        out: The corpus's folder.
         equation: `burgers`, `kuramoto-sivashinsky`, `kdv` or `flow2d`.
         runs: How many.
-        seed: Of everything random.
-        split: Runs of different splits are drawn apart.
-        config: TOML with any attribute of `WaveCorpus`; flags go before it.
     """
     from formwright.datasets.config import to_mapping
     from formwright.datasets.pde.corpus import WaveCorpus, generate_waves
@@ -248,25 +246,29 @@ def waves(
 
     flags = {"runs": runs, "seed": seed, "split": split}
     recipe = recipe_of(WaveCorpus, config, flags, to_mapping(usual(equation)))
-    follow("runs", recipe.runs, generate_waves(recipe, out))
+    done = follow("runs", recipe.runs, generate_waves(recipe, out), hours, quiet=quiet)
     paths = sorted(out.glob(f"waves-{recipe.split}-*.hdf5"))
     failures = [reason for path in paths for reason in read_header(path)["failures"]]
-    print(f"{recipe.runs - len(failures):,} runs: {out}")
-    for reason in failures[:5]:
-        print(f"left out: {reason}")
+    good = done - len(failures)
+    lines = [f"{good:,} of {recipe.runs:,} runs: {out}"]
+    lines += [f"left out: {reason}" for reason in failures[:5]]
     if len(failures) > 5:
-        print(f"left out: {len(failures) - 5:,} more; the files name them")
+        lines.append(f"left out: {len(failures) - 5:,} more; the files name them")
+    figures = {"runs": good, "requested": recipe.runs, "failures": failures, "out": str(out)}
+    tell("\n".join(lines), figures, json=json)
 
 
 @app.command
 def airfrans(
-    folder: Path,
+    dataset: Path,
     *,
-    out: Path | None = None,
+    out: MaybeOut = None,
     task: Literal["full", "scarce", "reynolds", "aoa"] = "full",
     fetch: bool = False,
-    workers: int | None = None,
-    quiet: bool = False,
+    workers: Workers = None,
+    hours: Hours = None,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Look over, fetch and convert the AirfRANS dataset.
 
@@ -281,39 +283,38 @@ def airfrans(
     A case that cannot be read is a row with its reason. Run the same command again to go on.
 
     Args:
-        folder: The one with `manifest.json`; with `--fetch`, where to put the dataset.
-        out: The corpus's folder.
+        dataset: Folder with `manifest.json`; with `--fetch`, where to put the dataset.
         task: Whose split is kept.
         fetch: Download first (about 10 GB), going on where an earlier call stopped.
-        workers: Processes at a time; one a core where not given.
-        quiet: Show no progress bar.
     """
     from formwright.datasets.rans.airfrans import corpus as airfrans_corpus
 
     if fetch:
-        folder, digest = airfrans_corpus.fetch(folder)
-        print(f"{folder}, sha256 of the zip file {digest}")
-    if out is not None:
-        corpus = airfrans_corpus.convert(
-            folder, out, task=task, workers=workers, progress=not quiet
-        )
-        describe(corpus.path)
+        dataset, digest = airfrans_corpus.fetch(dataset)
+        print(f"{dataset}, sha256 of the zip file {digest}", file=sys.stderr)
+    if out is None:
+        describe_airfrans(dataset, json=json)
         return
-    describe_airfrans(folder)
+    corpus = airfrans_corpus.convert(
+        dataset,
+        out,
+        task=task,
+        workers=workers,
+        time_limit_s=seconds(hours),
+        progress=not quiet,
+    )
+    describe(corpus.path, json=json)
 
 
 @app.command
-def info(folder: Path) -> None:
+def info(folder: Folder, *, json: Json = False) -> None:
     """Describe a corpus: how it was made, how many points it holds, why points are missing.
 
     ```text
     formwright corpus info corpora/polars
     ```
-
-    Args:
-        folder: The corpus's folder.
     """
-    describe(folder)
+    describe(folder, json=json)
 
 
 def recipe_of(
@@ -330,17 +331,21 @@ def recipe_of(
     return from_mapping(kind, values, where=str(config or "the recipe"))
 
 
-def follow(what: str, total: int, steps: Iterable[int]) -> None:
-    """Go through the steps of a generation with a progress bar."""
+def follow(what: str, total: int, steps: Iterable[int], hours: float | None, *, quiet: bool) -> int:
+    """Go through the steps of a generation with a progress bar; return how far it came."""
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True)) as bar:
+    done, began = 0, time.monotonic()
+    with Progress(console=Console(stderr=True), disable=quiet) as bar:
         task = bar.add_task(what, total=total)
         for done in steps:
             bar.update(task, completed=done)
+            if hours is not None and time.monotonic() - began > 3600.0 * hours:
+                break
+    return done
 
 
-def describe(folder: Path) -> None:
+def describe(folder: Path, *, json: bool) -> None:
     """Print what a corpus holds."""
     from collections import Counter
 
@@ -352,30 +357,44 @@ def describe(folder: Path) -> None:
     rows = corpus.read(["case_id", "split", "converged", "reason"])
     converged = rows["converged"].to_numpy()
     reasons = rows.filter(pc.invert(rows["converged"]))["reason"].to_pylist()  # pyright: ignore
-    most = Counter(reason.partition("; ")[0] for reason in reasons).most_common(5)
-    parts = Counter(zip(rows["split"].to_pylist(), converged.tolist(), strict=True))
+    parts = Counter(rows["split"].to_pylist())
+    good = Counter(rows.filter(rows["converged"])["split"].to_pylist())
+    names = ("name", "solver", "seed", "licence", "split_rule", "created", "formwright")
+    figures = {
+        "folder": str(folder),
+        **{name: corpus.manifest.get(name) for name in names},
+        "cases": len(set(rows["case_id"].to_pylist())),
+        "points": len(rows),
+        "converged": int(converged.sum()),
+        "splits": {k: {"points": parts[k], "converged": good[k]} for k in sorted(parts)},
+        "reasons": dict(Counter(text.partition("; ")[0] for text in reasons).most_common(5)),
+    }
+    if json:
+        tell("", figures, json=True)
+        return
     table = Table(title=escape(str(folder)), show_header=False, title_justify="left")
-    manifest = corpus.manifest
-    for name in ("name", "solver", "seed", "licence", "split_rule", "created", "formwright"):
-        table.add_row(name.replace("_", " "), escape(str(manifest.get(name, "-"))))
-    table.add_row("cases", f"{len(set(rows['case_id'].to_pylist())):,}")
-    table.add_row("points", f"{len(rows):,}, {int(converged.sum()):,} converged")
-    for part in sorted({part for part, _ in parts}):
-        total = parts[part, True] + parts[part, False]
-        table.add_row(f"{part}", f"{total:,} points, {parts[part, True]:,} converged")
-    for reason, count in most:
+    for name in names:
+        table.add_row(name.replace("_", " "), escape(str(corpus.manifest.get(name, "-"))))
+    table.add_row("cases", f"{figures['cases']:,}")
+    table.add_row("points", f"{len(rows):,}, {figures['converged']:,} converged")
+    for part, counts in figures["splits"].items():
+        table.add_row(part, f"{counts['points']:,} points, {counts['converged']:,} converged")
+    for reason, count in figures["reasons"].items():
         table.add_row("not converged", f"{count:,}: {escape(reason)}")
     Console(highlight=False).print(table)
 
 
-def describe_airfrans(folder: Path) -> None:
+def describe_airfrans(folder: Path, *, json: bool) -> None:
     """Print the parts of an AirfRANS folder, and how many of their cases lack files."""
     from formwright.datasets.rans.airfrans.cases import read_manifest
     from formwright.datasets.rans.airfrans.corpus import absent_files
 
-    absent = absent_files(folder)
+    parts, absent = read_manifest(folder), absent_files(folder)
+    if json:
+        counts = {k: {"cases": len(v), "lack_files": absent[k]} for k, v in parts.items()}
+        return tell("", {"folder": str(folder), "parts": counts}, json=True)
     table = Table(title=escape(str(folder)), show_header=False, title_justify="left")
-    for part, names in read_manifest(folder).items():
+    for part, names in parts.items():
         lacking = f", {absent[part]:,} lack files" if absent[part] else ""
         table.add_row(part.replace("_", " "), f"{len(names):,} cases{lacking}")
     Console(highlight=False).print(table)

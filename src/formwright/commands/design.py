@@ -5,21 +5,50 @@ A study is of an airfoil, or of a catalyst where its TOML says ``kind = "catalys
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from formwright.commands.options import (
+    Folder,
+    Hours,
+    Json,
+    MaybeOut,
+    Quiet,
+    Seed,
+    Workers,
+    within,
+)
+from formwright.commands.output import tell
+
+DEMOS: Final = {
+    "airfoil": (
+        "multipoint.toml",
+        "Designing an airfoil: minimise drag at six lift coefficients, from NACA 0012.",
+    ),
+    "catalyst": (
+        "hydrogen.toml",
+        "Designing alloys for hydrogen evolution from 5 % of a table's DFT labels.",
+    ),
+}
+
 
 def optimize(
     study: Path,
     *,
-    out: Path | None = None,
+    out: MaybeOut = None,
     resume: Annotated[bool, Parameter(negative="--no-resume")] = True,
+    seed: Seed = None,
+    workers: Workers = None,
+    hours: Hours = None,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> int:
     """Run a design study: search with the surrogate, verify with the solver, write a report.
 
@@ -39,33 +68,44 @@ def optimize(
     by DFT where the table has the alloy, else by CHGNet where it is installed; its folder holds
     `result.json`, `proposals.csv`, `best.extxyz` and `report.html`.
 
-    A study that was stopped goes on where it was.
+    A study that was stopped goes on where it was. Its folder is `runs/NAME`, after the file's name,
+    where `--out` does not say otherwise; `--seed` and `--workers` go before the file's keys.
 
     Args:
         study: The study's TOML file; docs/design-studies.md and docs/catalyst-design.md describe
             the keys.
-        out: The study's folder; `runs/NAME` where not given, after the file's name.
         resume: Go on with what the folder holds; with `--no-resume` it is replaced.
     """
-    return run_study(study, out or Path("runs") / study.stem, resume=resume)
+    folder = out or Path("runs") / study.stem
+    given = {"seed": seed, "workers": workers}
+    with within(hours):
+        return run_study(study, folder, given, resume=resume, quiet=quiet, json=json)
 
 
-def report(folder: Path) -> None:
+def report(folder: Folder, *, json: Json = False) -> None:
     """Write the report of a finished study again.
 
     ```text
     formwright report runs/multipoint
     ```
 
-    Args:
-        folder: The study's folder.
     """
     from formwright.design.loop import report as write_again
 
-    print(write_again(folder))
+    path = write_again(folder)
+    tell(str(path), {"report": str(path)}, json=json)
 
 
-def demo(what: Literal["airfoil", "catalyst"] = "airfoil", *, out: Path | None = None) -> int:
+def demo(
+    what: Literal["airfoil", "catalyst"] = "airfoil",
+    *,
+    out: MaybeOut = None,
+    seed: Seed = None,
+    workers: Workers = None,
+    hours: Hours = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> int:
     """Design an airfoil or a catalyst, verify it, and write a report: 3 minutes.
 
     ```text
@@ -83,42 +123,72 @@ def demo(what: Literal["airfoil", "catalyst"] = "airfoil", *, out: Path | None =
     labels say how many of them are hits, against chance. No energy of a proposed alloy was among
     the labels.
 
+    The folder is `runs/demo-airfoil` or `runs/demo-catalyst` where not given, and is replaced.
+
     Args:
         what: What to design.
-        out: The study's folder, replaced if it exists; `runs/demo-airfoil` or `runs/demo-catalyst`
-            where not given.
     """
     from formwright.design import loop
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
     studies = Path(loop.__file__).parent / "studies"
     out = out or Path(f"runs/demo-{what}")
-    if what == "catalyst":
-        console.print("Designing alloys for hydrogen evolution from 5 % of a table's DFT labels.")
-        return run_study(studies / "hydrogen.toml", out, resume=False)
-    console.print("Designing an airfoil: minimise drag at six lift coefficients, from NACA 0012.")
-    return run_study(studies / "multipoint.toml", out, resume=False)
+    name, line = DEMOS[what]
+    console.print(line)
+    given = {"seed": seed, "workers": workers}
+    with within(hours):
+        return run_study(studies / name, out, given, resume=False, quiet=quiet, json=json)
 
 
-def run_study(path: Path, folder: Path, *, resume: bool) -> int:
-    """Run a study and print its summary; 1 where something speaks against what it found."""
+def run_study(
+    path: Path,
+    folder: Path,
+    given: Mapping[str, int | None],
+    *,
+    resume: bool,
+    quiet: bool,
+    json: bool,
+) -> int:
+    """Run a study and print its summary; 1 where something speaks against what it designed."""
     from formwright.commands.catalyst import bar, show_catalyst
     from formwright.design.loop import read_study, run
 
-    with bar() as tell:
-        found = run(read_study(path), folder, resume=resume, tell=tell)
+    study = overridden(read_study(path), given)
+    of_training = {"progress": not quiet} if getattr(study, "kind", "") == "catalyst" else {}
+    with bar(quiet=quiet) as advance:
+        outcome = run(study, folder, resume=resume, tell=advance, **of_training)
+    if json:
+        names = ("verdict", "claimed", "verified", "judged", "reasons")
+        figures = {name: getattr(outcome, name) for name in names}
+        tell("", {"folder": str(folder), **figures}, json=True)
+        return 1 if outcome.reasons else 0
     shows, files = {
         "airfoil": (show, ("report.html", "best.dat", "result.json")),
         "catalyst": (
             show_catalyst,
             ("report.html", "proposals.csv", "best.extxyz", "result.json"),
         ),
-    }[found.result.get("kind", "airfoil")]
-    shows(found.result)
+    }[outcome.result.get("kind", "airfoil")]
+    shows(outcome.result)
     console = Console(highlight=False, soft_wrap=True)
     for name in files:
         console.print(f"{name:14} {(folder / name).resolve()}", markup=False)
-    return 1 if found.reasons else 0
+    return 1 if outcome.reasons else 0
+
+
+def overridden(study: Any, given: Mapping[str, int | None]) -> Any:
+    """Return a study with the flags that were given in the place of its keys.
+
+    Raises:
+        ConfigError: A study of this kind has no such key.
+    """
+    from formwright.datasets.errors import ConfigError
+
+    flags = {name: value for name, value in given.items() if value is not None}
+    for name in flags:
+        if not hasattr(study, name):
+            raise ConfigError(f"--{name} is nothing that {study.name!r} has: leave it out.")
+    return dataclasses.replace(study, **flags)
 
 
 def show(result: Mapping[str, Any]) -> None:

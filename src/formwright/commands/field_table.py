@@ -37,6 +37,7 @@ class FieldTable(SectionTable):
         fields: FieldSurrogate | None = None,
         *,
         spread: bool = False,
+        quiet: bool = False,
     ) -> None:
         """Make ready.
 
@@ -46,10 +47,11 @@ class FieldTable(SectionTable):
             folder: Where fields and figures go; None writes none.
             fields: Of fields; the shipped one where None.
             spread: Also write standard deviations.
+            quiet: Show no progress.
         """
         super().__init__(surrogate.predict_rows, cases, spread=spread)
         self._folder, self._rows = folder, 0
-        self._fields = fields
+        self._fields, self._quiet = fields, quiet
 
     def begin(self, outcome: Outcome, places: Mapping[str, int]) -> None:
         """Make the folder."""
@@ -69,7 +71,8 @@ class FieldTable(SectionTable):
         forces = {name: np.full(len(rows), np.nan) for name in COEFFICIENTS}
         good = [i for i in range(len(rows)) if i not in block.failures]
         shown = Console(stderr=True)
-        for i in track(good, description="fields", transient=True, console=shown):
+        bar = {"description": "fields", "transient": True, "disable": self._quiet}
+        for i in track(good, console=shown, **bar):
             section, *conditions = (rows[i][places[name]].strip() for name in COLUMNS.needed)
             name = f"{first + i + 1:05d}-{slug(section)}"
             try:

@@ -2,36 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from formwright.commands.options import (
+    KIND,
+    SPLIT,
+    Config,
+    Corpora,
+    Corpus,
+    Hours,
+    Json,
+    MaybeLabel,
+    MaybeOut,
+    Network,
+    Out,
+    Quiet,
+    Seed,
+    Split,
+    Steps,
+    Surrogate,
+    Views,
+    within,
+)
 from formwright.commands.output import tell
+
+LEVEL = 0.9
 
 if TYPE_CHECKING:
     from formwright.surrogate.kinds import Scores
 
-Fitted = Literal["polar", "rans", "rans-fields", "adsorption", "runs"]
-Pretrained = Literal["polar", "rans-fields", "adsorption", "runs"]
+Fitted = Literal["polar", "rans", "rans-fields", "adsorption", "runs", "table", "structures"]
+Pretrained = Literal["polar", "rans-fields", "adsorption", "runs", "table", "structures"]
 
 
 def pretrain(
-    kind: Pretrained,
-    corpus: Path,
+    kind: Annotated[Pretrained, KIND],
+    corpus: Corpus,
     *,
-    out: Path,
-    label: str | None = None,
-    network: Literal["grid", "mesh"] | None = None,
+    out: Out,
+    label: MaybeLabel = None,
+    network: Network = None,
     objective: str | None = None,
-    views: str | None = None,
-    steps: int | None = None,
-    seed: int | None = None,
-    config: Path | None = None,
-    quiet: bool = False,
-    json: bool = False,
+    views: Views = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    config: Config = None,
+    hours: Hours = None,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Pretrain the network of a kind of surrogate without labels.
 
@@ -53,7 +77,9 @@ def pretrain(
     | `polar` | sections with flows (`formwright corpus flows`) |
     | `rans-fields` | flow fields (`formwright corpus panel-fields`) |
     | `adsorption` | a file of slabs or crystals: extxyz, CIF, `.db`, `.aselmdb`, pymatgen's JSON |
-    | `runs` | unsteady runs (`formwright corpus waves`), with `--label` |
+    | `runs` | unsteady runs (`formwright corpus waves` or `import runs`), with `--label` |
+    | `table` | rows (`formwright import table`), those without outputs too |
+    | `structures` | crystals, molecules, clusters (`formwright import structures`) |
 
     Objectives. The view decides more than the objective does: try `vicreg` first, then views, then
     the others.
@@ -84,6 +110,9 @@ def pretrain(
     | polar | `incidence` `repanel` `partial-contour` `mirror` | kept |
     | polar | `manufacturing-noise` | kept nearly; transition is lost |
     | adsorption | `jiggle` `strain` `hide-elements` | kept nearly |
+    | imported runs | each of these as promised at the import, and `mirror` | kept as promised |
+    | table | `corrupt` `blur` | kept nearly, by guess |
+    | structures | `jiggle` `strain` `hide-elements` | kept nearly |
     | rans-fields | `other-mesh` `join-cells` `hide-cells` | kept |
     | rans-fields | `other-incidence` | lost: lift and drag change |
     | runs, adsorption | `amplitude`, `other-element` | lost: false, there to be refused |
@@ -95,61 +124,56 @@ def pretrain(
     settings is refused. An alarm in the log says if the embedding collapses.
     `formwright evaluate-pretraining` measures whether any of it pays.
 
+    Labels are not looked at; `--label` says which one the network will serve, all of the kind where
+    not given (`runs` need one), so that views that destroy it are refused. The folder gets the
+    weights, the log and the checkpoint; `--config` takes any attribute of `PretrainConfig`.
+
     Args:
-        kind: What the network will serve.
-        corpus: Folder or file of cases; labels are not looked at.
-        out: Folder for the weights, the log and the checkpoint.
-        label: What the network will serve; views that destroy it are refused. All labels of the
-            kind where not given; `runs` need one.
-        network: With `rans-fields`: on a body-fitted `grid` (the default) or on any `mesh`.
         objective: A name of the table, with the settings that suit the data; others in `--config`.
-        views: Names of the table with commas; the usual ones for the data if not given.
-        steps: Steps of training.
-        seed: Of everything random.
-        config: TOML with any attribute of `PretrainConfig`; flags go before it.
-        quiet: Show no progress bar.
-        json: Print what was done as one line of JSON.
     """
     from formwright.commands.output import split_names
     from formwright.surrogate.fit import pretrain as pretrain_kind
 
-    names = None if views is None else split_names([views])
-    result = pretrain_kind(
-        kind,
-        corpus,
-        out,
-        settings_given(config, steps=steps, seed=seed),
-        objective=objective,
-        views=names,
-        label=label,
-        network=network,
-        progress=not quiet,
-    )
+    with within(hours):
+        result = pretrain_kind(
+            kind,
+            corpus,
+            out,
+            settings_given(config, steps=steps, seed=seed),
+            objective=objective,
+            views=None if views is None else split_names(views),
+            label=label,
+            network=network,
+            progress=not quiet,
+        )
     figures = {"steps": result.steps, "seconds": round(result.seconds, 1), "out": str(out)}
     tell(f"{result.steps} steps in {result.seconds:.0f} s: {out}", figures, json=json)
 
 
 def fit(
-    kind: Fitted,
-    corpus: list[Path],
+    kind: Annotated[Fitted, KIND],
+    corpus: Corpora,
     *,
-    out: Path,
-    label: str | None = None,
-    coarse: Path | None = None,
-    network: Literal["grid", "mesh"] | None = None,
+    out: Out,
+    label: MaybeLabel = None,
+    coarse_corpus: Path | None = None,
+    network: Network = None,
     pretrained: str | None = None,
     start: str | None = None,
-    steps: int | None = None,
-    seed: int | None = None,
-    config: Path | None = None,
-    quiet: bool = False,
-    json: bool = False,
+    steps: Steps = None,
+    seed: Seed = None,
+    config: Config = None,
+    hours: Hours = None,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Fit a surrogate to a labelled corpus, and calibrate its intervals.
 
     ```text
     formwright fit polar corpora/polars --out runs/mine
     formwright fit polar corpora/mine --start airfoil-polar --out runs/mine --steps 500
+    formwright fit table corpora/tests --out runs/tests
+    formwright fit structures corpora/clusters --out runs/clusters --steps 500
     formwright predict runs/mine --cases cases.csv --out out.csv
 
     formwright fit adsorption slabs.extxyz --pretrained atoms --out runs/slabs
@@ -158,7 +182,7 @@ def fit(
     formwright fit rans corpora/rans --pretrained rans-wall --out runs/rans
     formwright predict runs/rans --cases cases.csv --out out.csv
     formwright corpus rans --coarse --out coarse
-    formwright fit rans fine --coarse coarse --pretrained turbulent-wall --out runs/own
+    formwright fit rans fine --coarse-corpus coarse --pretrained turbulent-wall --out runs/own
 
     formwright fit rans-fields corpora/rans --out runs/fields
     formwright fit rans-fields corpora/rans --pretrained runs/masked-cells --out runs/more
@@ -172,6 +196,8 @@ def fit(
     | `rans-fields` | the same with the records in `flows/`: cells and wall, no intervals | |
     | `adsorption` | a file of slabs with adsorbates, energies in the column `--label` | `atoms` |
     | `runs` | unsteady runs; `--label` is a constant of each | |
+    | `table` | rows (`formwright import table`); all outputs, or the one of `--label` | |
+    | `structures` | crystals, molecules, clusters (`import structures`) | `atoms`, always |
 
     Training uses the training split, calibration the validation split, whose errors are shown; the
     test split is left for `formwright evaluate`. Splits are apart by family of sections; a file of
@@ -179,45 +205,40 @@ def fit(
     : 1. Run the same command again to go on after a stop; a folder that was begun with other data,
     settings or weights is refused.
 
+    Several corpora of polars are joined. `--label` is the column of energies (eV, `e_ads_ev` if not
+    given) of `adsorption`, and the constant that is predicted of `runs`. The folder gets the
+    surrogate, the log and the checkpoint.
+
     Args:
-        kind: Of the surrogate.
-        corpus: Folder or file with labels; for polars several are joined.
-        out: Folder for the surrogate, the log and the checkpoint.
-        label: With `adsorption`: the column of energies, eV (`e_ads_ev` if not given). With `runs`:
-            the constant that is predicted.
-        coarse: With `rans`: a corpus of the same on a coarse mesh, to be learned from first.
-        network: With `rans-fields`: on a body-fitted `grid` (the default) or on any `mesh`.
+        coarse_corpus: With `rans`: a corpus of the same on a coarse mesh, to be learned from first.
         pretrained: A network to begin with: one of the table, or a folder that `pretrain` wrote.
         start: A surrogate to go on from: a shipped one, or a folder that `fit` wrote.
-        steps: Steps of training.
-        seed: Of everything random.
-        config: TOML with any setting of the kind; flags go before it.
-        quiet: Show no progress bar.
-        json: Print the scores as one line of JSON.
     """
     from formwright.datasets.config import to_mapping
     from formwright.surrogate.fit import fit as fit_kind
 
-    choices = {"label": label, "coarse": coarse, "network": network}
+    choices = {"label": label, "coarse": coarse_corpus, "network": network}
     given = settings_given(config, steps=steps, seed=seed, **choices)
-    done = fit_kind(
-        kind, corpus, out, given, pretrained=pretrained, start=start, progress=not quiet
-    )
+    with within(hours):
+        done = fit_kind(
+            kind, corpus, out, given, pretrained=pretrained, start=start, progress=not quiet
+        )
     if json:
         figures = {"surrogate": str(done.path), "validation": to_mapping(done.scores)}
+        figures |= {"floors": done.floors} if done.floors else {}
         tell("", {**figures, "seconds": round(done.seconds, 1)}, json=True)
         return
-    show(done.scores, f"{done.path.parent}, validation split")
+    show(done.scores, f"{done.path.parent}, validation split", done.floors)
 
 
 def evaluate(
-    surrogate: str,
-    corpus: list[Path],
+    surrogate: Surrogate,
+    corpus: Corpora,
     *,
-    split: Literal["train", "validation", "test"] = "test",
-    label: str | None = None,
-    out: Path | None = None,
-    json: bool = False,
+    split: Annotated[Split, SPLIT] = "test",
+    label: MaybeLabel = None,
+    out: MaybeOut = None,
+    json: Json = False,
 ) -> None:
     """Compare a surrogate with the labels of a corpus: errors and coverage of the intervals.
 
@@ -227,13 +248,8 @@ def evaluate(
     formwright evaluate adsorption-mamun slabs.extxyz --split test
     ```
 
-    Args:
-        surrogate: Name of a shipped surrogate, or a folder that `fit` wrote.
-        corpus: Folder or file with labels, of the kind that the surrogate was fitted to.
-        split: Which split of it; look at the test split once.
-        label: Column of the labels, where it is not that of the surrogate.
-        out: Also write the scores here, as JSON.
-        json: Print the scores as one line of JSON.
+    The corpus has labels, and is of the kind that the surrogate was fitted to. Look at the test
+    split once. `--out` writes the scores as JSON.
     """
     from formwright.datasets.config import to_mapping
     from formwright.datasets.files import write_json
@@ -263,19 +279,43 @@ def settings_given(config: Path | None, **flags: Any) -> dict[str, Any]:
     return {**values, **own, **({"train": train} if train else {})}
 
 
-def show(scores: Scores, title: str) -> None:
-    """Print errors and coverage."""
+def show(scores: Scores, title: str, floors: Mapping[str, Mapping[str, float]] = {}) -> None:
+    """Print errors and coverage, and beside them the errors of simpler methods."""
     counts = ", ".join(f"{count:,} {what}" for what, count in scores.counts.items())
     table = Table(title=f"{escape(title)}: {counts}")
     table.add_column("label")
     table.add_column("mean error", justify="right")
     if scores.coverage:
         table.add_column(f"inside the {100 * scores.level:.0f} % interval", justify="right")
+    for method in floors:
+        table.add_column(method, justify="right")
     for name, error in scores.error.items():
         shares = [share for label, share in scores.coverage.items() if _of(name, label)]
         inside = [f"{100 * share:.1f} %" for share in shares] or [""]
-        table.add_row(name, f"{error:.4f}", *(inside if scores.coverage else ()))
-    Console(highlight=False).print(table)
+        beside = [_figure(errors.get(name)) for errors in floors.values()]
+        table.add_row(name, _figure(error), *(inside if scores.coverage else ()), *beside)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    for name, error in scores.error.items():
+        known = {method: errors[name] for method, errors in floors.items() if name in errors}
+        best = min(known, key=lambda method: known[method], default="")
+        if best and known[best] < error:
+            console.print(
+                f"{name}: the {best} is nearer ({_figure(known[best])} against {_figure(error)}).",
+                markup=False,
+            )
+    if scores.level < LEVEL - 1e-9:
+        console.print(
+            f"The intervals promise {100 * scores.level:.0f} %, not {100 * LEVEL:.0f} %: "
+            f"{next(iter(scores.counts.values()))} cases calibrate them, and 9 would be needed."
+        )
+
+
+def _figure(value: float | None) -> str:
+    """Return a number with four decimals, or as many digits as it needs."""
+    if value is None:
+        return ""
+    return f"{value:.4f}" if 0.01 <= abs(value) < 1e4 or value == 0 else f"{value:.3g}"
 
 
 def _of(name: str, label: str) -> bool:

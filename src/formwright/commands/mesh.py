@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from formwright.commands.options import Json, Out, Section
 from formwright.commands.output import tell
 
 
 def mesh(
-    section: str,
+    section: Section,
     *,
-    out: Path,
+    out: Out,
     alpha_deg: float = 0.0,
     reynolds: float = 1e6,
     chord: float = 1.0,
@@ -18,7 +17,7 @@ def mesh(
     first_cell: float | None = None,
     coarser: int = 1,
     iterations: int = 3000,
-    json: bool = False,
+    json: Json = False,
 ) -> None:
     """Write a case for OpenFOAM around a section, with its mesh for Gmsh and SU2 as well.
 
@@ -32,15 +31,13 @@ def mesh(
     and `back` as `empty`; steady, incompressible, k-omega SST resolved to the wall; coefficients in
     `postProcessing`. Beside it lie `mesh.msh` (Gmsh; `gmshToFoam` takes it), `mesh.su2` (the plane,
     with the markers `airfoil` and `farfield`) and `mesh.vtu` (ParaView). The free stream has 1 m/s
-    and the viscosity follows from the Reynolds number.
+    and the viscosity follows from the Reynolds number. The folder of the case is new or empty.
 
     `checkMesh` passes as long as the cells at the wall are less than 1,000 times longer than thick;
     below (`--y-plus 0.4`, or a larger Reynolds number) their aspect ratio is its one complaint, and
     `simpleFoam` runs all the same.
 
     Args:
-        section: A NACA name, a `.dat` file, or a section of the database.
-        out: Folder of the case; new or empty.
         alpha_deg: Incidence, degrees: the free stream turns, the section stays.
         reynolds: On the chord.
         chord: Metres.
@@ -49,7 +46,6 @@ def mesh(
         coarser: How often every second line of the mesh is left out: 0 is the mesh of
             `corpus rans`, 1 has a quarter of its cells.
         iterations: At most, of `simpleFoam`.
-        json: Print what was written as one line of JSON.
     """
     from formwright.datasets.airfoils.sections import load_section
     from formwright.datasets.solvers.openfoam.handover import HandedCase, write_openfoam

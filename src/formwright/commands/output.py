@@ -1,4 +1,4 @@
-"""What commands print when they are done: a line for people, or one of JSON."""
+"""What commands print when they are done: a line for people, or one JSON object."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 
 
 def tell(line: str, figures: Mapping[str, Any], *, json: bool) -> None:
-    """Print a line, or the figures as JSON."""
-    print(encoder.dumps(dict(figures), allow_nan=False) if json else line)
+    """Print a line, or the figures as JSON, in which what is not finite is null."""
+    from formwright.design.records import plain
+
+    print(encoder.dumps(plain(figures), allow_nan=False) if json else line)
 
 
 def split_names(names: list[str] | None) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
+
+from formwright.commands.options import Json, Out, Quiet, Surrogate
+from formwright.commands.output import tell
 
 if TYPE_CHECKING:
     from formwright.commands.table import Outcome
@@ -16,16 +18,17 @@ if TYPE_CHECKING:
 
 
 def predict(
-    surrogate: str,
+    surrogate: Surrogate,
     *,
-    out: Annotated[Path, Parameter(allow_leading_hyphen=True)],
+    out: Annotated[Out, Parameter(allow_leading_hyphen=True)],
     cases: Path | None = None,
     structures: Path | None = None,
     fields: Path | None = None,
     field_surrogate: Path | None = None,
     std: bool = False,
     prefix: str = "",
-    json: bool = False,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> int:
     """Predict every row of a CSV, or every structure of a file.
 
@@ -62,7 +65,8 @@ def predict(
     `alpha_deg`, `reynolds`, `axes` and the coefficients that the wall integrates to.
 
     For `adsorption-mamun` it has `prototype` (A1, L12, L10), `a` and `b` (L12 is A3B), `adsorbate`
-    and `site`; the new columns are `e_ads_ev` and its 90 % interval:
+    and `site`; the new columns are `e_ads_ev`, by BEEF-vdW against the gases H2, H2O, CH4, N2 and
+    H2S, and its 90 % interval:
 
     ```text
     prototype,a,b,adsorbate,site
@@ -70,15 +74,20 @@ def predict(
     A1,Cu,Cu,OH,bridge|A_A|A
     ```
 
+    A surrogate that `fit table` made takes a CSV with its inputs; one of `fit runs` the runs
+    themselves (`--cases new.npz`, or what `import runs` reads or wrote), a row each; one of `fit
+    structures` any file of structures, by `--structures`.
+
     Columns stand in any order, others are kept. A row that cannot be predicted keeps its place,
     its new columns are empty, and a column `reason` says why; the exit code is then 1. A column
     `flag` says where a number is a guess: an element that was in no training data, or a case
     unlike all that the surrogate learned from (a circle, a desorbed atom, another facet); the
     column `support` says how unlike: beyond 1 it is outside, and its interval grows as `support`.
 
+    `--out` is a CSV; Parquet where it ends in `.parquet`; `-` is standard output. The object that
+    `--json` prints says how many rows there were, failed and are flagged.
+
     Args:
-        surrogate: Name of a shipped surrogate, or a folder that `fit` wrote.
-        out: What to write: a CSV; Parquet where it ends in `.parquet`; `-` is standard output.
         cases: The CSV to read.
         structures: A file of slabs with adsorbates (extxyz, CIF, ASE database, ...), predicted as
             they are; tag 2 marks the adsorbate's atoms, or tag 0 beside the layer numbers of
@@ -89,10 +98,10 @@ def predict(
             of fields where not given.
         std: Also write the standard deviation of each value, e.g. `cl_std`.
         prefix: Put this before the names of the new columns.
-        json: Print what was done as one line of JSON on standard output: rows, failed, flagged,
-            seconds, out.
     """
     from formwright.datasets.errors import ConfigError, OutOfRangeWarning
+    from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
+    from formwright.surrogate.atoms.checks import energies_of
     from formwright.surrogate.zoo import load
 
     if str(out).startswith("-") and out != Path("-"):
@@ -120,14 +129,27 @@ def predict(
             )
         of_fields = None if fields is None else _of_fields(loaded, surrogate, field_surrogate)
         outcome = _predict(
-            loaded, surrogate, cases, structures, fields, of_fields, out, std, prefix
+            loaded,
+            surrogate,
+            cases,
+            structures,
+            fields,
+            of_fields,
+            out,
+            std,
+            prefix,
+            quiet or json,
         )
     messages: dict[str, str] = {}
     for entry in caught:
         messages.setdefault(str(entry.message).partition(":")[0], str(entry.message))
     if json:
-        print(dumps(outcome.summary(out)))
-    return _tell(outcome, [*outcome.notes, *messages.values()], out, quiet=json)
+        tell("", outcome.summary(out), json=True)
+    elif not quiet and isinstance(loaded, AdsorptionSurrogate):
+        Console(stderr=True, soft_wrap=True).print(
+            f"e_ads_ev: {energies_of(loaded)}", markup=False, highlight=False
+        )
+    return _tell(outcome, [*outcome.notes, *messages.values()], out, quiet=quiet or json)
 
 
 def _of_fields(surrogate: Any, name: str, path: Path | None) -> FieldSurrogate:
@@ -151,6 +173,7 @@ def _predict(
     out: Path,
     std: bool,
     prefix: str,
+    quiet: bool,
 ) -> Outcome:
     """Choose the reader that fits the surrogate."""
     from formwright.commands.adsorption_table import AlloyTable, predict_structures
@@ -161,7 +184,9 @@ def _predict(
     from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
     from formwright.surrogate.rans.wall.surrogate import RansSurrogate
 
-    of_atoms = isinstance(surrogate, AdsorptionSurrogate)
+    of_atoms, kind = isinstance(surrogate, AdsorptionSurrogate), getattr(surrogate, "kind", "")
+    if kind in ("table", "runs", "structures"):
+        return _own(surrogate, kind, name, cases, structures, out, std, prefix)
     if structures is not None:
         if not of_atoms:
             raise ConfigError(f"{name!r} predicts sections, not structures: give --cases.")
@@ -170,10 +195,36 @@ def _predict(
     if of_atoms:
         reader = AlloyTable(surrogate, spread=std)
     elif isinstance(surrogate, RansSurrogate):
-        reader = FieldTable(surrogate, cases, fields, of_fields, spread=std)
+        reader = FieldTable(surrogate, cases, fields, of_fields, spread=std, quiet=quiet)
     else:
         reader = SectionTable(surrogate.predict_rows, cases, spread=std)
     return predict_table(reader, cases, out, prefix=prefix)
+
+
+def _own(
+    surrogate: Any,
+    kind: str,
+    name: str,
+    cases: Path | None,
+    structures: Path | None,
+    out: Path,
+    std: bool,
+    prefix: str,
+) -> Outcome:
+    """Predict data of the user's own kind."""
+    from formwright.commands.own_table import OwnTable, predict_runs, predict_whole
+    from formwright.commands.table import predict_table
+    from formwright.datasets.errors import ConfigError
+
+    if (structures is not None) != (kind == "structures"):
+        flag = "--structures FILE" if kind == "structures" else "--cases"
+        raise ConfigError(f"{name!r} is of kind {kind!r}: give {flag}.")
+    if structures is not None:
+        return predict_whole(surrogate, structures, out, spread=std, prefix=prefix)
+    assert cases is not None
+    if kind == "runs":
+        return predict_runs(surrogate, cases, out, spread=std, prefix=prefix)
+    return predict_table(OwnTable(surrogate, cases, spread=std), cases, out, prefix=prefix)
 
 
 def _tell(outcome: Outcome, notes: list[str], out: Path, *, quiet: bool) -> int:

@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from formwright.commands.output import split_names
+from formwright.commands.options import (
+    KIND,
+    Config,
+    Corpora,
+    Hours,
+    Json,
+    Label,
+    Out,
+    Quiet,
+    Steps,
+    Views,
+    within,
+)
+from formwright.commands.output import split_names, tell
 
 
 def evaluate_pretraining(
-    kind: Literal["polar", "adsorption", "runs"],
-    corpus: list[Path],
+    kind: Annotated[Literal["polar", "adsorption", "runs", "table", "structures"], KIND],
+    corpus: Corpora,
     *,
-    label: str,
+    label: Label,
     unlabeled: Path | None = None,
     objectives: list[str] | None = None,
-    views: list[str] | None = None,
+    views: Views = None,
     sizes: list[str] | None = None,
     seeds: int | None = None,
-    steps: int | None = None,
-    config: Path | None = None,
-    out: Path = Path("runs/pretraining"),
+    steps: Steps = None,
+    config: Config = None,
+    out: Out = Path("runs/pretraining"),
+    hours: Hours = None,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Measure whether pretraining pays for one label, and which objective: curve and report.
 
@@ -40,23 +56,20 @@ def evaluate_pretraining(
     principal components, hand-made features, a random encoder. Validation chooses, the test split
     judges. Stopped, the same command goes on; a folder of other data or settings is refused.
 
+    The corpus is of polars (several folders may share the splits), a file of slabs with
+    adsorbates, runs of an unsteady equation, or what `formwright import` made; `--steps` are those
+    of every pretraining.
+    `--views` given again is another set to compare: each is tried with each objective, and one
+    that destroys the label is refused. `--config` takes any attribute of `EvaluationConfig`. The
+    folder gets results, pretrained weights and `report.html`.
+
     Args:
-        kind: What the encoder is to serve.
-        corpus: Labelled corpus: polars (several folders may share the splits), a file of slabs with
-            adsorbates, or runs of an unsteady equation.
-        label: What is to be predicted: a label of the corpus.
         unlabeled: More cases without labels; for polars sections with flows (`formwright corpus
             flows`).
         objectives: Names, with commas or one by one; `formwright pretrain --help` lists them.
-        views: Names with commas, in the order applied; given again, another set to compare. Each
-            set is tried with each objective. `formwright pretrain --help` lists them; one that
-            destroys the label is refused.
         sizes: Numbers of labelled cases, with commas or one by one; as many as the corpus allows of
             50, 200, 1000 if not given.
         seeds: Draws of labelled cases, 5 if not given; fewer make a wide interval.
-        steps: Steps of every pretraining.
-        config: TOML with any attribute of `EvaluationConfig`; flags go before it.
-        out: Folder for results, pretrained weights and `report.html`.
     """
     from formwright.datasets.config import from_mapping, read_toml
     from formwright.datasets.files import write_json
@@ -82,15 +95,21 @@ def evaluate_pretraining(
     given |= {"pretraining_steps": steps} if steps else {}
     settings = from_mapping(EvaluationConfig, given, where=str(config or "flags"))
     console = Console(stderr=True)
-    with console.status("starting") as status:
+    with console.status("starting") as status, within(hours):
+        if quiet:
+            status.stop()
 
         def progress(job: str, done: int, total: int) -> None:
             status.update(f"{done} of {total} done; now {job}")
 
-        found = evaluate(task, settings, out, progress)
-    write_json(out / "evaluation.json", record(found))
-    write_report(found, out / "report.html")
-    show(found)
+        evaluation = evaluate(task, settings, out, progress)
+    write_json(out / "evaluation.json", record(evaluation))
+    write_report(evaluation, out / "report.html")
+    if json:
+        more = {"verdicts": evaluation.verdicts(), "report": str(out / "report.html")}
+        tell("", {**record(evaluation), **more}, json=True)
+        return
+    show(evaluation)
     print(f"\nreport.html  {out / 'report.html'}")
 
 
@@ -102,28 +121,28 @@ def numbers(texts: list[str] | None) -> list[int]:
     """
     from formwright.datasets.errors import ConfigError
 
-    found = split_names(texts)
-    for text in found:
+    names = split_names(texts)
+    for text in names:
         if not text.isdecimal():
             raise ConfigError(f"--sizes {text!r} is not a whole number; give e.g. 50,200,1000.")
-    return [int(text) for text in found]
+    return [int(text) for text in names]
 
 
-def show(found) -> None:  # noqa: ANN001
+def show(evaluation: Any) -> None:
     """Print the curve as a table, and what it says."""
     from formwright.surrogate.label_efficiency.curves import interval
 
     table = Table(
-        title=f"{escape(found.label)}: test error, 1 is that of the mean", title_justify="left"
+        title=f"{escape(evaluation.label)}: test error, 1 is that of the mean", title_justify="left"
     )
     table.add_column("method")
-    for size in found.sizes:
+    for size in evaluation.sizes:
         table.add_column(f"{size:,} labels", justify="right")
-    for method, curve in found.errors.items():
-        cells = [interval(list(curve[size])) for size in found.sizes]
+    for method, curve in evaluation.errors.items():
+        cells = [interval(list(curve[size])) for size in evaluation.sizes]
         table.add_row(
             escape(method), *(f"{mean:.3g} ± {high - mean:.1g}" for mean, _, high in cells)
         )
     Console().print(table)
-    for verdict in found.verdicts():
+    for verdict in evaluation.verdicts():
         print(verdict)

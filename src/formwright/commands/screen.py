@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from formwright.commands.options import SURROGATE, Config, Hours, Json, Out, Quiet, Workers, within
+from formwright.commands.output import tell
+
 if TYPE_CHECKING:
     from formwright.design.screening.ranking import ScreenResult
 
@@ -18,9 +21,9 @@ def screen(
     candidates: str,
     *,
     reaction: str | None = None,
-    out: Path,
-    config: Path | None = None,
-    surrogate: str | None = None,
+    out: Out,
+    config: Config = None,
+    surrogate: Annotated[str | None, SURROGATE] = None,
     sites: Literal["all", "top", "bridge", "hollow", "one"] | None = None,
     prototypes: str | None = None,
     miller: str | None = None,
@@ -28,9 +31,13 @@ def screen(
     price_at_most: float | None = None,
     formation_at_most: float | None = None,
     correction: tuple[str, ...] = (),
+    water: Literal["pt111", "none"] | None = None,
     guesses: Annotated[bool | None, Parameter(negative="--no-guesses")] = None,
     best: int | None = None,
-    workers: int | None = None,
+    workers: Workers = None,
+    hours: Hours = None,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> int:
     """Screen catalysts: slabs, sites, energies, free energies, a ranking, a report.
 
@@ -48,17 +55,17 @@ def screen(
     formula a line, or a file of structures: bare slabs, slabs with an adsorbate (tag 2), crystals.
 
     The folder gets `ranking.csv`, `best.extxyz`, `report.html` and `screen.json`. What cannot be
-    done is a row with its reason, and the rest goes on; the exit code is then 1. Killed, the same
-    command goes on where it was. docs/screening.md says how it is worked out.
+    done is a row with its reason, and the rest goes on; the exit code is then 1. Energies of
+    `adsorption-mamun` are by BEEF-vdW against the gases H2, H2O, CH4, N2 and H2S; those of a
+    surrogate of your own are what it was fitted to. Killed, the same command goes on where it was.
+    docs/screening.md says how it is worked out.
+
+    The surrogate is `adsorption-mamun` where not given; the file of `--config` has keys like
+    `reaction = "HER"` and a table `[corrections]`.
 
     Args:
         candidates: What to screen.
         reaction: HER, ORR, OER or CO2RR.
-        out: The folder.
-        config: A TOML file with any of these settings (`reaction = "HER"`, `[corrections]`);
-            flags win.
-        surrogate: Name of a shipped surrogate, or a folder that fine-tuning wrote;
-            `adsorption-mamun` where not given.
         sites: Kinds of sites to try: all of them where not given; `one` is fast and rough.
         prototypes: Of `binaries:`, e.g. `A1,L12`.
         miller: Surface to cut from a crystal in a file, e.g. `1,1,1`.
@@ -67,10 +74,11 @@ def screen(
         formation_at_most: Energy of formation from the fcc metals, eV an atom, asked where known;
             0 keeps what does not come apart.
         correction: Free-energy correction of an adsorbate in eV, e.g. `H=0.24`; may be repeated.
+        water: What water around OH and OOH adds in ORR: `pt111` (-0.575 and -0.480 eV, as on
+            Pt(111)) where not given, `none` leaves it out.
         guesses: Also rank candidates outside of the training data: their elements, or their most
             stable site; `--no-guesses` leaves them out.
         best: How many of the best are written as structures.
-        workers: Processes; the processors where not given.
     """
     from formwright.datasets.config import from_mapping, read_toml
     from formwright.design.screening.config import ScreenConfig
@@ -86,6 +94,7 @@ def screen(
         "exclude": _list(exclude),
         "price_at_most": price_at_most,
         "formation_at_most": formation_at_most,
+        "water": water,
         "guesses": guesses,
         "best": best,
     }
@@ -94,7 +103,14 @@ def screen(
         given["corrections"] = {**given.get("corrections", {}), **_corrections(correction)}
     where = "--reaction and flags" if config is None else str(config)
     requested = from_mapping(ScreenConfig, given, where=where)
-    result = run(candidates, requested, out, workers=workers, progress=True)
+    with within(hours):
+        result = run(candidates, requested, out, workers=workers, progress=not quiet)
+    if json:
+        keys = ("rank", "candidate", "overpotential_v", "descriptor_ev", "sites", "flag")
+        best_rows = [{key: row[key] for key in keys} for row in result.best]
+        figures = {"counts": result.counts, "structures": result.structures, "best": best_rows}
+        tell("", {**figures, "out": str(out)}, json=True)
+        return 1 if result.counts["failed"] else 0
     return _tell(result, out)
 
 
@@ -125,14 +141,14 @@ def _corrections(given: tuple[str, ...]) -> dict[str, float]:
     """
     from formwright.datasets.errors import ConfigError
 
-    found = {}
+    corrections = {}
     for text in given:
         name, _, number = text.partition("=")
         try:
-            found[name.strip()] = float(number)
+            corrections[name.strip()] = float(number)
         except ValueError as error:
             raise ConfigError(f"--correction {text!r}: write it as H=0.24, in eV.") from error
-    return found
+    return corrections
 
 
 def _tell(result: ScreenResult, out: Path) -> int:

@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from formwright.datasets.errors import ConfigError, did_you_mean
-from formwright.datasets.files import replacing
+from formwright.datasets.files import inert, replacing
 
 FLAG: Final = "flag"
 REASON: Final = "reason"
@@ -358,11 +358,6 @@ def _add_remarks(draft: Path, target: Path, remarks: Mapping[str, Mapping[int, s
         writer.writerow([*next(rows), *there])
         for i, row in enumerate(rows):
             writer.writerow([*row, *(inert(by_row.get(i, "")) for by_row in there.values())])
-
-
-def inert(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula: with an apostrophe where it might."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _texts(column: Column) -> list[str]:

@@ -9,14 +9,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from formwright.commands.options import Json, Quiet, Workers
+from formwright.commands.output import tell
+
 app = App(name="validate", help="Compare a solver with published results.", help_format="markdown")
 
 
 @app.command
 def naca0012(
     *alpha: float,
-    workers: int | None = None,
-    quiet: bool = False,
+    workers: Workers = None,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> int:
     """OpenFOAM against NASA's CFL3D on the NACA 0012, Re 6e6, k-omega SST.
 
@@ -29,18 +33,22 @@ def naca0012(
 
     Args:
         alpha: Incidences, degrees; CFL3D's 0, 10 and 15 where none is given.
-        workers: Cases at a time; one a core where not given.
-        quiet: Show no progress bar.
     """
+    from formwright.datasets.config import to_mapping
     from formwright.datasets.rans import tmr
     from formwright.datasets.solvers.openfoam.solver import OpenFOAM
 
     alphas = alpha or tuple(tmr.CFL3D_SST)
-    found = tmr.validate(OpenFOAM(), alphas, workers=workers, progress=not quiet)
+    compared = tmr.validate(OpenFOAM(), alphas, workers=workers, progress=not quiet)
+    good = all(row.good for row in compared)
+    if json:
+        points = [{**to_mapping(row), "good": row.good} for row in compared]
+        tell("", {"points": points, "good": good}, json=True)
+        return 0 if good else 1
     table = Table(title="NACA 0012, Re 6e6, k-omega SST", title_justify="left")
     for column in ("alpha", "CL", "CFL3D", "off %", "CD", "CFL3D", "off %", "iterations", "s"):
         table.add_column(column, justify="right")
-    for row in found:
+    for row in compared:
         cl, cd = row.reference or (math.nan, math.nan)
         table.add_row(
             f"{row.alpha_deg:g}",
@@ -50,7 +58,7 @@ def naca0012(
         )
     console = Console(highlight=False)
     console.print(table)
-    for row in found:
+    for row in compared:
         if row.reason:
             console.print(escape(f"{row.alpha_deg:g} deg: {row.reason}"))
-    return 0 if all(row.good for row in found) else 1
+    return 0 if good else 1

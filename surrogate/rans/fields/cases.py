@@ -19,6 +19,7 @@ from formwright.datasets.corpus import CASE_ID, open_corpus
 from formwright.datasets.errors import CheckpointError, FlowFileError
 from formwright.datasets.names import file_of
 from formwright.datasets.rans.corpus import flow_file
+from formwright.datasets.rans.data import with_validation
 from formwright.datasets.rans.flow_field import FlowField, load_flow
 from formwright.datasets.rans.mesh.c_grid import grid_of
 from formwright.surrogate.checkpoints import load_tensors, save_tensors
@@ -29,7 +30,7 @@ DAMAGED: Final = "a damaged record"
 BLUNT: Final = "a mesh that is not of one block, as around a blunt trailing edge"
 UNEVEN: Final = "a mesh whose cells cannot be joined by {0} x {0}"
 OTHER_SIZE: Final = "a mesh of another size than most"
-_COLUMNS: Final = (CASE_ID, "split", "converged")
+_COLUMNS: Final = (CASE_ID, "split", "section", "converged")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +73,7 @@ def field_cases(
     Args:
         folder: Of the corpus, with whole records in ``flows/``.
         store: Where samples are kept; of a record with other content one is made anew.
-        splits: Which.
+        splits: Which; where none validates, sections for training are held out (``data``).
         factor: Cells joined in both directions.
         watch: Called with the samples done and all of them.
 
@@ -80,9 +81,11 @@ def field_cases(
         CorpusError: There is no corpus.
         StorageError: A sample cannot be written.
     """
-    table = open_corpus(folder).read(_COLUMNS).to_pydict()
-    rows = zip(*(table[name] for name in _COLUMNS), strict=True)
-    requested = sorted((name, split) for name, split, good in rows if good and split in splits)
+    table = open_corpus(folder).read(_COLUMNS)
+    rows = table.filter(table["converged"]).to_pydict()
+    own = with_validation(rows["split"], rows["section"], tell="validation" in splits)
+    pairs = zip(rows[CASE_ID], own, strict=True)
+    requested = sorted((name, split) for name, split in pairs if split in splits)
     found: dict[str, Case | str] = {}
     for done, (name, _) in enumerate(requested):
         if watch is not None:

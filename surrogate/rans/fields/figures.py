@@ -63,7 +63,7 @@ def field_figure(
         both = (values, _values(truth, field))
         _fields(upper, upper.subplots(1, 3), predicted, both, field, window)
         pressure, friction = lower.subplots(1, 2)
-    _walls(pressure, friction, predicted, truth)
+    _plot_walls(pressure, friction, predicted, truth)
     figure.suptitle(_title(predicted, truth), fontsize=11)
     return figure
 
@@ -116,7 +116,9 @@ def _cells(
     return cells
 
 
-def _walls(pressure: Axes, friction: Axes, predicted: FlowField, truth: FlowField | None) -> None:
+def _plot_walls(
+    pressure: Axes, friction: Axes, predicted: FlowField, truth: FlowField | None
+) -> None:
     """Draw pressure and friction along the wall."""
     pairs = [(predicted, PREDICTED, "prediction", "-")]
     if truth is not None:

@@ -75,16 +75,16 @@ class GridCNN(Encoder):
         self,
         batch: Case,
         own: Float[Tensor, "cells features"],
-        twin: Float[Tensor, "cells features"],
+        image: Float[Tensor, "cells features"],
     ) -> tuple[Embedding, Embedding]:
         """Encode cases and their mirror images at once; both in the order of the cells.
 
         Args:
             batch: Cases.
             own: Their features.
-            twin: With the signs of the mirrored sections, in the order of the cells of the batch.
+            image: With the signs of the mirrored sections, in the order of the cells of the batch.
         """
-        features = torch.cat([own, self.restored(batch, twin)])
+        features = torch.cat([own, self.restored(batch, image)])
         whole = self(Batch(features=features, grid=batch.grid.repeat(2, 1)))
         (case, other), (points, others) = whole.per_case.chunk(2), whole.per_point.chunk(2)
         return Embedding(case, points), Embedding(other, self.restored(batch, others))

@@ -207,7 +207,7 @@ def _at_wall(
     Of ``log_layers``, the distance in thicknesses, it is what the thickness adds to
     ``log_distance``.
     """
-    found = {
+    result = {
         "log_layers": -(layer.thickness.log10() + 2.5) / 2.0,
         "wall_friction": layer.friction * reynolds**0.2 / 0.08,
         "wall_pressure": torch.asinh(1.0 - layer.speed.square()),
@@ -215,8 +215,8 @@ def _at_wall(
         "wall_run": layer.run,
         "side": torch.tanh(4.0 * layer.speed),
     }
-    rows = torch.stack(list(found.values())).to(dtype).index_select(1, face)
-    return dict(zip(found, rows, strict=True))
+    rows = torch.stack(list(result.values())).to(dtype).index_select(1, face)
+    return dict(zip(result, rows, strict=True))
 
 
 def apply(
@@ -324,12 +324,14 @@ def decambering(
     """
     speed, turning = prior[:, 0], prior[:, 1]
     scale = wall_pressure_scale(speed)
-    found = torch.zeros_like(cp[0])
+    result = torch.zeros_like(cp[0])
     for _ in range(steps):
-        turned = speed + found * turning
+        turned = speed + result * turning
         slope = -2.0 * turned * turning / scale
-        found = found + (slope * (cp - 1.0 + turned.square()) / scale).sum() / slope.square().sum()
-    return found
+        result = (
+            result + (slope * (cp - 1.0 + turned.square()) / scale).sum() / slope.square().sum()
+        )
+    return result
 
 
 def wall_pressure_scale(speed: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from formwright.datasets.errors import ConfigError, CorpusError
 from formwright.surrogate.kinds import Kind, Scores, Start
 from formwright.surrogate.rans.fields import training as tuning
 from formwright.surrogate.rans.fields.cases import FieldCases, field_cases
+from formwright.surrogate.rans.fields.network import FieldConfig, Network
 from formwright.surrogate.rans.fields.panel_field_corpus import read_panel_fields
 from formwright.surrogate.rans.fields.pretraining import (
     field_views,
@@ -24,7 +25,7 @@ from formwright.surrogate.rans.fields.pretraining import (
     masked_cells,
     matched_meshes,
 )
-from formwright.surrogate.rans.fields.surrogate import FieldConfig, FieldSurrogate, Network
+from formwright.surrogate.rans.fields.surrogate import FieldSurrogate
 from formwright.surrogate.uncertainty.conformal import LEVEL
 
 SAMPLES: Final = "samples"
@@ -50,27 +51,27 @@ def _read(
         def watch(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        found = field_cases(corpora[0], store, (split,), FieldConfig().factor, watch)[split]
-    reasons = _reasons(found.left_out)
-    if not found.samples:
+        result = field_cases(corpora[0], store, (split,), FieldConfig().factor, watch)[split]
+    reasons = _reasons(result.left_out)
+    if not result.samples:
         why = "; ".join(reasons) or "no case of it converged"
         raise CorpusError(
             f"{str(corpora[0])!r} has no case of split {split!r} that fields can be learned from "
-            f"({why}). Extend the corpus (formwright corpus rans --cases), or bring its flows/."
+            f"({why}). Extend the corpus (formwright corpus rans --flows), or bring its flows/."
         )
     for reason in reasons:
         print(f"left out of {split}: {reason}")
-    return found
+    return result
 
 
 def _reasons(left_out: Mapping[str, str]) -> list[str]:
     """Return one phrase a reason: how many cases, why, and the first of them."""
-    found = []
+    result = []
     for why, count in Counter(left_out.values()).most_common():
         names = [name for name, other in left_out.items() if other == why]
         more = ", ..." if count > _NAMED else ""
-        found.append(f"{count:,} with {why} ({', '.join(names[:_NAMED])}{more})")
-    return found
+        result.append(f"{count:,} with {why} ({', '.join(names[:_NAMED])}{more})")
+    return result
 
 
 def _begin(known: FieldCases, settings: tuning.FieldTraining, first: Any) -> FieldSurrogate:

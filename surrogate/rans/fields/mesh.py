@@ -81,18 +81,18 @@ class MeshGNN(Encoder):
         self,
         batch: Case,
         own: Float[Tensor, "cells features"],
-        twin: Float[Tensor, "cells features"],
+        image: Float[Tensor, "cells features"],
     ) -> tuple[Embedding, Embedding]:
         """Encode cases and their mirror images.
 
         Args:
             batch: Cases.
             own: Their features.
-            twin: With the signs of the mirrored sections.
+            image: With the signs of the mirrored sections.
         """
         case = batch.clone()
         case.features = own
-        return self(case), self(self.mirrored(batch, twin))
+        return self(case), self(self.mirrored(batch, image))
 
     @staticmethod
     def mirrored(batch: Case, features: Float[Tensor, "cells features"]) -> Case:
@@ -125,9 +125,9 @@ def _case_of_nodes(batch: Case) -> Int[Tensor, " nodes"]:
 
 
 def _of_clusters(case: Tensor, parent: Tensor, size: int) -> Int[Tensor, " nodes"]:
-    found = case.new_empty(size)
-    found[parent] = case
-    return found
+    result = case.new_empty(size)
+    result[parent] = case
+    return result
 
 
 class _Messages(MessagePassing):

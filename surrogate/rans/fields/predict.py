@@ -28,9 +28,8 @@ from formwright.datasets.rans.mesh.cmesh import CMesh
 from formwright.datasets.rans.mesh.grid_knots import grid_knots
 from formwright.datasets.rans.mesh.motion import moved_points, wall_displacement
 from formwright.surrogate.rans.fields.inputs import CaseInputs, apply, case_inputs, joined_to_wall
+from formwright.surrogate.rans.fields.network import FieldNet, graphs_for, wall_answer
 from formwright.surrogate.rans.fields.samples import batched, prepared, question, spread
-from formwright.surrogate.rans.fields.surrogate import FieldSurrogate, wall_answer
-from formwright.surrogate.rans.fields.training import graphs_for
 
 MAX_ALPHA_DEG: Final = 30.0
 
@@ -65,7 +64,7 @@ class FieldPrediction:
 
 
 def predict_grid(
-    surrogate: FieldSurrogate,
+    surrogate: FieldNet,
     grid: CGrid,
     alpha_deg: Float[Tensor, ""],
     reynolds: Float[Tensor, ""],
@@ -141,7 +140,7 @@ def _wall_and_cells(grid: CGrid, points: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def predict_section(
-    surrogate: FieldSurrogate,
+    surrogate: FieldNet,
     pos: Float[Tensor, "points 2"],
     alpha_deg: Float[Tensor, ""] | float,
     reynolds: Float[Tensor, ""] | float,
@@ -184,7 +183,7 @@ def predict_section(
 
 @torch.no_grad()
 def predict_fields(
-    surrogate: FieldSurrogate,
+    surrogate: FieldNet,
     pos: Float[Tensor, "points 2"],
     alpha_deg: float,
     reynolds: float,
@@ -216,7 +215,7 @@ def predict_fields(
 
 
 def predict_in_file(
-    surrogate: FieldSurrogate,
+    surrogate: FieldNet,
     section: SectionLike,
     alpha_deg: float,
     reynolds: float,

@@ -13,7 +13,7 @@ from formwright.surrogate.pretraining.choices import matched
 from formwright.surrogate.pretraining.masking import MaskedPrediction
 from formwright.surrogate.pretraining.pretrain import PretrainConfig
 from formwright.surrogate.rans.fields.hiding import Cells
-from formwright.surrogate.rans.fields.surrogate import FieldConfig, Network
+from formwright.surrogate.rans.fields.network import FieldConfig, Network
 from formwright.surrogate.rans.fields.views import (
     FLOW_LABELS,
     Graphs,

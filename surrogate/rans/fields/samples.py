@@ -130,15 +130,15 @@ def coarser(case: Case, by: int) -> Case:
         by: It divides columns, lines and the columns of half a wake.
     """
     columns, lines, wake = (case.grid[0] // by).tolist()
-    found = case.clone()
+    result = case.clone()
     for name in ("features", "target"):
         if name in case:
             blocks = case[name].reshape(columns, by, lines, by, -1)
-            found[name] = blocks.mean((1, 3)).flatten(0, 1)
-    found.grid = case.grid // by
-    found.wall_index = torch.arange(wake, columns - wake) * lines
-    found.num_nodes = columns * lines
-    return found
+            result[name] = blocks.mean((1, 3)).flatten(0, 1)
+    result.grid = case.grid // by
+    result.wall_index = torch.arange(wake, columns - wake) * lines
+    result.num_nodes = columns * lines
+    return result
 
 
 def spread(
@@ -179,16 +179,16 @@ def batched(cases: Sequence[Case]) -> Batch:
         if kind in ("edges", "parent"):
             size = f"size_{int(level) + (kind == 'parent')}"
             counted[name] = torch.cat([case[size] for case in cases])
-    found = {}
+    result = {}
     for name in names:
         values = [case[name] for case in cases]
         if name in counted:
             starts = counted[name].cumsum(0) - counted[name]
             values = [value + start for value, start in zip(values, starts, strict=True)]
-        found[name] = torch.cat(values, 1 if name.startswith("edges_") else 0)
-    device = found["features"].device
+        result[name] = torch.cat(values, 1 if name.startswith("edges_") else 0)
+    device = result["features"].device
     return Batch(
-        **found,
+        **result,
         num_nodes=int(cells.sum()),
         batch=torch.arange(len(cases)).repeat_interleave(cells).to(device),
         ptr=torch.cat([cells.new_zeros(1), cells.cumsum(0)]).to(device),

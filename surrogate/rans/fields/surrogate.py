@@ -1,211 +1,100 @@
-"""A surrogate of two-dimensional RANS fields: velocity, pressure, eddy viscosity, and the wall.
-
-A network on a body-fitted grid (``GridCNN``) or on any mesh of cells (``MeshGNN``) corrects what
-geometry alone says (``inputs``). Every case is answered together with its mirror image, so
-that a mirrored section has the mirrored flow, exactly.
-"""
+"""The surrogate of two-dimensional RANS fields: sections and conditions in, a table out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Final
 
-import torch
-from jaxtyping import Float
-from torch import Tensor, nn
-from torch.nn import functional
+import numpy as np
 
-from formwright.datasets.cases import Batch, Case
-from formwright.datasets.errors import CheckpointError
-from formwright.surrogate.encoder import Embedding
-from formwright.surrogate.rans.fields.grid import GridCNN
-from formwright.surrogate.rans.fields.inputs import (
-    CHANNELS,
-    FEATURES,
-    ODD_CHANNELS,
-    ODD_FEATURES,
-    WALL_CHANNELS,
-    apply_at_wall,
+from formwright.datasets.cases import Quantity
+from formwright.datasets.rans.data import FORCES
+from formwright.datasets.rans.flow_field import FlowField
+from formwright.datasets.rans.mesh.cmesh import CMesh
+from formwright.datasets.solvers.result import POLAR_LABELS
+from formwright.surrogate.airfoils.questions import Numbers, Sections, question
+from formwright.surrogate.rans.fields.network import FieldNet
+from formwright.surrogate.rans.fields.predict import predict_in_file
+from formwright.surrogate.table import Table, stacked
+
+CELL: Final = "cell"
+FACE: Final = "face"
+FIELD_QUANTITIES: Final = (
+    Quantity("x", "chord", "middle of the cell"),
+    Quantity("y", "chord", "middle of the cell"),
+    Quantity("u", "free stream", "velocity in x"),
+    Quantity("v", "free stream", "velocity in y"),
+    Quantity("p", "free stream^2", "pressure over the density"),
+    Quantity("nut", "free stream chord", "eddy viscosity"),
+    Quantity("wall_x", "chord", "middle of the face of the wall"),
+    Quantity("wall_y", "chord", "middle of the face of the wall"),
+    Quantity("cp", "1", "pressure coefficient on the wall"),
+    Quantity("cf_x", "1", "friction coefficient on the wall"),
+    Quantity("cf_y", "1", "friction coefficient on the wall"),
 )
-
-if TYPE_CHECKING:
-    from formwright.surrogate.rans.fields.mesh import MeshGNN
-
-
-class Network(StrEnum):
-    """What a surrogate of fields is built on."""
-
-    GRID = "grid"
-    MESH = "mesh"
+_OF_CELLS: Final = ("x", "y", "u", "v", "p", "nut")
+_AXES: Final = {one.name: CELL if one.name in _OF_CELLS else FACE for one in FIELD_QUANTITIES}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FieldConfig:
-    """Architecture.
+class FieldSurrogate(FieldNet):
+    """Fields, wall and forces of sections in turbulent flow, without intervals."""
 
-    Attributes:
-        network: On a grid or on a mesh.
-        stages: Channels, from the finest grid or graph to the coarsest.
-        factor: Cells of the mesh joined in both directions before the network sees them.
-        hidden: Width of the layer that reads out the wall.
-        features: What the network is told of a cell; weights told of others do not fit.
-    """
+    labels = tuple(label for label in POLAR_LABELS if label.name in FORCES)
+    fields = FIELD_QUANTITIES
 
-    network: Network = Network.GRID
-    stages: tuple[int, ...] = (24, 40, 64, 80)
-    factor: int = 4
-    hidden: int = 64
-    features: tuple[str, ...] = FEATURES
+    def predict(
+        self,
+        sections: Sections,
+        *,
+        alpha_deg: Numbers,
+        reynolds: Numbers,
+        fields: bool = False,
+        settings: CMesh | None = None,
+    ) -> Table:
+        """Predict sections at operating points; there are no intervals.
 
-    def __post_init__(self) -> None:
-        """Refuse features of another version.
+        Args:
+            sections: As ``PolarSurrogate.predict`` takes them.
+            alpha_deg: Incidence in the axes of the section's file, degrees; of N sections (M,) for
+                all of them, (N, 1) for one a section, or (N, M).
+            reynolds: On the chord; broadcasts with the other.
+            fields: Also return ``x``, ``y``, ``u``, ``v``, ``p``, ``nut`` at the cells of the mesh,
+                (..., cells), and ``wall_x``, ``wall_y``, ``cp``, ``cf_x``, ``cf_y`` at the
+                faces of the wall, (..., faces), in the axes of the section's file.
+            settings: Size of the mesh; that of the corpus by default.
+
+        Returns:
+            ``cl``, ``cd``, ``cm`` that the wall integrates to, and the fields.
 
         Raises:
-            CheckpointError: They are not those of this one.
+            SectionError: No section, or its trailing edge is blunt.
+            ConditionError: A condition without meaning, or shapes that do not broadcast.
+
+        Example:
+            >>> import formwright
+            >>> surrogate = formwright.load("rans-fields")
+            >>> table = surrogate.predict("e387", alpha_deg=4.0, reynolds=3e6, fields=True)
+            >>> table["cl"].shape, table["u"].shape
+            ((), (39200,))
         """
-        if self.features != FEATURES:
-            raise CheckpointError(
-                f"these networks of fields are of another formwright: they are told "
-                f"{len(self.features)} features of a cell, other than the {len(FEATURES)} of this "
-                "one. Train them again."
-            )
-
-
-def encoder_class(network: Network) -> type[GridCNN] | type[MeshGNN]:
-    """Return the encoder of a kind of network; that of meshes needs PyG, which takes a while."""
-    if network is Network.GRID:
-        return GridCNN
-    from formwright.surrogate.rans.fields.mesh import MeshGNN
-
-    return MeshGNN
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Corrections:
-    """What a network answers, see ``inputs``.
-
-    Attributes:
-        decambering: Radians of incidence.
-        cells: In the order of ``CHANNELS``, at the cells that the network sees.
-        wall: In the order of ``WALL_CHANNELS``, at the faces of the wall.
-    """
-
-    decambering: Float[Tensor, " cases"]
-    cells: Float[Tensor, "cells 4"]
-    wall: Float[Tensor, "cases faces 2"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Scales:
-    """Mean and deviation of what is learned, over the training cases."""
-
-    mean: Float[Tensor, " 4"] = field(default_factory=lambda: torch.tensor([0.0, 0.0, 0.0, 1.0]))
-    std: Float[Tensor, " 4"] = field(default_factory=lambda: torch.ones(4))
-    wall: Float[Tensor, " 2"] = field(default_factory=lambda: torch.full((2,), 0.1))
-    decambering: float = 0.01
-
-
-class FieldSurrogate(nn.Module):
-    """Corrections of the potential flow, from geometry and conditions alone.
-
-    Attributes:
-        config: Its architecture.
-        provenance: What its weights were trained on, and what they reached; empty before.
-    """
-
-    def __init__(self, config: FieldConfig | None = None, scales: Scales | None = None) -> None:
-        """Build the network; it answers with means before it is trained."""
-        super().__init__()
-        self.config = config = config or FieldConfig()
-        self.provenance: dict[str, Any] = {}
-        scales = scales or Scales()
-        self.encoder = encoder_class(config.network)(len(FEATURES), config.stages)
-        channels = self.encoder.channels
-        at_wall = channels + len(FEATURES)
-        self.of_cells = nn.Linear(channels, len(CHANNELS))
-        self.of_wall = nn.Sequential(
-            nn.Linear(at_wall, config.hidden),
-            nn.SiLU(),
-            nn.Linear(config.hidden, len(WALL_CHANNELS)),
-        )
-        self.of_case = nn.Sequential(
-            nn.Linear(self.encoder.width + 3 * at_wall, config.hidden),
-            nn.SiLU(),
-            nn.Linear(config.hidden, 1),
-        )
-        for layer in (self.of_cells, self.of_wall[-1], self.of_case[-1]):
-            for parameter in layer.parameters():
-                nn.init.zeros_(parameter)
-        self.mean, self.std = nn.Buffer(scales.mean.clone()), nn.Buffer(scales.std.clone())
-        self.wall_std = nn.Buffer(scales.wall.clone())
-        self.turn_std = nn.Buffer(torch.tensor(scales.decambering))
-        signs = torch.ones(len(FEATURES))
-        signs[list(ODD_FEATURES)] = -1.0
-        self.feature_signs = nn.Buffer(signs, persistent=False)
-        signs = torch.ones(len(CHANNELS))
-        signs[list(ODD_CHANNELS)] = -1.0
-        self.channel_signs = nn.Buffer(signs, persistent=False)
-
-    def forward(self, batch: Case) -> Corrections:
-        """Return the corrections of cases of one size, and of their mirror images, as one."""
-        features = batch.features.to(self.mean)
-        other = features * self.feature_signs
-        images = self.encoder.both(batch, features, other)
-        own = self._corrections(batch, features, images[0], mirror=False)
-        mirrored = self._corrections(batch, other, images[1], mirror=True)
-        return Corrections(
-            decambering=0.5 * (own.decambering + mirrored.decambering),
-            cells=0.5 * (own.cells + mirrored.cells),
-            wall=0.5 * (own.wall + mirrored.wall),
-        )
-
-    def image(self, batch: Case, *, mirror: bool) -> Corrections:
-        """Return the corrections from one image of the cases, in the order of the cases."""
-        features = batch.features.to(self.mean)
-        if not mirror:
-            embedding = self.encoder(_with(batch, features))
-            return self._corrections(batch, features, embedding, mirror=False)
-        features = features * self.feature_signs
-        embedding = self.encoder(self.encoder.mirrored(batch, features))
-        points = self.encoder.restored(batch, embedding.per_point)
-        embedding = Embedding(embedding.per_case, points)
-        return self._corrections(batch, features, embedding, mirror=True)
-
-    def _corrections(
-        self, batch: Case, features: Tensor, embedding: Embedding, *, mirror: bool
-    ) -> Corrections:
-        """Return the corrections from what one image is encoded as."""
-        points = embedding.per_point
-        assert points is not None
-        cells = self.mean + self.std * self.of_cells(points)
-        at_wall = torch.cat([points, features], -1)[batch.wall_index]
-        at_wall = at_wall.unflatten(0, (len(batch.grid), -1))
-        faces = len(batch.wall_prior) // len(batch.grid)
-        wall = self.of_wall(at_wall).transpose(1, 2)
-        wall = functional.interpolate(wall, size=faces, mode="linear").transpose(1, 2)
-        tails = at_wall[:, [-1, 0] if mirror else [0, -1]].flatten(1)
-        of_case = torch.cat([embedding.per_case, at_wall.mean(1), tails], -1)
-        turn = self.turn_std * self.of_case(of_case)[:, 0]
-        return Corrections(
-            decambering=-turn if mirror else turn,
-            cells=cells * self.channel_signs if mirror else cells,
-            wall=wall * self.wall_std,
+        requested = question(sections, {"alpha_deg": alpha_deg, "reynolds": reynolds})
+        conditions = zip(*(requested.conditions[n] for n in ("alpha_deg", "reynolds")), strict=True)
+        flows = [
+            predict_in_file(self, requested.sections[i], float(a), float(r), settings=settings)
+            for i, (a, r) in zip(requested.index, conditions, strict=True)
+        ]
+        columns = {name: np.array([flow.forces[name] for flow in flows]) for name in FORCES}
+        wide = stacked([_values(flow) for flow in flows]) if fields and flows else {}
+        return requested.answer(
+            self.labels, columns, wide, {}, {}, quantities=FIELD_QUANTITIES, axes=_AXES
         )
 
 
-def wall_answer(
-    batch: Case, answer: Corrections
-) -> tuple[Float[Tensor, "cases faces"], Float[Tensor, "cases faces"]]:
-    """Return pressure coefficient and friction along the faces, cases of one size."""
-    prior = batch.wall_prior.unflatten(0, (len(batch.grid), -1))
-    return apply_at_wall(prior.to(answer.wall), answer.decambering, answer.wall)
-
-
-def _with(batch: Case, features: Tensor) -> Case:
-    """Return the batch with other features; nothing is copied."""
-    if features is batch.features:
-        return batch
-    other = batch.clone() if "edges_0" in batch else Batch(grid=batch.grid)
-    other.features = features
-    return other
+def _values(flow: FlowField) -> dict[str, np.ndarray]:
+    """Return the fields of a flow, (1, cells) and (1, faces)."""
+    x, y = flow.points[flow.quads].mean(1).T
+    u, v = flow.velocity.T
+    wall_x, wall_y = flow.wall.centres.T
+    at_wall = (wall_x, wall_y, flow.wall.cp, *flow.wall.cf.T)
+    values = (x, y, u, v, flow.pressure, flow.nut, *at_wall)
+    names = (one.name for one in FIELD_QUANTITIES)
+    return {name: np.asarray(part)[None] for name, part in zip(names, values, strict=True)}

@@ -18,20 +18,21 @@ from torch.nn.functional import smooth_l1_loss
 
 from formwright.datasets.cases import Case
 from formwright.datasets.rans.forces import Forces, integrate
-from formwright.datasets.rans.mesh.graph import GraphLevel
 from formwright.surrogate.checkpoints import load_state
 from formwright.surrogate.encoder import Encoder
 from formwright.surrogate.objectives.loss import Loss
 from formwright.surrogate.rans.fields.inputs import plate_friction, wall_pressure_scale
-from formwright.surrogate.rans.fields.samples import batched, grid_graphs, prepared
-from formwright.surrogate.rans.fields.surrogate import (
+from formwright.surrogate.rans.fields.network import (
     Corrections,
     FieldConfig,
-    FieldSurrogate,
+    FieldNet,
     Network,
     Scales,
+    graphs_for,
     wall_answer,
 )
+from formwright.surrogate.rans.fields.samples import batched, prepared
+from formwright.surrogate.rans.fields.surrogate import FieldSurrogate
 from formwright.surrogate.training.loop import TrainConfig, origin, train_for_use
 
 CELL_WEIGHTS: Final = (1.0, 0.5, 1.0, 0.5)
@@ -137,7 +138,7 @@ class _Step:
     def __init__(self, samples: Sequence[Case], training: FieldTraining) -> None:
         self.samples, self.training = samples, training
 
-    def __call__(self, surrogate: FieldSurrogate, step: int, generator: torch.Generator) -> Loss:
+    def __call__(self, surrogate: FieldNet, step: int, generator: torch.Generator) -> Loss:
         """Compare one image of some cases; a pass takes every case once, in an order of its own."""
         batch = batched([self.samples[i] for i in self._rows(step)])
         mirror = bool(torch.rand((), generator=generator) < 0.5)
@@ -151,13 +152,6 @@ class _Step:
         seed = self.training.train.seed + _PASS * passed
         order = torch.randperm(len(self.samples), generator=torch.Generator().manual_seed(seed))
         return order[size * place :][:size].tolist()
-
-
-def graphs_for(surrogate: FieldSurrogate, case: Case) -> list[GraphLevel] | None:
-    """Return the graphs that a surrogate needs for cases of one size."""
-    if surrogate.config.network is not Network.MESH:
-        return None
-    return grid_graphs(case, surrogate.encoder.levels)  # pyright: ignore
 
 
 def scales(samples: Sequence[Case]) -> Scales:
@@ -175,9 +169,7 @@ def scales(samples: Sequence[Case]) -> Scales:
     )
 
 
-def loss(
-    answer: Corrections, batch: Case, surrogate: FieldSurrogate, training: FieldTraining
-) -> Loss:
+def loss(answer: Corrections, batch: Case, surrogate: FieldNet, training: FieldTraining) -> Loss:
     """Return the loss of corrections against the samples of a batch."""
     weights = surrogate.std.new_tensor(CELL_WEIGHTS)
     off = (answer.cells - batch.target) / surrogate.std
@@ -241,7 +233,7 @@ class WallErrors:
 
 
 @torch.no_grad()
-def wall_errors(surrogate: FieldSurrogate, samples: Sequence[Case], chunk: int = 8) -> WallErrors:
+def wall_errors(surrogate: FieldNet, samples: Sequence[Case], chunk: int = 8) -> WallErrors:
     """Return errors at the wall, case by case."""
     graphs = graphs_for(surrogate, samples[0])
     parts = []

@@ -278,6 +278,6 @@ def _without_source(case: Case, **changed: Tensor) -> Case:
 
 def _is_flow(features: Tensor) -> Tensor:
     """Return which features tell of the flow, (F,)."""
-    found = torch.zeros(features.shape[1], dtype=torch.bool, device=features.device)
-    found[list(FLOW_FEATURES)] = True
-    return found
+    result = torch.zeros(features.shape[1], dtype=torch.bool, device=features.device)
+    result[list(FLOW_FEATURES)] = True
+    return result

@@ -1,4 +1,4 @@
-"""Labelled walls from corpora: cheap ones of XFoil's polars, dear ones of RANS."""
+"""Labelled walls from corpora: cheap ones of XFoil's polars, expensive ones of RANS."""
 
 from __future__ import annotations
 

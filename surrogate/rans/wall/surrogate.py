@@ -99,6 +99,7 @@ class RansSurrogate(Surrogate):
     """
 
     labels = RANS_LABELS
+    fields = POLAR_FIELDS
 
     def __init__(
         self,
@@ -128,10 +129,10 @@ class RansSurrogate(Surrogate):
             spread = spread * growth(support).to(spread)[:, None]
         return WallPrediction(cp, forces.mean(0), spread, support)
 
-    def half_widths(self, said: WallPrediction) -> Float[Tensor, "points 3"]:
+    def half_widths(self, prediction: WallPrediction) -> Float[Tensor, "points 3"]:
         """Return half the calibrated interval of lift, logarithm of drag, and moment."""
-        scale = said.forces.new_tensor(FORCE_SCALE)
-        return said.spread * self.calibration.to(said.spread) * scale
+        scale = prediction.forces.new_tensor(FORCE_SCALE)
+        return prediction.spread * self.calibration.to(prediction.spread) * scale
 
     def forward(self, batch: Case, *, fields: bool = False) -> Prediction:
         """Predict every operating point of a batch, differentiably.
@@ -160,8 +161,8 @@ class RansSurrogate(Surrogate):
         sections at M points are (N, M), at one point (N,).
 
         ```python
-        said = formwright.load("rans-2d").predict("e387", alpha_deg=[0, 4], reynolds=3e6)
-        said["cd"], said["cd_upper"], said["support"]  # each (2,)
+        table = formwright.load("rans-2d").predict("e387", alpha_deg=[0, 4], reynolds=3e6)
+        table["cd"], table["cd_upper"], table["support"]  # each (2,)
         ```
 
         Args:
@@ -183,7 +184,7 @@ class RansSurrogate(Surrogate):
         requested = question(sections, {"alpha_deg": alpha_deg, "reynolds": reynolds})
         contours, own = _own(requested.sections, requested.index, requested.conditions)
         warn_outside(own, self.training_range, stacklevel=2)
-        predicted = list(self._said(contours, requested.index, own, fields=fields))
+        predicted = list(self._predicted(contours, requested.index, own, fields=fields))
         cp = stacked(
             [{name: part.numpy() for name, part in one.fields.items()} for one in predicted]
         )
@@ -222,14 +223,14 @@ class RansSurrogate(Surrogate):
         contours, own = _own(sections, section_index, given)
         warn_outside(own, self.training_range, stacklevel=2)
         parts: list[dict[str, np.ndarray]] = []
-        for predicted in self._said(contours, section_index, own):
+        for predicted in self._predicted(contours, section_index, own):
             values = {name: predicted.mean[name].numpy() for name in FORCES}
             deviations = {f"{name}_std": predicted.std[name].numpy() for name in FORCES}
             far = {} if predicted.support is None else {SUPPORT: predicted.support.numpy()}
             parts.append({**values, **(deviations if spread else {}), **far})
         return stacked(parts)
 
-    def _said(
+    def _predicted(
         self,
         contours: Sequence[Tensor],
         index: Int[np.ndarray, " rows"],

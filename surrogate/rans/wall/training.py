@@ -156,7 +156,7 @@ def wall_errors(
 
     ``cl_absolute`` is that of lift itself, ``cp`` the root of the mean square over the stations.
     """
-    predicted = [_said(member, cases) for member in members]
+    predicted = [_predicted(member, cases) for member in members]
     cp = torch.stack([cp for cp, _ in predicted]).mean(0)
     off = torch.stack([forces for _, forces in predicted]).mean(0) - cases.forces
     return {
@@ -176,7 +176,7 @@ def coverage(surrogate: RansSurrogate, cases: WallCases) -> Float[Tensor, " 3"]:
     return ((predicted.forces - cases.forces).abs() <= half).float().mean(0)
 
 
-def _said(member: nn.Module, cases: WallCases) -> tuple[Tensor, Tensor]:
+def _predicted(member: nn.Module, cases: WallCases) -> tuple[Tensor, Tensor]:
     """Return pressure and forces by one network, in parts that fit the memory."""
     parts = torch.arange(len(cases)).split(_POINTS_AT_ONCE)
     with torch.no_grad():

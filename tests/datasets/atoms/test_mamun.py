@@ -163,3 +163,20 @@ def test_unknown_names_are_refused_with_the_known_ones() -> None:
         build([Row(Alloy("A1", "Pt", "Pt"), "OHH", "top|A")])
     with pytest.raises(StructureError, match=r"'hollow\|A_A_B\|FCC'"):
         build([Row(Alloy("A1", "Pt", "Pt"), "H", "hollow|A_A_B|FCC")])
+
+
+@pytest.mark.parametrize("site", ["hollow|A_A_B|FCC", "bridge|B_B|A", "bridge|A_B|B", "top|A"])
+def test_the_other_spelling_of_a_row_is_the_same_row(site: str) -> None:
+    own = Row(Alloy("L10", "Cu", "Pt"), "H", site)
+    other = Row(Alloy("L10", "Pt", "Cu"), "H", mamun.exchanged(site))
+    assert other != own and mamun.exchanged(mamun.exchanged(site)) == site
+    assert mamun.canonical_row(other) == mamun.canonical_row(own) == own
+    one, same = build([own, other])
+    assert one.name == same.name == str(own) and np.array_equal(one.pos, same.pos)
+    assert one.elements == same.elements
+
+
+def test_only_l10_has_two_spellings() -> None:
+    for alloy in (Alloy("L12", "Pt", "Cu"), Alloy("A1", "Pt", "Pt"), Alloy("L10", "Pt", "Pt")):
+        row = Row(alloy, "H", "top|A")
+        assert mamun.canonical_row(row) is row

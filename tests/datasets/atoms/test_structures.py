@@ -17,7 +17,6 @@ from formwright.datasets.atoms.structures import (
     check_slab,
     collate,
     from_ase,
-    moved,
     neighbours,
     structure,
     structures_of,
@@ -25,6 +24,7 @@ from formwright.datasets.atoms.structures import (
     vacuum,
     with_neighbours,
 )
+from formwright.datasets.cases import moved
 from formwright.datasets.errors import StructureError
 
 

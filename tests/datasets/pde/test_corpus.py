@@ -18,7 +18,6 @@ from formwright.datasets.pde.corpus import (
     solve_part,
     verdicts,
 )
-from formwright.datasets.pde.equations import tendency
 from formwright.datasets.pde.spectral import Grid
 from formwright.datasets.pde.well import open_well
 from formwright.datasets.pde.well_write import read_header
@@ -130,7 +129,7 @@ def test_another_recipe_an_empty_folder_and_bad_recipes_are_refused(tmp_path):
             replace(SMALL, **wrong)
 
 
-def test_the_kept_frames_solve_the_equation():
+def test_the_kept_frames_solve_the_equation(tendency):
     recipe = replace(SMALL, points=64, keep_every=1, interval=0.002, substeps=1, frames=3)
     drawn = draw(recipe, 0)
     runs = solve_part(recipe, range(1))

@@ -14,7 +14,6 @@ from formwright.datasets.pde.equations import (
     KuramotoSivashinsky,
     equation,
     simulate,
-    tendency,
 )
 from formwright.datasets.pde.spectral import Grid, coefficients
 
@@ -131,7 +130,7 @@ def test_every_equation_converges_to_fourth_order(name: str):
 
 
 @pytest.mark.parametrize("name", EQUATIONS)
-def test_products_of_modes_leave_no_alias(name: str):
+def test_products_of_modes_leave_no_alias(tendency, name: str):
     """What a finer grid resolves and a coarser one cannot hold is dropped, not folded back."""
     solved, grid, _, parameters = case(name)
     parameters = {k: v if k != "forcing" else 0.0 * v for k, v in parameters.items()}
@@ -235,7 +234,7 @@ def test_ideal_flow_conserves_energy_and_enstrophy():
     torch.testing.assert_close(enstrophy, enstrophy[:, :1].expand_as(enstrophy), rtol=1e-6, atol=0)
 
 
-def test_burgers_loses_energy_at_the_rate_of_its_dissipation():
+def test_burgers_loses_energy_at_the_rate_of_its_dissipation(tendency):
     solved, grid, state, parameters = case("burgers")
     (k,) = grid.wavenumbers(state)
     slope = grid.to_points(1j * k * grid.to_modes(state))
@@ -244,7 +243,7 @@ def test_burgers_loses_energy_at_the_rate_of_its_dissipation():
     torch.testing.assert_close(gain, -loss, rtol=1e-6, atol=1e-9)
 
 
-def test_stirring_is_the_sum_of_waves_that_it_says():
+def test_stirring_is_the_sum_of_waves_that_it_says(tendency):
     (x,) = RING.coordinates()
     stir = torch.tensor([[[0.5, 0.2], [1.0, 3.0], [0.7, -1.1], [0.3, 2.0]]], dtype=torch.float64)
     parameters = {"viscosity": numbers(0.1), "stir": stir}

@@ -190,6 +190,33 @@ def test_a_damaged_file_is_named(path: Path, tmp_path: Path, part: bytes):
         open_well(damaged).read()
 
 
+def rest_of_a_heap(content: bytes) -> int:
+    """Return where the free rest of the first heap begins: object 0 of the collection."""
+    at = content.index(b"GCOL") + 16
+    while int.from_bytes(content[at : at + 2], "little"):
+        at += 16 + 8 * -(-int.from_bytes(content[at + 8 : at + 16], "little") // 8)
+    return at
+
+
+@pytest.mark.parametrize("size", [0, 2**63])
+def test_texts_that_hdf5_would_step_over_for_ever_are_refused(path: Path, size: int):
+    content = bytearray(path.read_bytes())
+    at = rest_of_a_heap(bytes(content))
+    content[at + 8 : at + 16] = size.to_bytes(8, "little")
+    path.write_bytes(content)
+    with pytest.raises(CorpusError, match="the texts at byte .* cannot be read"):
+        open_well(path)
+
+
+def test_an_error_inside_hdf5_is_one_of_the_file(path: Path, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object) -> None:
+        raise SystemError("returned a result with an exception set")
+
+    monkeypatch.setattr(h5py.Group, "__getitem__", broken)
+    with pytest.raises(CorpusError, match="an exception set"):
+        open_well(path)
+
+
 def test_nan_and_unequal_times_are_named(path: Path):
     def spoil(file):
         file["t0_fields"]["density"][1, 0, 0, 0] = np.nan

@@ -196,7 +196,7 @@ def test_the_command_takes_the_coarse_recipe_and_flags_go_before_it(tmp_path, so
         return made
 
     monkeypatch.setattr(rans, "generate", generate)
-    assert main(["corpus", "rans", "--out", str(tmp_path / "a"), "--coarse", "--cases", "7"]) == 0
+    assert main(["corpus", "rans", "--out", str(tmp_path / "a"), "--coarse", "--flows", "7"]) == 0
     assert asked == [dataclasses.replace(COARSE, cases=7)]
 
 

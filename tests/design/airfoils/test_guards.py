@@ -1,6 +1,7 @@
 """What holds unless it is switched off by name, and what the start may keep."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,12 +11,12 @@ from formwright.datasets.airfoils.geometry import max_thickness, trailing_edge_t
 from formwright.datasets.airfoils.section import Section
 from formwright.datasets.airfoils.sections import write_dat
 from formwright.datasets.errors import ConfigError, StudyWarning
-from formwright.design import constraints as c
+from formwright.design.airfoils import constraints as c
+from formwright.design.airfoils.constraints import wedge, wiggliness
+from formwright.design.airfoils.spaces.bspline import BSpline
+from formwright.design.airfoils.spaces.cst import CST
 from formwright.design.airfoils.stages import plain
-from formwright.design.constraints import wedge, wiggliness
 from formwright.design.problem import evaluate, limits
-from formwright.design.spaces.bspline import BSpline
-from formwright.design.spaces.cst import CST
 
 GUARDS = ["sides_apart", "smoothness", "std_cd", "std_cl"]
 ROUGH = [0.2, 0.1, 0.25, 0.1, 0.25, 0.1, 0.25, 0.1]
@@ -91,14 +92,14 @@ def test_smoothness_is_measured_by_the_start(prepared, tmp_path):
 def test_confidence_is_the_limit_or_what_the_start_has(prepared, surrogate):
     class Unsure(type(surrogate)):
         def forward(self, batch, *, fields=False):
-            said = super().forward(batch, fields=fields)
+            by_model = super().forward(batch, fields=fields)
             share = torch.where(batch.reynolds < 7e5, 0.15, 0.02)
-            said.std["cd"] = share * said.mean["cd"]
-            said.std["cl"] = torch.where(batch.reynolds < 7e5, 0.01, 0.08).to(share)
-            return said
+            by_model.std["cd"] = share * by_model.mean["cd"]
+            by_model.std["cl"] = torch.where(batch.reynolds < 7e5, 0.01, 0.08).to(share)
+            return by_model
 
     points = [{"cl": 0.4, "reynolds": 1e6}, {"cl": 0.4, "reynolds": 5e5}]
-    setup = prepared(said=Unsure(), points=points)
+    setup = prepared(by_model=Unsure(), points=points)
     assert guard(setup, "std_cd").upper == pytest.approx((0.1, 0.15))
     assert guard(setup, "std_cl").upper == pytest.approx((0.08, 0.05))
     evaluation = evaluate(setup.problem, setup.x0[None])
@@ -170,7 +171,7 @@ def test_a_surrogates_own_range_of_mach_goes_before(prepared, surrogate):
         training_range = {**surrogate.training_range, "mach": (0.0, 0.1)}
 
     with pytest.raises(ConfigError, match=r"mach = 0\.2.*0 to 0\.1"):
-        prepared(said=Slow(), points=[{"cl": 0.4, "reynolds": 1e6, "mach": 0.2}])
+        prepared(by_model=Slow(), points=[{"cl": 0.4, "reynolds": 1e6, "mach": 0.2}])
 
 
 @pytest.mark.parametrize("space", [CST, BSpline])
@@ -191,3 +192,16 @@ def test_sections_narrow_to_an_open_trailing_edge(points, prepared, surrogate, t
     start = section(tmp_path / "open.dat", [0.2] * 8, [-0.2] * 8, edge=0.01)
     held = guard(prepared(start=start), "sides_apart")
     assert float(held.values(surrogate(case), case).min()) < 0.0 < held.lower
+
+
+def test_support_is_one_or_what_the_start_has(prepared, surrogate):
+    class Known(type(surrogate)):
+        def forward(self, batch, *, fields=False):
+            far = torch.where(batch.reynolds < 7e5, 1.6, 0.3).double()
+            return replace(super().forward(batch, fields=fields), support=far)
+
+    points = [{"cl": 0.4, "reynolds": 1e6}, {"cl": 0.4, "reynolds": 5e5}]
+    setup = prepared(by_model=Known(), points=points)
+    assert guard(setup, "support").upper == pytest.approx((1.0, 1.6))
+    assert "support" not in names(prepared(by_model=Known(), points=points, guards_off=["support"]))
+    assert "support" not in names(prepared(points=points))

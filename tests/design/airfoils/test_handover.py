@@ -113,9 +113,9 @@ def test_a_tie_is_the_starts(setup):
 def finished(tmp_path, surrogate, solver):
     """Run a study with stand-ins and return its result as it lies on disk."""
 
-    def go(*, said=surrogate, by=solver, **more):
+    def go(*, by_model=surrogate, by=solver, **more):
         chosen = Chosen(SolverName.PANEL, by, "a stand-in.")
-        run(from_mapping(Study, STUDY | more), tmp_path, surrogate=said, chosen=chosen)
+        run(from_mapping(Study, STUDY | more), tmp_path, surrogate=by_model, chosen=chosen)
         return json.loads((tmp_path / "result.json").read_text())
 
     return go
@@ -170,16 +170,16 @@ def test_a_contour_that_is_no_section_is_neither_asked_about_nor_handed_over(
         """Drag falls as the sides near each other at the back, and beyond."""
 
         def forward(self, batch, *, fields=False):
-            said = super().forward(batch, fields=fields)
+            by_model = super().forward(batch, fields=fields)
             pos = batch.pos.reshape(len(batch.ptr) - 1, -1, 2)
             half = pos.shape[1] // 2
             gap = (pos[:, :half, 1] - pos[:, half + 1 :, 1].flip(1))[:, : half // 3].mean(1)
-            for part in (said.mean, said.std, said.lower, said.upper):
+            for part in (by_model.mean, by_model.std, by_model.lower, by_model.upper):
                 part["cd"] = part["cd"] * (50.0 * gap).exp()[batch.condition_batch]
-            return said
+            return by_model
 
     off = ["sides-apart", "smoothness"]
-    result = finished(said=Pinching(), guards_off=off)
+    result = finished(by_model=Pinching(), guards_off=off)
     assert solver.calls == 2
     assert result["reasons"] == ["no better than the start"]
     assert "The search ended in a contour that is no section" in result["verdict"]

@@ -5,6 +5,7 @@ import pytest
 from formwright.datasets.airfoils.sections import load_section
 from formwright.datasets.config import from_mapping, to_mapping
 from formwright.datasets.errors import ConfigError
+from formwright.design.airfoils.spaces.bspline import BSpline
 from formwright.design.airfoils.specs import (
     BUILDERS,
     ConstraintKind,
@@ -15,7 +16,6 @@ from formwright.design.airfoils.specs import (
 from formwright.design.airfoils.study import Study
 from formwright.design.loop import read_study
 from formwright.design.optimise.methods import SLSQP, SQP, Adam
-from formwright.design.spaces.bspline import BSpline
 
 POINT = {"cl": 0.6, "reynolds": 5e5}
 

@@ -9,7 +9,7 @@ from formwright.datasets.atoms.bulks import alloys
 from formwright.datasets.atoms.prices import alloy_usd_per_mole
 from formwright.design.catalysts.alloy_search import competing, propose
 from formwright.design.catalysts.alloys import AlloyDesign, Target, affordable, claim
-from formwright.design.spaces.slab import OrderedAlloys
+from formwright.design.catalysts.ordered_alloys import OrderedAlloys
 from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionConfig, AdsorptionSurrogate
 
 ELEMENTS = ("Ag", "Al", "Cu", "Ni", "Pt", "Ti")

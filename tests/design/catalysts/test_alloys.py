@@ -26,7 +26,7 @@ from formwright.design.catalysts.alloys import (
     most_stable,
     price_constraint,
 )
-from formwright.design.spaces.slab import OrderedAlloys
+from formwright.design.catalysts.ordered_alloys import OrderedAlloys
 from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionConfig, AdsorptionSurrogate
 from formwright.surrogate.model import Prediction
 

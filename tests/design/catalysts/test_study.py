@@ -18,7 +18,7 @@ from formwright.datasets.atoms.files.structures import read_structures
 from formwright.datasets.atoms.mamun import Alloy
 from formwright.datasets.config import from_mapping
 from formwright.datasets.errors import ConfigError, UnknownNameError
-from formwright.datasets.solvers.ase import emt
+from formwright.datasets.solvers.ase.solver import emt
 from formwright.design import loop
 from formwright.design.catalysts import verify as catalyst_verify
 from formwright.design.catalysts.alloys import Claim, Proposal, Target

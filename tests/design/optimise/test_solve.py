@@ -8,14 +8,14 @@ import torch
 
 from formwright.datasets.cases import sections_batch
 from formwright.datasets.errors import ConfigError
-from formwright.design import constraints as c
-from formwright.design.constraints import Constraint
+from formwright.design.airfoils import constraints as c
+from formwright.design.airfoils.spaces.cst import CST
+from formwright.design.constraint import Constraint
 from formwright.design.objectives import weighted_drag
 from formwright.design.optimise.memory import Memory
 from formwright.design.optimise.methods import SLSQP, SQP, Adam, TrustConstr
 from formwright.design.optimise.solve import draw_starts, optimise
 from formwright.design.problem import Problem
-from formwright.design.spaces.cst import CST
 from formwright.design.spaces.space import DesignSpace
 from formwright.surrogate.model import Prediction, Surrogate
 

@@ -36,3 +36,9 @@ def test_numbers_for_reading() -> None:
         ("a.b", "[1, 2]"),
         ("c[0].d", "null"),
     ]
+
+
+@pytest.mark.parametrize("value", [1e12, -1e300, float("nan"), float("inf"), 10**400])
+def test_a_number_that_no_quantity_has_is_unknown(value: float) -> None:
+    assert number(value) == number(value, 2, fixed=True) == "unknown"
+    assert number(999_999_999.0) != "unknown"

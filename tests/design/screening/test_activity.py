@@ -5,7 +5,14 @@ import pytest
 
 from formwright.datasets.atoms.free_energy import CORRECTIONS, Process, free_energy_ev
 from formwright.datasets.errors import ConfigError
-from formwright.design.screening.activity import PATHS, SCALING, Activity, activity, asked, volcano
+from formwright.design.screening.activity import (
+    PATHS,
+    SCALING,
+    Activity,
+    activity,
+    adsorbates_of,
+    volcano,
+)
 
 
 def exact(process: Process, **energies: float) -> Activity:
@@ -91,7 +98,7 @@ def test_ends_hold_every_point_of_the_box() -> None:
 
 def test_what_a_surrogate_lacks_is_refused_or_scaled() -> None:
     known = ("H", "C", "O", "OH")
-    assert asked(Process.ORR, known) == ("O", "OH")
-    assert asked(Process.ORR) == ("OOH", "O", "OH")
+    assert adsorbates_of(Process.ORR, known) == ("O", "OH")
+    assert adsorbates_of(Process.ORR) == ("OOH", "O", "OH")
     with pytest.raises(ConfigError, match=r"COOH, CO, CHO.*HER, ORR, OER"):
-        asked(Process.CO2RR, known)
+        adsorbates_of(Process.CO2RR, known)

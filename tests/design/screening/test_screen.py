@@ -187,9 +187,38 @@ def test_structures_bare_given_and_bulk(weights: str, tmp_path: Path) -> None:
 
 def test_formulas_are_alloys() -> None:
     assert alloy_of("Pt3Ti") == alloy_of("TiPt3") == mamun.Alloy("L12", "Pt", "Ti")
-    assert alloy_of("PtNi") == mamun.Alloy("L10", "Pt", "Ni")
+    assert alloy_of("PtNi") == alloy_of("NiPt") == mamun.Alloy("L10", "Ni", "Pt")
     assert alloy_of("Cu") == mamun.Alloy("A1", "Cu", "Cu")
     assert len(list(entries("binaries:Pt,Ni,Cu"))) == 3 + 6 + 3
+
+
+def test_a_table_may_spell_an_alloy_either_way(tmp_path) -> None:
+    table = tmp_path / "some.csv"
+    table.write_text("prototype,a,b\nL10,Pt,Ni\nL10,Ni,Pt\nL10,Pt,Pt\n")
+    first, second, wrong = entries(str(table))
+    assert first.alloy == second.alloy == mamun.Alloy("L10", "Ni", "Pt")
+    assert wrong.alloy == mamun.Alloy("L10", "Pt", "Pt")
+
+
+def test_water_brings_platinum_to_the_top_of_the_metals(tmp_path) -> None:
+    asked = {name: ScreenConfig(reaction="ORR", water=name) for name in ("pt111", "none")}
+    metals = ",".join(mamun.metals())
+    rank = {}
+    for name, config in asked.items():
+        best = screen(metals, config, tmp_path / name, workers=1).best
+        rank[name] = next(i for i, row in enumerate(best) if row["candidate"] == "Pt")
+    assert rank["pt111"] < rank["none"] and rank["pt111"] < 6
+
+
+def test_water_is_of_oxygen_reduction_and_goes_by_name() -> None:
+    def of_oh(**given) -> float:
+        return ScreenConfig(**given).correction_ev("OH")
+
+    assert of_oh(reaction="ORR") == pytest.approx(0.35 - 0.575)
+    assert of_oh(reaction="ORR", water="none") == of_oh(reaction="OER") == pytest.approx(0.35)
+    assert of_oh(reaction="ORR", corrections={"OH": 0.2}) == 0.2
+    with pytest.raises(ConfigError, match=r"'sea'.*pt111, none"):
+        ScreenConfig(reaction="ORR", water="sea")
 
 
 @pytest.mark.parametrize(
@@ -242,3 +271,24 @@ def test_a_flag_counts_where_it_is_about_the_most_stable_site() -> None:
     found.offer("H", "bridge", (0.3, 0.2, 0.4), ("near a step",), 2.0)
     assert found.best["H"][0] == "hollow" and found.sites == 3
     assert found.flags == {"H": ()} and found.support == {"H": 0.5}
+
+
+@pytest.mark.parametrize("value", [-10.5, 1e300, float("nan")])
+def test_a_correction_that_is_no_free_energy_is_refused(value):
+    with pytest.raises(ConfigError, match="the correction H = .* is no free energy"):
+        ScreenConfig(reaction="HER", corrections={"H": value})
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".txt"])
+def test_a_table_in_another_coding_is_named(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"c{suffix}"
+    path.write_bytes(b"formula\nPt3Ti\nC\xf5\n")
+    with pytest.raises(ConfigError, match="is no table in UTF-8"):
+        list(entries(str(path)))
+
+
+def test_a_short_row_costs_itself_alone(weights: str, tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("prototype,a,b\nL12\nA1,Cu,Cu\n")
+    config = ScreenConfig(reaction="HER", surrogate=weights, sites="one")
+    done = screen(str(tmp_path / "c.csv"), config, tmp_path / "out", workers=1)
+    assert done.counts["ranked"] == done.counts["failed"] == 1

@@ -6,7 +6,7 @@ from torch_geometric.data import Batch, Data
 
 from formwright.datasets.airfoils.cst import coordinates
 from formwright.datasets.cases import sections_batch
-from formwright.surrogate.airfoils.conditioned import Conditioned, TwinLinear
+from formwright.surrogate.airfoils.conditioned import Conditioned, MirroredLinear
 from formwright.surrogate.airfoils.encoder import ContourCNN, ContourMLP, mirrored, rings
 
 ENCODERS = [ContourMLP(hidden=(48,), embedding=12), ContourCNN(channels=8, embedding=12)]
@@ -75,7 +75,7 @@ def test_standardise_respects_the_mirror():
 
 
 def test_twin_layer_commutes_with_the_swap():
-    layer = TwinLinear(6, 6).double()
+    layer = MirroredLinear(6, 6).double()
     twins = torch.randn(2, 5, 6, dtype=torch.float64)
     assert torch.equal(layer(twins.flip(0)), layer(twins).flip(0))
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import warnings
 from contextlib import nullcontext
 
@@ -19,6 +20,7 @@ from formwright.datasets.errors import (
     UnknownNameError,
 )
 from formwright.surrogate.airfoils.polar import LABELS, PolarConfig, PolarSurrogate
+from formwright.surrogate.checkpoints import load_tensors, save_tensors
 from formwright.surrogate.table import PARTS
 
 VECTOR = np.array([-0.12] * 8 + [0.2] * 8 + [0.01, 0.002])
@@ -54,6 +56,7 @@ def test_mirror_is_exact(shipped):
     torch.testing.assert_close(b["xtr_top"], a["xtr_bottom"], rtol=0, atol=1e-12)
     torch.testing.assert_close(b.fields["cp_top"], a.fields["cp_bottom"], rtol=0, atol=1e-12)
     torch.testing.assert_close(b.std["cl"], a.std["cl"], rtol=1e-12, atol=0)
+    torch.testing.assert_close(b.support, a.support, rtol=1e-12, atol=0)
 
 
 def test_symmetric_section_at_zero_incidence_has_no_lift(shipped):
@@ -163,7 +166,8 @@ def test_the_range_is_that_of_the_sections_own_axes(shipped, turn_deg):
 def test_shapes_broadcast(shipped):
     sections = ["naca0012", "naca4412", VECTOR]
     answer = shipped.predict(sections, alpha_deg=[0, 2, 4, 6], reynolds=[[1e5], [1e6], [5e6]])
-    assert set(answer) == {f"{label}{end}" for label in LABELS for end in PARTS.values()}
+    predicted = {f"{label}{end}" for label in LABELS for end in PARTS.values()}
+    assert set(answer) == predicted | {"support"}
     assert all(values.shape == (3, 4) for values in answer.values())
     assert np.all(np.isfinite(answer["cl"])) and np.all(answer["cd"] > 0)
     with pytest.raises(ConditionError, match="do not broadcast"):
@@ -225,3 +229,49 @@ def test_robust_far_outside(shipped):
     assert not any(np.isnan(values).any() for values in answer.values())
     assert np.all(answer["cd"] > 0)
     assert np.all((answer["xtr_top"] >= 0) & (answer["xtr_top"] <= 1))
+
+
+def circle(points: int = 201) -> np.ndarray:
+    angle = np.linspace(0.0, 2.0 * np.pi, points)
+    return np.stack([0.5 + 0.5 * np.cos(angle), 0.5 * np.sin(angle)], 1)
+
+
+def test_sections_that_nobody_flies_are_flagged_and_known_ones_are_not(shipped):
+    known = ["2412", "e387", "s1223", "clarky", "4415"]
+    inside = shipped.predict(known, alpha_deg=[0.0, 6.0], reynolds=1e6)
+    assert (inside.support < 1.0).all()
+    assert not any(inside.flags.flat)
+    for nonsense in (circle(), "naca0045", "fx79w660a"):
+        table = shipped.predict(nonsense, alpha_deg=4.0, reynolds=1e6)
+        assert float(table.support) > 1.0
+        assert "outside of what it learned from" in str(table.flags)
+    thick = shipped.predict(["0012", "0040"], alpha_deg=4.0, reynolds=1e6)
+    width = thick["cl_upper"] - thick["cl_lower"]
+    assert width[1] > 10.0 * width[0]
+
+
+def test_support_is_one_for_all_ways_of_asking_and_differentiable(shipped):
+    surrogate = copy.deepcopy(shipped).double()
+    w = torch.from_numpy(VECTOR)[None]
+    alpha = torch.tensor([[1.0, 5.0]], dtype=torch.float64)
+    case = polar_batch(w, alpha)
+    asked = surrogate(case)
+    rows = surrogate.predict_rows(
+        [VECTOR], np.array([0, 0]), alpha[0].numpy(), *np.array([[1e6, 1e6], [9.0, 9.0]])
+    )
+    np.testing.assert_allclose(rows["support"], asked.support.numpy(), rtol=1e-4)
+    np.testing.assert_allclose(rows["cl_std"], asked.std["cl"].numpy(), rtol=1e-4)
+    leaf = alpha.clone().requires_grad_(True)
+    surrogate(polar_batch(w, leaf)).support.sum().backward()
+    ends = [surrogate(polar_batch(w, alpha + step)).support for step in (1e-5, -1e-5)]
+    np.testing.assert_allclose(leaf.grad[0], (ends[0] - ends[1]) / 2e-5, rtol=1e-5)
+
+
+def test_an_older_file_without_support_loads_and_knows_none(tmp_path, small):
+    path = tmp_path / "s.safetensors"
+    formwright.save(small.float(), path)
+    tensors, header = load_tensors(path)
+    old = {name: value for name, value in tensors.items() if "support" not in name.split(".")}
+    save_tensors(path, old, header)
+    table = formwright.load(path).predict("2412", alpha_deg=1.0, reynolds=1e6)
+    assert table.support is None

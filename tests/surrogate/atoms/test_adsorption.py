@@ -10,7 +10,8 @@ from torch.nn.functional import one_hot
 
 from formwright.datasets.atoms import mamun
 from formwright.datasets.atoms.elements import COUNT, number
-from formwright.datasets.atoms.structures import Structure, collate, moved
+from formwright.datasets.atoms.structures import Structure, collate
+from formwright.datasets.cases import moved
 from formwright.datasets.errors import CheckpointError
 from formwright.surrogate import zoo
 from formwright.surrogate.atoms.adsorption import (

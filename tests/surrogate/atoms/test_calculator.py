@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from ase.build import fcc111
+from ase.build import add_adsorbate, fcc111
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 from ase.constraints import FixAtoms
 from ase.optimize import BFGS
@@ -17,6 +17,7 @@ from formwright.datasets.errors import OutOfRangeWarning, StructureError, Unknow
 from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionConfig, AdsorptionSurrogate
 from formwright.surrogate.atoms.calculator import AdsorptionCalculator
 from formwright.surrogate.atoms.forces import respond
+from formwright.surrogate.zoo import load
 
 
 @pytest.fixture(scope="module")
@@ -225,3 +226,29 @@ def test_elements_outside_the_training_data_are_flagged_once(surrogate):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         atoms.get_potential_energy()
+
+
+def shipped(height: float, stretch: float = 0.98) -> Atoms:
+    """OH on Pt(111) at some height, its bond so long, with the shipped surrogate."""
+    atoms = fcc111("Pt", (2, 2, 4), vacuum=8.0)
+    add_adsorbate(atoms, Atoms("OH", [[0, 0, 0], [0, 0, stretch]]), height, "ontop")
+    atoms.set_tags([0] * 12 + [1] * 4 + [2] * 2)
+    atoms.pbc = True
+    return calculated(load("adsorption-mamun"), atoms)
+
+
+def test_a_place_unlike_all_that_was_learned_warns_once_and_says_how_far_it_is():
+    atoms = shipped(2.0)
+    atoms.get_forces()
+    assert atoms.calc.results["support"] <= 1.0
+    atoms.positions[-2:, 2] += 2.0
+    with pytest.warns(OutOfRangeWarning, match="outside of what it learned from.*stop where"):
+        atoms.get_forces()
+    assert atoms.calc.results["support"] > 1.0
+    atoms.positions[-2:, 2] += 0.5
+    atoms.get_forces()
+
+
+def test_a_relaxation_ends_where_the_adsorbate_falls_apart():
+    with pytest.raises(StructureError, match="in 2 pieces that no bond joins: O 16; H 17"):
+        shipped(2.0, 1.9).get_forces()

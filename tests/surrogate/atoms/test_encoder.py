@@ -16,11 +16,11 @@ from formwright.datasets.atoms.slabs.ordered import find_site, slabs
 from formwright.datasets.atoms.structures import (
     Structure,
     collate,
-    moved,
     structure,
     structures_of,
     with_neighbours,
 )
+from formwright.datasets.cases import moved
 from formwright.surrogate.atoms.encoder import AtomGNN
 
 CUTOFF = 4.5

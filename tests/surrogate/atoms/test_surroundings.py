@@ -15,7 +15,8 @@ from formwright.datasets.atoms.elements import COUNT
 from formwright.datasets.atoms.slabs.cut import cut, repeat
 from formwright.datasets.atoms.slabs.placement import place
 from formwright.datasets.atoms.slabs.sites import find_sites
-from formwright.datasets.atoms.structures import Structure, collate, moved
+from formwright.datasets.atoms.structures import Structure, collate
+from formwright.datasets.cases import moved
 from formwright.surrogate.atoms.surroundings import WIDTH, described, surroundings
 
 NAMES = ("bond", "hold", "depth", "bonds", "spacing", "ring", "next", "uneven")

@@ -6,11 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from formwright.datasets.errors import ConfigError, UnknownNameError
+from formwright.datasets.errors import ConfigError, CorpusError, UnknownNameError
 from formwright.datasets.pde.corpus import RECIPES, generate_waves
+from formwright.datasets.pde.runs import FieldRuns
+from formwright.datasets.pde.well_runs import open_runs
+from formwright.datasets.pde.well_write import write_well
 from formwright.surrogate.evaluate import evaluate
 from formwright.surrogate.fit import fit, pretrain
 from formwright.surrogate.pde.kind import KIND
+from formwright.surrogate.pde.task import parts_of
 from formwright.surrogate.zoo import load
 
 LOOP = {"steps": 400, "threads": 1, "learning_rate": 1e-3}
@@ -48,3 +52,29 @@ def test_a_label_is_needed_and_must_be_there(waves: Path, tmp_path: Path):
         pretrain("runs", waves, tmp_path)
     with pytest.raises(UnknownNameError, match="Did you mean 'viscosity'"):
         fit("runs", waves, tmp_path, {"label": "viscocity"})
+
+
+@pytest.fixture(scope="module")
+def some(waves: Path) -> FieldRuns:
+    return open_runs([min(waves.glob("*.hdf5"))]).read()
+
+
+def test_one_file_is_a_corpus_and_none_is_named(some: FieldRuns, tmp_path: Path):
+    write_well(tmp_path / "one.hdf5", some, name="one")
+    parts = parts_of(tmp_path / "one.hdf5", "viscosity")
+    assert sum(map(len, parts.values())) == len(some)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CorpusError, match="empty' holds no HDF5 files"):
+        parts_of(tmp_path / "empty")
+    with pytest.raises(CorpusError, match="nowhere' is not there"):
+        parts_of(tmp_path / "nowhere")
+
+
+def test_a_label_that_is_not_finite_is_named_before_training(some: FieldRuns, tmp_path: Path):
+    values = some.labels["viscosity"].clone()
+    values[3] = torch.nan
+    labels = {**some.labels, "viscosity": values}
+    write_well(tmp_path / "one.hdf5", replace(some, labels=labels), name="one")
+    with pytest.raises(CorpusError, match="'viscosity' is not finite in some runs"):
+        fit("runs", tmp_path, tmp_path / "out", {"label": "viscosity"})
+    assert not (tmp_path / "out").exists()

@@ -8,7 +8,7 @@ import torch
 from torch_geometric.data import Data
 
 from formwright.datasets.errors import CorpusError, ViewError
-from formwright.datasets.pde.equations import equation, simulate, tendency
+from formwright.datasets.pde.equations import equation, simulate
 from formwright.datasets.pde.runs import FieldRuns, alike_runs, field_batch, grid_values
 from formwright.datasets.pde.spectral import Grid
 from formwright.surrogate.keeps import Keeps, check_keeps
@@ -68,20 +68,24 @@ def solved(name: str, forced: bool = True, waves: int = 2) -> Data:
     return field_batch(frames[:, :, None], spacing, INTERVAL * whole, 0 * whole, **parameters)
 
 
-def residual(case: Data, name: str, waves: int = 2) -> float:
-    """Relative error of u_t = tendency in the middle frame, by a fourth-order difference."""
-    what = equation(name)
-    if name == "flow2d":
-        what = replace(what, waves=waves)
-    u = grid_values(case)[:, :, 0]
-    space = tuple(u.shape[2:])
-    lengths = tuple((case.spacing[0] * torch.tensor(space)).tolist())
-    grid = Grid(points=space, lengths=lengths)
-    step = case.interval.reshape(-1, *[1] * len(space))
-    rate = (u[:, 0] - 8 * u[:, 1] + 8 * u[:, 3] - u[:, 4]) / (12 * step)
-    given = {k: case[k] for k in what.PARAMETERS}
-    wanted = tendency(what, grid, u[:, 2], given)
-    return float((rate - wanted).norm() / rate.norm())
+@pytest.fixture
+def residual(tendency):
+    def error(case: Data, name: str, waves: int = 2) -> float:
+        """Relative error of u_t = tendency in the middle frame, by a fourth-order difference."""
+        what = equation(name)
+        if name == "flow2d":
+            what = replace(what, waves=waves)
+        u = grid_values(case)[:, :, 0]
+        space = tuple(u.shape[2:])
+        lengths = tuple((case.spacing[0] * torch.tensor(space)).tolist())
+        grid = Grid(points=space, lengths=lengths)
+        step = case.interval.reshape(-1, *[1] * len(space))
+        rate = (u[:, 0] - 8 * u[:, 1] + 8 * u[:, 3] - u[:, 4]) / (12 * step)
+        given = {k: case[k] for k in what.PARAMETERS}
+        wanted = tendency(what, grid, u[:, 2], given)
+        return float((rate - wanted).norm() / rate.norm())
+
+    return error
 
 
 def changed(case: Data, view, seed: int = 0) -> Data:
@@ -121,12 +125,12 @@ FALSE = [
 
 
 @pytest.mark.parametrize("name", LENGTHS)
-def test_solutions_have_no_residual(name: str):
+def test_solutions_have_no_residual(residual, name: str):
     assert residual(solved(name), name) < 1e-6
 
 
 @pytest.mark.parametrize("name, view, forced", TRUE, ids=lambda v: type(v).__name__)
-def test_a_true_symmetry_leaves_a_solution(name: str, view, forced: bool):
+def test_a_true_symmetry_leaves_a_solution(residual, name: str, view, forced: bool):
     case = solved(name, forced)
     after = changed(case, view, seed=3)
     assert residual(after, name) < 1e-6
@@ -138,7 +142,7 @@ def test_a_true_symmetry_leaves_a_solution(name: str, view, forced: bool):
 
 
 @pytest.mark.parametrize("name, view, forced", FALSE, ids=lambda v: type(v).__name__)
-def test_a_false_one_does_not(name: str, view, forced: bool):
+def test_a_false_one_does_not(residual, name: str, view, forced: bool):
     case = solved(name, forced)
     worst = max(residual(view(case, torch.Generator().manual_seed(s)), name) for s in range(4))
     assert worst > 0.02

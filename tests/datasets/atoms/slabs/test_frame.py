@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ase.build import add_adsorbate, bulk, fcc100, fcc111, molecule
+from ase.build import add_adsorbate, bulk, fcc100, fcc111, fcc211, molecule
 
 from formwright.datasets.atoms.slabs.frame import ends_differ, shortest_turns_deg, up, upright
 from formwright.datasets.atoms.structures import Structure, from_ase, neighbours
@@ -154,3 +154,16 @@ def test_a_slab_with_an_adsorbate_below_is_turned_over():
     made.positions[:, 2] *= -1.0
     one = upright(from_ase(made))
     assert one.pos[:, 2].argmax() == 12
+
+
+@pytest.mark.parametrize("by", [(0.0, 0.0, 0.01), (0.01, 0.0, 0.0)])
+def test_ends_that_differ_a_little_differ(by):
+    made = from_ase(fcc111("Pt", (2, 2, 3), vacuum=8))
+    pos = made.pos.copy()
+    pos[0] += by
+    assert not ends_differ(made) and ends_differ(replace(made, pos=pos))
+
+
+def test_ends_are_alike_to_the_digits_of_a_file():
+    made = from_ase(fcc211("Pt", (3, 2, 3), vacuum=8))
+    assert not ends_differ(replace(made, pos=made.pos.round(4)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from formwright.datasets.rans.mesh.c_grid import coarse_edges
 from formwright.datasets.rans.mesh.graph import (
-    cell_edges,
     cluster,
     coarse_centres,
     edge_geometry,
@@ -14,23 +14,8 @@ from formwright.datasets.rans.mesh.graph import (
 )
 
 
-def squares(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    ids = np.arange((rows + 1) * (columns + 1)).reshape(rows + 1, columns + 1)
-    corners = (ids[:-1, :-1], ids[:-1, 1:], ids[1:, 1:], ids[1:, :-1])
-    y, x = np.divmod(ids.ravel(), columns + 1)
-    return np.stack([x, y], -1).astype(float), np.stack([c.ravel() for c in corners], -1)
-
-
-def test_cells_that_share_an_edge_are_neighbours() -> None:
-    _, quads = squares(2, 2)
-    found = {tuple(pair) for pair in cell_edges(quads).T.tolist()}
-    one_way = {(0, 1), (0, 2), (1, 3), (2, 3)}
-    assert found == one_way | {(b, a) for a, b in one_way}
-
-
 def test_clusters_are_stars_around_members_that_do_not_touch() -> None:
-    _, quads = squares(30, 40)
-    edges = cell_edges(quads).numpy()
+    edges = coarse_edges(30, 40, 0).numpy()
     parent = cluster(edges, 1200, np.random.default_rng(0))
     count = parent.max() + 1
     assert set(parent) == set(range(count)) and 200 < count < 600
@@ -42,8 +27,7 @@ def test_clusters_are_stars_around_members_that_do_not_touch() -> None:
 
 
 def test_a_hierarchy_is_the_same_for_the_same_seed_and_shrinks() -> None:
-    _, quads = squares(30, 40)
-    edges = cell_edges(quads)
+    edges = coarse_edges(30, 40, 0)
     first, again = (hierarchy(edges, 1200, 4, seed=3) for _ in range(2))
     assert [level.size for level in first] == [level.size for level in again]
     assert all(torch.equal(a.edges, b.edges) for a, b in zip(first, again, strict=True))

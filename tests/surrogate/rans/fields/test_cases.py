@@ -10,6 +10,7 @@ import torch
 
 from formwright.datasets.airfoils.sections import naca
 from formwright.datasets.corpus import start_corpus
+from formwright.datasets.errors import StudyWarning
 from formwright.datasets.rans.cases import RansCorpus
 from formwright.datasets.rans.corpus import flow_file, manifest
 from formwright.datasets.rans.flow_field import FlowField, save_flow
@@ -23,9 +24,10 @@ from formwright.surrogate.rans.fields.cases import (
     UNEVEN,
     field_cases,
 )
+from formwright.surrogate.rans.fields.network import FieldConfig
 from formwright.surrogate.rans.fields.predict import predict_fields
 from formwright.surrogate.rans.fields.samples import sample
-from formwright.surrogate.rans.fields.surrogate import FieldConfig, FieldSurrogate
+from formwright.surrogate.rans.fields.surrogate import FieldSurrogate
 
 SMALL = CMesh(
     cells_side=16, cells_wake=4, cells_normal=12, far_field=20.0, even_share=0.05, tail_angle=0.4
@@ -43,7 +45,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three good cases, one in each split, and one that did not converge."""
     made = start_corpus(tmp_path_factory.mktemp("cases"), manifest(RansCorpus()))
     names, splits = ["a", "b", "c", "d"], ["train", "validation", "test", "train"]
-    columns = {"case_id": names, "split": splits, "converged": [True, True, True, False]}
+    columns = {"case_id": names, "section": names, "split": splits}
+    columns["converged"] = [True, True, True, False]
     made.write("all", pa.table(columns))
     for i, name in enumerate(names[:3]):
         save_flow(flow_file(made.path, name), flow(float(i)))
@@ -102,3 +105,17 @@ def test_a_case_without_a_sample_has_its_reason(own, tmp_path):
         assert part.left_out == {"a": why} and not part.samples
     path.unlink()
     assert field_cases(own, tmp_path / "store")["train"].left_out == {"a": ABSENT}
+
+
+def test_sections_are_held_out_where_no_split_validates(own, tmp_path):
+    made = start_corpus(tmp_path / "other", manifest(RansCorpus()))
+    shutil.copytree(own / "flows", made.path / "flows", dirs_exist_ok=True)
+    columns = {"case_id": ["a", "b", "c"], "section": ["a", "b", "b"], "split": ["train"] * 3}
+    made.write("all", pa.table({**columns, "converged": [True] * 3}))
+    with pytest.warns(StudyWarning, match="no validation split"):
+        found = field_cases(made.path, tmp_path / "store", ["train", "validation"])
+    sizes = {frozenset(part.names) for part in found.values()}
+    assert sizes == {frozenset("a"), frozenset("bc")}
+    assert field_cases(made.path, tmp_path / "store", ["train"])["train"].names == (
+        found["train"].names
+    )

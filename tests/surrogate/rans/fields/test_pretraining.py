@@ -18,13 +18,14 @@ from formwright.surrogate.pretraining.pretrain import pretrain_network
 from formwright.surrogate.rans.fields import training as rans_field_training
 from formwright.surrogate.rans.fields.hiding import Cells
 from formwright.surrogate.rans.fields.inputs import case_inputs
+from formwright.surrogate.rans.fields.network import FieldConfig, Network
 from formwright.surrogate.rans.fields.pretraining import (
     TRAINING,
     masked_cells,
     matched_meshes,
 )
 from formwright.surrogate.rans.fields.samples import question
-from formwright.surrogate.rans.fields.surrogate import FieldConfig, FieldSurrogate, Network
+from formwright.surrogate.rans.fields.surrogate import FieldSurrogate
 from formwright.surrogate.rans.fields.training import FieldTraining, begin, train_fields
 from formwright.surrogate.rans.fields.views import OtherIncidence, OtherMesh
 

@@ -19,17 +19,13 @@ from formwright.datasets.rans.mesh.c_grid import grid_of, section_grid
 from formwright.datasets.rans.mesh.cmesh import CMesh
 from formwright.surrogate.checkpoints import save_tensors
 from formwright.surrogate.rans.fields.figures import downstream, field_figure
+from formwright.surrogate.rans.fields.network import FieldConfig, Network, graphs_for
 from formwright.surrogate.rans.fields.predict import predict_fields, predict_grid, predict_section
 from formwright.surrogate.rans.fields.samples import batched, coarser, prepared, sample
-from formwright.surrogate.rans.fields.surrogate import (
-    FieldConfig,
-    FieldSurrogate,
-    Network,
-)
+from formwright.surrogate.rans.fields.surrogate import FieldSurrogate
 from formwright.surrogate.rans.fields.training import (
     FieldTraining,
     begin,
-    graphs_for,
     loss,
     scales,
     train_fields,

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from formwright.datasets.cases import Case
-from formwright.design.spaces import sides
+from formwright.design.airfoils.spaces import sides
 from formwright.design.spaces.points import OperatingPoints
 from formwright.design.spaces.space import DesignSpace
 

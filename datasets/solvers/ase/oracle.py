@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from formwright.datasets.errors import CheckpointError
-from formwright.datasets.solvers.ase import AseSolver, quietly
+from formwright.datasets.solvers.ase.solver import AseSolver, quietly
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -75,15 +75,15 @@ def self_test(
     """
     calculator = solver.calculator()
     with quietly(solver.quiet):
-        found = [_tested(calculator, metal, a, seed) for metal, a in metals.items()]
-    wrong = [line for one in found for line in _failures(one)]
+        result = [_tested(calculator, metal, a, seed) for metal, a in metals.items()]
+    wrong = [line for one in result for line in _failures(one)]
     if wrong:
         raise CheckpointError(
             f"{solver.name} fails the self-test of an oracle: {'; '.join(wrong)}. Its weights "
             "probably belong to another version: install the version that they were made with, or "
             "use another oracle."
         )
-    return found
+    return result
 
 
 def _failures(one: SelfTest) -> list[str]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from formwright.datasets.airfoils.cst import design_matrices
 from formwright.datasets.cases import Case
-from formwright.design.spaces import sides
+from formwright.design.airfoils.spaces import sides
 from formwright.design.spaces.points import OperatingPoints
 from formwright.design.spaces.space import DesignSpace
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from formwright.datasets.errors import ConfigError
-from formwright.design import constraints as c
+from formwright.design.airfoils import constraints as c
 from formwright.design.airfoils.specs import ConstraintKind, ConstraintSpec
+from formwright.design.constraint import stacked
 from formwright.design.objectives import weighted_drag
 from formwright.design.problem import Problem, evaluate, limits, names
 
@@ -13,7 +14,7 @@ from formwright.design.problem import Problem, evaluate, limits, names
 def test_all_constraints_have_exact_gradients(space, surrogate, start, every_constraint):
     def values(x):
         case = space.decode(x)
-        return c.stacked(every_constraint, surrogate(case), case)
+        return stacked(every_constraint, surrogate(case), case)
 
     x = (start + 0.003 * torch.sin(torch.arange(len(start), dtype=torch.float64)))[None]
     assert torch.autograd.gradcheck(values, x.requires_grad_(True), eps=1e-7, atol=1e-4)
@@ -25,7 +26,7 @@ def test_a_batch_is_its_designs_one_by_one(space, surrogate, start, every_constr
 
     def values(x):
         case = space.decode(x)
-        return c.stacked(rows, surrogate(case), case)
+        return stacked(rows, surrogate(case), case)
 
     one_by_one = torch.cat([values(row[None]) for row in x])
     torch.testing.assert_close(values(x), one_by_one, atol=1e-12, rtol=0.0)

@@ -10,17 +10,18 @@ from ase.calculators.emt import EMT
 from formwright.datasets.atoms.bulks import bulk
 from formwright.datasets.atoms.slabs.cut import cut
 from formwright.datasets.atoms.slabs.placement import place
-from formwright.datasets.atoms.slabs.sites import site_of
+from formwright.datasets.atoms.slabs.sites import find_sites
 from formwright.datasets.atoms.structures import Structure, to_ase
 from formwright.datasets.errors import CheckpointError, MissingSolverError, ReactionError
-from formwright.datasets.solvers import ase as module
-from formwright.datasets.solvers.ase import AseSolver, adsorption_energies, chgnet, emt
-from formwright.datasets.solvers.oracle import self_test
+from formwright.datasets.solvers.ase import solver as module
+from formwright.datasets.solvers.ase.oracle import self_test
+from formwright.datasets.solvers.ase.solver import AseSolver, adsorption_energies, chgnet, emt
 
 
 def on_copper(what: str = "H", label: str = "top|Cu") -> Structure:
     slab = cut(bulk("Cu", "A1", a=3.6), supercell=(2, 2))[0]
-    return place(slab, site_of(slab, label), what)
+    (site,) = (site for site in find_sites(slab) if site.label == label)
+    return place(slab, site, what)
 
 
 class Wrong(EMT):

@@ -1,4 +1,4 @@
-"""Constraints: plain functions ``(prediction, case) -> (designs, values)`` between two bounds.
+"""Constraints of sections: ``(prediction, case) -> (designs, values)`` between two bounds.
 
 Functions of the shape's own parameters read ``case.weights`` (designs, 2, n), the weights of the
 lower and of the upper side, which every section space puts on the cases that it decodes.
@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -25,66 +23,16 @@ from formwright.datasets.airfoils import geometry
 from formwright.datasets.airfoils.cst import cosine_spacing
 from formwright.datasets.cases import Case
 from formwright.datasets.errors import ConfigError
+from formwright.design.airfoils.spaces.sides import reading_matrix
+from formwright.design.constraint import Bound, Constraint, Function, as_list
 from formwright.design.objectives import label, per_design
 from formwright.design.spaces.points import OperatingPoints
-from formwright.design.spaces.sides import reading_matrix
 from formwright.surrogate.model import Prediction
-
-Function = Callable[[Prediction, Case], Tensor]
-Bound = float | tuple[float, ...] | None
 
 APART: Final = 1e-3
 """Least value of ``wedge``: the sides are apart by more than an optimiser's tolerance."""
 _POINTS: Final = 100
 STATIONS: Final = tuple(0.5 * (1.0 - math.cos(math.pi * k / 21)) for k in range(1, 21))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Constraint:
-    """``lower <= function(prediction, case) <= upper``; equal bounds make an equation.
-
-    Attributes:
-        name: For messages and reports.
-        function: ``(prediction, case) -> (designs, values)`` or ``(designs,)``.
-        lower: One bound, or one a value, or None for none.
-        upper: Likewise.
-        scale: Size of a change that matters; violations are measured in it.
-    """
-
-    name: str
-    function: Function
-    lower: Bound = None
-    upper: Bound = None
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse bounds that cannot be met."""
-        if self.lower is None and self.upper is None:
-            raise ConfigError(f"constraint {self.name!r} has neither a lower nor an upper bound.")
-        if not self.scale > 0:
-            raise ConfigError(f"constraint {self.name!r}: scale = {self.scale!r} is not positive.")
-        low, high = np.array(as_list(self.lower, -np.inf)), np.array(as_list(self.upper, np.inf))
-        if len(low) != len(high) and 1 not in (len(low), len(high)):
-            raise ConfigError(
-                f"constraint {self.name!r} has {len(low)} lower and {len(high)} upper bounds."
-            )
-        if not np.all(low <= high):
-            raise ConfigError(
-                f"constraint {self.name!r} cannot be met: its lower bound {self.lower} is above "
-                f"its upper bound {self.upper}."
-            )
-
-    def values(self, prediction: Prediction, case: Case) -> Float[Tensor, "designs values"]:
-        """Return the values, one row a design."""
-        values = self.function(prediction, case)
-        return values[:, None] if values.ndim == 1 else values
-
-
-def as_list(bound: Bound, missing: float) -> list[float]:
-    """Return the numbers of a bound; ``missing`` stands for none."""
-    if bound is None:
-        return [missing]
-    return [float(bound)] if isinstance(bound, int | float) else [float(b) for b in bound]
 
 
 def contours(case: Case) -> Float[Tensor, "designs points 2"]:
@@ -134,11 +82,12 @@ def confidence(name: str = "cd", *, upper: Bound, relative: bool = True) -> Cons
     return Constraint(name=f"std_{name}", function=deviation, upper=upper, scale=scale)
 
 
-def supported(upper: float = 1.0) -> Constraint:
+def supported(upper: Bound = 1.0) -> Constraint:
     """Designs are like the cases that the surrogate learned from, at every operating point.
 
     Args:
-        upper: Largest ``Prediction.support``; at 1 a design is as far out as 1 known case in 100.
+        upper: Largest ``Prediction.support``, one for all operating points or one for each; at 1 a
+            design is as far out as 1 known case in 100.
 
     Raises:
         ConfigError: When it is evaluated: the surrogate does not know what it supports.
@@ -275,10 +224,3 @@ def alpha_increasing(minimum_deg: float = 0.0) -> Constraint:
         return per_design(case.alpha_deg, case).diff(dim=1)
 
     return Constraint(name="alpha_increasing", function=value, lower=minimum_deg, scale=0.1)
-
-
-def stacked(
-    constraints: Sequence[Constraint], prediction: Prediction, case: Case
-) -> Float[Tensor, "designs rows"]:
-    """Return the values of all constraints, one at least, side by side."""
-    return torch.cat([c.values(prediction, case).to(torch.float64) for c in constraints], 1)

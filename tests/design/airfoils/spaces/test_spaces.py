@@ -9,8 +9,8 @@ from formwright.datasets.airfoils import geometry
 from formwright.datasets.airfoils.sections import database, load_section
 from formwright.datasets.cases import section_case, sections_batch
 from formwright.datasets.errors import ConfigError, SectionError
-from formwright.design.spaces.bspline import BSpline, basis
-from formwright.design.spaces.cst import CST
+from formwright.design.airfoils.spaces.bspline import BSpline, basis
+from formwright.design.airfoils.spaces.cst import CST
 from formwright.design.spaces.points import OperatingPoint, OperatingPoints
 
 POINTS = OperatingPoints.at_lift([0.4, 0.8], reynolds=1e6)

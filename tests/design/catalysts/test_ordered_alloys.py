@@ -9,7 +9,7 @@ from formwright.datasets.atoms import mamun
 from formwright.datasets.atoms.mamun import Alloy, Row
 from formwright.datasets.atoms.structures import collate
 from formwright.datasets.errors import ConfigError
-from formwright.design.spaces.slab import OrderedAlloys
+from formwright.design.catalysts.ordered_alloys import OrderedAlloys
 from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionConfig, AdsorptionSurrogate
 
 ELEMENTS = ("Pt", "Ti", "Cu", "Ni", "Au")
