@@ -40,6 +40,8 @@ DONE: dict[str, tuple[str, list[str], int]] = {
     "corpus info, none": ("", ["corpus", "info", "nosuch"], 2),
     "corpus waves, none": ("", [*WAVES, "--config", "nosuch.toml"], 2),
     "corpus airfrans, none": ("", ["corpus", "airfrans", "nosuch"], 2),
+    "mesh": ("", ["mesh", "naca0012", "--out", "m", "--coarser", "3"], 0),
+    "mesh, none": ("", ["mesh", "nosuch", "--out", "m"], 2),
     "validate, none": ("", ["validate", "nosuch"], 2),
     "pretrain, none": ("", ["pretrain", "--flows", "nosuch", "--out", "p"], 2),
     "pretrain, no runs": ("", ["pretrain", "runs", "nosuch", "--label", "x", "--out", "p"], 2),

@@ -26,6 +26,7 @@ from formwright.commands.options import (
     Quiet,
     Sections,
     Seed,
+    Where,
     Workers,
     seconds,
 )
@@ -56,6 +57,7 @@ def polars(
     solver: Literal["xfoil", "panel"] | None = None,
     config: Config = None,
     workers: Workers = None,
+    executor: Where = None,
     hours: Hours = None,
     quiet: Quiet = False,
     json: Json = False,
@@ -75,19 +77,22 @@ def polars(
         solver: `xfoil`, or the embedded `panel` method, which needs no program.
     """
     from formwright.datasets.airfoils.polars import PolarCorpus, generate
+    from formwright.datasets.executors import opened
     from formwright.datasets.solvers.panel.solver import Panel
 
     flags = {"sections": sections, "seed": seed, "split": split}
-    polar_corpus = recipe_of(PolarCorpus, config, flags)
+    recipe = recipe_of(PolarCorpus, config, flags)
     if solver == "panel":
-        polar_corpus = dataclasses.replace(polar_corpus, solver=Panel())
-    corpus = generate(
-        polar_corpus,
-        out,
-        workers=workers,
-        time_limit_s=seconds(hours),
-        progress=not quiet,
-    )
+        recipe = dataclasses.replace(recipe, solver=Panel())
+    with opened(executor, workers) as where:
+        corpus = generate(
+            recipe,
+            out,
+            executor=where.executor,
+            workers=where.workers,
+            time_limit_s=seconds(hours),
+            progress=not quiet,
+        )
     describe(corpus.path, json=json)
 
 
@@ -100,6 +105,7 @@ def rans(
     coarse: bool = False,
     config: Config = None,
     workers: Workers = None,
+    executor: Where = None,
     hours: Hours = None,
     quiet: Quiet = False,
     json: Json = False,
@@ -122,17 +128,20 @@ def rans(
             sections of the training families: to pretrain on before the first expensive case.
     """
     from formwright.datasets.config import to_mapping
+    from formwright.datasets.executors import opened
     from formwright.datasets.rans.cases import COARSE, RansCorpus
     from formwright.datasets.rans.corpus import generate
 
     usual = to_mapping(COARSE) if coarse else None
-    corpus = generate(
-        recipe_of(RansCorpus, config, {"cases": flows, "seed": seed}, usual),
-        out,
-        workers=workers,
-        time_limit_s=seconds(hours),
-        progress=not quiet,
-    )
+    with opened(executor, workers) as where:
+        corpus = generate(
+            recipe_of(RansCorpus, config, {"cases": flows, "seed": seed}, usual),
+            out,
+            executor=where.executor,
+            workers=where.workers,
+            time_limit_s=seconds(hours),
+            progress=not quiet,
+        )
     describe(corpus.path, json=json)
 
 
@@ -383,8 +392,7 @@ def describe_airfrans(folder: Path, *, json: bool) -> None:
     parts, absent = read_manifest(folder), absent_files(folder)
     if json:
         counts = {k: {"cases": len(v), "lack_files": absent[k]} for k, v in parts.items()}
-        tell("", {"folder": str(folder), "parts": counts}, json=True)
-        return
+        return tell("", {"folder": str(folder), "parts": counts}, json=True)
     table = Table(title=escape(str(folder)), show_header=False, title_justify="left")
     for part, names in parts.items():
         lacking = f", {absent[part]:,} lack files" if absent[part] else ""

@@ -39,6 +39,10 @@ Workers: TypeAlias = Annotated[
     int | None,
     Parameter(help="Processes at a time; one a core where not given.", validator=_POSITIVE),
 ]
+Where: TypeAlias = Annotated[
+    str | None,
+    Parameter(help="`processes:N`, or `dask:tcp://HOST:PORT` of a running Dask scheduler."),
+]
 Hours: TypeAlias = Annotated[
     float | None,
     Parameter(
