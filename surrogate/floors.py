@@ -48,13 +48,13 @@ def floors(
         untrained.eval()
         random = standard(_over(vectors, known), _over(vectors, held))
         y, shown = _targets(surrogate, known), _truth(surrogate, held)
-        said = {
+        predicted = {
             "mean": y.mean(0).expand(len(held), -1),
             "ridge": ridge(*features, y),
             "gaussian process": gaussian_process(*features, y),
             "random encoder": ridge(*random, y),
         }
-        return {name: _errors(surrogate, held, z, shown) for name, z in said.items()}
+        return {name: _errors(surrogate, held, z, shown) for name, z in predicted.items()}
 
 
 def _over(of: _Features, cases: LabelledCases) -> Float[Tensor, "cases features"]:
@@ -79,12 +79,12 @@ def ridge(
     """Return the predictions of a ridge regression, its penalty chosen by leaving one out."""
     u, s, vt = torch.linalg.svd(known, full_matrices=False)
     centre = y.mean(0)
-    found = []
+    result = []
     for column in (y - centre).T:
         best = min(PENALTIES, key=lambda p: _left_out(u, s, column, p * len(known)))
         weights = vt.T @ (s / (s.square() + best * len(known)) * (u.T @ column))
-        found.append(held @ weights)
-    return torch.stack(found, 1) + centre
+        result.append(held @ weights)
+    return torch.stack(result, 1) + centre
 
 
 def _left_out(u: Tensor, s: Tensor, y: Tensor, penalty: float) -> float:
@@ -105,13 +105,13 @@ def gaussian_process(
     centre, scale = y.mean(0), y.std(0).clamp_min(_TINY)
     z, dims = (y - centre) / scale, max(1, known.shape[1]) ** 0.5
     near, far = torch.cdist(known, known), torch.cdist(held, known)
-    found = []
+    result = []
     for column in z.T:
         best = max(product(LENGTHS, NOISES), key=lambda p: _evidence(near, column, dims, *p))
         factor = torch.linalg.cholesky(_kernel(near, dims * best[0], best[1]))
         weights = torch.cholesky_solve(column[:, None], factor)[:, 0]
-        found.append(_kernel(far, dims * best[0]) @ weights)
-    return torch.stack(found, 1) * scale + centre
+        result.append(_kernel(far, dims * best[0]) @ weights)
+    return torch.stack(result, 1) * scale + centre
 
 
 def _kernel(distance: Tensor, length: float, noise: float = 0.0) -> Tensor:
@@ -150,8 +150,8 @@ def _errors(
             for part, b in zip(parts, batches(cases), strict=True)
         ]
     )
-    found = {}
+    result = {}
     for i, one in enumerate(surrogate.labels):
-        said = values[:, i].exp() if one.name in surrogate.logarithms else values[:, i]
-        found[one.name] = float((said - truth[:, i]).abs().mean())
-    return found
+        predicted = values[:, i].exp() if one.name in surrogate.logarithms else values[:, i]
+        result[one.name] = float((predicted - truth[:, i]).abs().mean())
+    return result

@@ -165,4 +165,4 @@ def test_structures_in_memory_are_imported(tmp_path: Path) -> None:
     ]
     done = formwright.import_corpus("structures", given, tmp_path / "c", label="e", unit="eV")
     assert "20 structures of 2 to 2 atoms" in done.notes.read[0]
-    assert structure("Cu", [[0.0, 0.0, 0.0]]).cell.sum() == 0.0
+    assert structure(["Cu"], [[0.0, 0.0, 0.0]]).cell.sum() == 0.0

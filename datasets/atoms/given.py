@@ -73,7 +73,7 @@ def import_structures(
         CorpusError: Too few structures are left.
     """
     notes = Notes()
-    found, values, groups, seen = [], [], [], dict[str, None]()
+    result, values, groups, seen = [], [], [], dict[str, None]()
     beside = {} if labels is None else _beside(Path(labels), label)
     for where, one, columns in _frames(source, label):
         seen |= dict.fromkeys(columns)
@@ -82,7 +82,7 @@ def import_structures(
         except FormwrightError as error:
             notes.refused.append(f"{where}: {error}")
             continue
-        found.append(kept)
+        result.append(kept)
         values.append(value)
         named = columns.get(group) if group else None
         groups.append(str(named) if named is not None else group_of(kept, columns))
@@ -91,11 +91,11 @@ def import_structures(
             f"no frame has a column {group!r}.{did_you_mean(group, seen)} Columns: "
             f"{', '.join(seen) or 'none'}."
         )
-    _check_enough(found, notes, label, seen)
-    sizes = np.array([len(one) for one in found], float)
+    _check_enough(result, notes, label, seen)
+    sizes = np.array([len(one) for one in result], float)
     label_values = np.array(values)
     extensive = _grows(sizes, label_values, label, notes) if extensive is None else extensive
-    good = np.ones(len(found), bool)
+    good = np.ones(len(result), bool)
     each = label_values / sizes if extensive else label_values
     look_for_outliers({label: each}, [label], good, notes)
     rows = np.flatnonzero(good).tolist()
@@ -103,7 +103,7 @@ def import_structures(
     split = split_by_group(names)
     if not unit:
         notes.guessed.append(f"the unit of {label!r} is not stated; answers are in the file's own")
-    kept = [found[i] for i in rows]
+    kept = [result[i] for i in rows]
     adsorbates = sorted({_adsorbed(one) for one in kept} - {""})
     notes.read.append(
         f"{len(kept)} structures of {int(sizes[rows].min())} to {int(sizes[rows].max())} atoms, "
@@ -237,17 +237,17 @@ def _labelled(
 
 
 def _check_enough(
-    found: Sequence[Structure], notes: Notes, label: str, seen: Mapping[str, None]
+    result: Sequence[Structure], notes: Notes, label: str, seen: Mapping[str, None]
 ) -> None:
     """Refuse too few.
 
     Raises:
         CorpusError: Fewer than a dozen are left.
     """
-    if len(found) < FEWEST:
+    if len(result) < FEWEST:
         first = f" The first refused: {notes.refused[0]}" if notes.refused else ""
         raise CorpusError(
-            f"{len(found)} structures with a {label!r} are left, and {FEWEST} are the fewest that "
+            f"{len(result)} structures with a {label!r} are left, and {FEWEST} are the fewest that "
             f"can be split in three. Columns: {', '.join(seen) or 'none'}.{first}"
         )
 

@@ -39,11 +39,11 @@ def checksums(source: Any) -> dict[str, str]:
 
 def _sha(path: Path) -> str:
     """Return the SHA-256 of a file."""
-    found = hashlib.sha256()
+    result = hashlib.sha256()
     with path.open("rb") as handle:
         while chunk := handle.read(_CHUNK):
-            found.update(chunk)
-    return found.hexdigest()
+            result.update(chunk)
+    return result.hexdigest()
 
 
 def start_own(
@@ -110,10 +110,10 @@ def open_own(path: str | os.PathLike[str], kind: str) -> Corpus:
         CorpusError: It is none, or of another kind.
     """
     corpus = open_corpus(path)
-    found = corpus.manifest.get("settings", {}).get("import")
-    if found != kind:
+    result = corpus.manifest.get("settings", {}).get("import")
+    if result != kind:
         raise CorpusError(
-            f"{str(path)!r} holds {found or corpus.manifest.get('name')!r}, not an imported "
+            f"{str(path)!r} holds {result or corpus.manifest.get('name')!r}, not an imported "
             f"{kind!r}: make one with `formwright import {kind} SOURCE --out CORPUS`."
         )
     return corpus

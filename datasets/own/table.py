@@ -73,19 +73,19 @@ def columns_of(source: Any) -> dict[str, list[str]]:
         path = Path(source)
         if not path.is_file():
             raise CorpusError(f"there is no file {str(path)!r}.")
-        found = _parquet(path) if path.suffix == ".parquet" else _csv(path)
+        result = _parquet(path) if path.suffix == ".parquet" else _csv(path)
     elif hasattr(source, "columns"):
-        found = {str(name): [_text(v) for v in source[name]] for name in source.columns}
+        result = {str(name): [_text(v) for v in source[name]] for name in source.columns}
     elif isinstance(source, Mapping):
-        found = {str(name): [_text(v) for v in values] for name, values in source.items()}
+        result = {str(name): [_text(v) for v in values] for name, values in source.items()}
     else:
         raise CorpusError(
             f"{type(source).__name__} is no table: give a .csv, a .parquet, a DataFrame or a "
             "mapping from names to columns."
         )
-    if not found or not len(next(iter(found.values()))):
+    if not result or not len(next(iter(result.values()))):
         raise CorpusError(f"{str(source)[:80]!r} holds no rows.")
-    return found
+    return result
 
 
 def _text(value: Any) -> str:
@@ -147,8 +147,8 @@ def import_table(
         UnknownNameError: There is no such column.
         CorpusError: Too few rows are left, or an output says nothing.
     """
-    (cells, said), notes = titled(columns_of(source)), Notes()
-    known = {**said, **(units or {})}
+    (cells, in_titles), notes = titled(columns_of(source)), Notes()
+    known = {**in_titles, **(units or {})}
     checks.check_names(cells, outputs, inputs, group, known)
     taken = [n for n in cells if n not in outputs and n != group] if inputs is None else inputs
     if inputs is None:

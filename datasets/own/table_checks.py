@@ -72,7 +72,7 @@ def choices(
     notes: Notes,
 ) -> dict[str, tuple[str, ...]]:
     """Return the words of the inputs that are choices: more text than numbers in them."""
-    found = {}
+    result = {}
     for name in inputs:
         filled = np.array([not _empty(cell) for cell in cells[name]])
         if np.isfinite(numbers[name]).sum() * 2 >= filled.sum():
@@ -83,9 +83,9 @@ def choices(
                 f"input {name!r} has {len(words)} different words, e.g. {words[0]!r}: that is a "
                 "name, not a choice. Leave it out of --inputs, or give it as --group."
             )
-        found[name] = tuple(words)
+        result[name] = tuple(words)
         notes.guessed.append(f"input {name!r} is a choice of {', '.join(words)}")
-    return found
+    return result
 
 
 def good_rows(
@@ -127,8 +127,8 @@ def varying(
     kept = []
     for name in inputs:
         values = [cells[name][i] for i in np.flatnonzero(good).tolist()]
-        found = set(values) if name in words else set(numbers[name][good].tolist())
-        if len(found) > 1:
+        result = set(values) if name in words else set(numbers[name][good].tolist())
+        if len(result) > 1:
             kept.append(name)
         else:
             notes.refused.append(f"input {name!r} is {min(values, default='')} in every row")

@@ -25,13 +25,13 @@ def titled(
     Raises:
         CorpusError: Two columns have one name.
     """
-    found: dict[str, Sequence[str]] = {}
+    result: dict[str, Sequence[str]] = {}
     units: dict[str, str] = {}
     for title, cells in columns.items():
         name, unit = title_of(title)
-        if name in found:
+        if name in result:
             raise CorpusError(f"the table has two columns {name!r}: rename one.")
-        found[name] = cells
+        result[name] = cells
         if unit:
             units[name] = unit
-    return found, units
+    return result, units

@@ -96,9 +96,9 @@ def runs_of(source: str | os.PathLike[str]) -> tuple[FieldRuns, list[str]]:
     parts = []
     if promises_in(folder) is not None:
         for split in SPLITS:
-            found = open_runs([folder / f"own-{split}-000000.hdf5"]).read()
-            parts.append(found)
-            names += [split] * len(found)
+            result = open_runs([folder / f"own-{split}-000000.hdf5"]).read()
+            parts.append(result)
+            names += [split] * len(result)
         return join_runs(parts), names
     read = [read_file(file, None, True, Notes()) for file in files_of(source)]
     runs = check_alike(join_runs([one.runs for one in read]))

@@ -59,7 +59,7 @@ def promises_of(given: Mapping[str, Sequence[str]], where: str) -> dict[str, tup
     Raises:
         UnknownNameError: A word that is none of them.
     """
-    found = {}
+    result = {}
     for label, words in given.items():
         plain = tuple(_SAME.get(word.strip().lower(), word.strip().lower()) for word in words)
         for word in plain:
@@ -71,8 +71,8 @@ def promises_of(given: Mapping[str, Sequence[str]], where: str) -> dict[str, tup
                 )
         if {"mirror", "odd"} <= set(plain):
             raise ConfigError(f"{where}: {label!r} cannot both stay and change sign in a mirror.")
-        found[label] = plain
-    return found
+        result[label] = plain
+    return result
 
 
 def files_of(source: Any) -> list[Any]:
@@ -81,10 +81,10 @@ def files_of(source: Any) -> list[Any]:
         return [source]
     path = Path(source)
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in (*HDF5, ".npz"))
-        if not found:
+        result = sorted(p for p in path.rglob("*") if p.suffix.lower() in (*HDF5, ".npz"))
+        if not result:
             raise CorpusError(f"{str(path)!r} holds no .npz, .h5 or .hdf5 file.")
-        return found
+        return result
     if not path.is_file():
         raise CorpusError(f"there is no file or folder {str(path)!r}.")
     if path.suffix.lower() not in (*HDF5, ".npz"):
@@ -140,14 +140,14 @@ def _hdf5(handle: Any) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]
     """Read the arrays of a plain HDF5 file, with their promises."""
     import h5py
 
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
 
     def look(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and not item.external and not item.is_virtual:
-            found[name.rpartition("/")[2]] = item
+            result[name.rpartition("/")[2]] = item
 
     handle.visititems(look)
-    return {name: item[()] for name, item in found.items()}, _promised(found, handle.filename)
+    return {name: item[()] for name, item in result.items()}, _promised(result, handle.filename)
 
 
 def _promised(items: Mapping[str, Any], where: str) -> dict[str, tuple[str, ...]]:
@@ -249,14 +249,14 @@ def _constants(
     held: Mapping[str, np.ndarray], runs: int, where: str, notes: Notes
 ) -> dict[str, Tensor]:
     """Return arrays of one number a run; others are named."""
-    found = {}
+    result = {}
     for name, value in held.items():
         if value.shape == (runs,) and value.dtype.kind in "fiub":
-            found[name] = torch.from_numpy(value.astype(np.float64))
+            result[name] = torch.from_numpy(value.astype(np.float64))
         else:
             what = f"shape {value.shape}" if value.shape != (runs,) else f"text ({value[0]!r} ...)"
             notes.refused.append(f"{where}: {name} is no label, it has {what} for {runs} runs")
-    return found
+    return result
 
 
 def _rings(runs: FieldRuns, where: str, periodic: bool, notes: Notes) -> FieldRuns:

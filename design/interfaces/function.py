@@ -60,8 +60,8 @@ class Function:
     def _rows(self, x: Float[Tensor, "designs parameters"]) -> Float[Tensor, "designs values"]:
         """Return the values of each design."""
         prediction = self.surrogate(self.space.decode(x))
-        found = [_output(prediction, name).reshape(len(x), -1) for name in self.outputs]
-        return torch.cat(found, 1).to(torch.float64)
+        result = [_output(prediction, name).reshape(len(x), -1) for name in self.outputs]
+        return torch.cat(result, 1).to(torch.float64)
 
     def _checked(self, x: Float[np.ndarray, " parameters"]) -> Float[Tensor, " parameters"]:
         """Return finite numbers of the length of the space, in a tensor of their own."""

@@ -89,8 +89,8 @@ class Box(DesignSpace):
             if one.name not in held:
                 places[one.name] = at
             at += len(one.choices) or 1
-        asked: Mapping[str, tuple[float, float]] = {**known, **bounds}
-        ends = {name: _inside(name, asked[name], known[name]) for name in places}
+        requested: Mapping[str, tuple[float, float]] = {**known, **bounds}
+        ends = {name: _inside(name, requested[name], known[name]) for name in places}
         return cls(
             lower={name: low for name, (low, _) in ends.items()},
             upper={name: high for name, (_, high) in ends.items()},

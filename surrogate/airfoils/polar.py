@@ -25,7 +25,7 @@ from formwright.surrogate.airfoils.questions import Numbers, Sections, question
 from formwright.surrogate.model import Prediction, Surrogate
 from formwright.surrogate.table import PARTS, Table
 from formwright.surrogate.uncertainty.conformal import LEVEL, NORMAL_QUANTILE
-from formwright.surrogate.uncertainty.support import SUPPORT, Described, Support, growth
+from formwright.surrogate.uncertainty.support import SUPPORT, Support, growth
 
 LABELS: Final = tuple(label.name for label in POLAR_LABELS)
 _CENTRE: Final = (0.0, -4.1, 0.0, 0.5, 0.5)
@@ -136,8 +136,8 @@ class PolarSurrogate(Surrogate):
         """
         if not self.support.known:
             return None
-        images = ((vector, ring), (vector.roll(vector.shape[1] // 2, -1), mirrored(ring)))
-        own, other = (self.support(seen_of(*image), exact=False) for image in images)
+        own = self.support.of_parts(ring, vector)
+        other = self.support.of_parts(mirrored(ring), vector, vector.shape[1] // 2)
         return torch.minimum(own, other)
 
     def forward(self, batch: Case, *, fields: bool = False) -> Prediction:
@@ -314,14 +314,6 @@ class PolarSurrogate(Surrogate):
         if fields:
             parts.append(self.pressures(vector).flatten(1))
         return torch.cat(parts, -1).double()
-
-
-def seen_of(
-    vector: Float[Tensor, "points width"], ring: Float[Tensor, "points heights"]
-) -> Described:
-    """Return what is compared with the training cases."""
-    features = torch.cat([ring, vector], 1)
-    return Described(features, features[:, :0])
 
 
 DEFAULT_RANGE: Final[Mapping[str, tuple[float, float]]] = {

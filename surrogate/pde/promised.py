@@ -98,15 +98,17 @@ def promised_views(
         promises: By label, words of ``datasets.pde.given_files.PROMISES``.
         channels: Fields; a mirror does not know the components of vectors.
     """
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for name, view in run_views(replace(solved, equation="burgers")).items():
         need = NEEDS.get(name)
         word = Keeps.APPROXIMATE if name in _NEARLY else Keeps.EXACT
         kept = {one: word if need in promises.get(one, ()) else Keeps.FORBIDDEN for one in labels}
-        found[name] = Promised(view=view, kept=kept)
+        result[name] = Promised(view=view, kept=kept)
     scalar = not any("." in channel for channel in channels)
-    said = {one: _mirrored(promises.get(one, ())) if scalar else Keeps.FORBIDDEN for one in labels}
-    return {**found, "mirror": Mirror(kept=said)}
+    promised = {
+        one: _mirrored(promises.get(one, ())) if scalar else Keeps.FORBIDDEN for one in labels
+    }
+    return {**result, "mirror": Mirror(kept=promised)}
 
 
 def _mirrored(words: Sequence[str]) -> Keeps:

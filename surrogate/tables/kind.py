@@ -89,26 +89,26 @@ class TableSurrogate(Regression):
                     f"input {column.name!r} is missing. This surrogate reads "
                     f"{', '.join(one.name for one in inputs)}."
                 )
-            found = np.atleast_1d(np.asarray(values[column.name]))
-            given[column.name] = found if column.choices else _finite(column.name, found)
-        rows = max(len(found) for found in given.values())
+            result = np.atleast_1d(np.asarray(values[column.name]))
+            given[column.name] = result if column.choices else _finite(column.name, result)
+        rows = max(len(result) for result in given.values())
         return features(inputs, {n: np.broadcast_to(v, rows) for n, v in given.items()})
 
 
-def _finite(name: str, found: np.ndarray) -> np.ndarray:
+def _finite(name: str, result: np.ndarray) -> np.ndarray:
     """Return numbers.
 
     Raises:
         ConditionError: One is none.
     """
-    for value in found:
+    for value in result:
         try:
             number = float(value)
         except (TypeError, ValueError):
             number = float("nan")
         if not np.isfinite(number):
             raise ConditionError(f"{name} = {value!s} is no finite number.")
-    return found.astype(np.float64)
+    return result.astype(np.float64)
 
 
 def _build(config: TableConfig, ranges: Any = None, network: Any = None) -> TableSurrogate:

@@ -66,19 +66,36 @@ class Support(nn.Module):
         """Whether it was fitted."""
         return bool(self.limit > 0.0)
 
-    def forward(self, cases: Described, *, exact: bool = True) -> Float[Tensor, " cases"]:
-        """Return the distances of cases relative to ``limit``, differentiably; above 1 is far.
+    def forward(self, cases: Described) -> Float[Tensor, " cases"]:
+        """Return the distances of cases relative to ``limit``, differentiably; above 1 is far."""
+        fitted = (buffer.double() for buffer in (self.slope, self.tolerance, self.axes))
+        own = Described(*(part.double() for part in cases))
+        return _distance(own, *fitted) / self.limit.double()
+
+    def of_parts(
+        self, few: Float[Tensor, "cases few"], many: Float[Tensor, "cases many"], turned: int = 0
+    ) -> Float[Tensor, " cases"]:
+        """Return the same of features in two parts, without a context, in their own precision.
+
+        The products are expanded, so that no array of the size of the features is made.
 
         Args:
-            cases: Their features.
-            exact: Work in double precision, whatever that of the features is.
+            few: The first features.
+            many: The others.
+            turned: By how many places the others are turned round first.
         """
-        kind = torch.float64 if exact else cases.features.dtype
-        slope, tolerance, axes, limit = (
-            buffer.to(kind) for buffer in (self.slope, self.tolerance, self.axes, self.limit)
+        middle, tolerance, axes, limit = (
+            buffer.to(many) for buffer in (self.slope[0], self.tolerance, self.axes, self.limit)
         )
-        own = Described(*(part.to(kind) for part in cases))
-        return _distance(own, slope, tolerance, axes) / limit
+        width = few.shape[1]
+        rest = (few - middle[:width]) / tolerance[:width]
+        scaled, centre = axes[:, width:] / tolerance[width:], middle[width:]
+        inverse = tolerance[width:].square().reciprocal()
+        along = rest @ axes[:, :width].T - scaled @ centre + many @ scaled.roll(-turned, 1).T
+        square = rest.square().sum(-1) + (centre.square() * inverse).sum()
+        square = square + many.square() @ inverse.roll(-turned)
+        square = square - 2.0 * (many @ (centre * inverse).roll(-turned))
+        return (square - along.square().sum(-1)).clamp_min(_TINY).sqrt() / limit
 
     def fit(
         self,

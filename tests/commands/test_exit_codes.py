@@ -52,6 +52,14 @@ DONE: dict[str, tuple[str, list[str], int]] = {
         2,
     ),
     "demo, none": ("", ["demo", "nosuch"], 2),
+    "models": ("", ["models"], 0),
+    "models, none": ("", ["models", "nosuch"], 2),
+    "import, none": ("", ["import", "table", "no.csv", "--outputs", "x", "--out", "i"], 2),
+    "import, a row refused": (
+        "a,y\n" + "".join(f"{i},{i * i}\n" for i in range(40)) + "oops,1\n",
+        ["import", "table", "cases.csv", "--outputs", "y", "--out", "i"],
+        1,
+    ),
 }
 
 

@@ -325,7 +325,7 @@ def test_adsorbates_of_ones_own_are_fitted_and_predicted(
     assert main(["predict", str(tmp_path / "own"), *out]) == 0
     surrogate = zoo.load(tmp_path / "own")
     assert trained_adsorbates(surrogate) == ("CO", "COOH")
-    assert surrogate.config.levels == ("own labels",)
+    assert surrogate.config.levels == ("own data",)
     write_structures(path, [place(slab, find_sites(slab)[0], adsorbate("H"))])
     assert main(["predict", str(tmp_path / "own"), *out[:2], "--out", str(tmp_path / "h.csv")]) == 1
     assert "are H, and this surrogate was trained on CO, COOH only" in (

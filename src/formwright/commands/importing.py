@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from rich.console import Console
 
+from formwright.commands.options import KIND, Json, MaybeLabel, Out
 from formwright.commands.output import split_names, tell
 
 _SHOWN = 10
 
 
 def import_(
-    kind: Literal["table", "runs", "structures"],
+    kind: Annotated[Literal["table", "runs", "structures"], KIND],
     source: Path,
     *,
-    out: Path,
+    out: Out,
     outputs: list[str] | None = None,
     inputs: list[str] | None = None,
-    label: str | None = None,
+    label: MaybeLabel = None,
     labels: Path | None = None,
     group: str | None = None,
     unit: list[str] | None = None,
@@ -29,7 +30,7 @@ def import_(
     intensive: bool = False,
     level: str | None = None,
     licence: str | None = None,
-    json: bool = False,
+    json: Json = False,
 ) -> int:
     """Make a corpus of your own data, for `fit` and `evaluate-pretraining`.
 
@@ -61,18 +62,18 @@ def import_(
     | `odd` | changes sign in a mirror |
     | `amplitude` | the same when all fields are multiplied by one number |
 
+    `--label` is, with `structures`, the column of the label (extxyz: in the comment line); with
+    `runs` the labels to keep, with commas, all if not given. A title of a table may say its unit,
+    `span [m]`.
+
     HDF5 may say it itself, by an attribute `promise` of the label's dataset. What was read,
     refused and guessed is printed and kept in the corpus (`manifest.json`); the exit code is 1
     where something was refused.
 
     Args:
-        kind: What the data are.
         source: File or folder.
-        out: Folder of the corpus.
         outputs: With `table`: columns to predict, with commas or one by one.
         inputs: With `table`: columns to predict from; all others if not given.
-        label: With `structures`: the column of the label (extxyz: in the comment line). With
-            `runs`: the labels to keep, with commas; all if not given.
         labels: With `structures`: a CSV with the label; its first column names the file.
         group: Column that says what is kin; a group is in one split. Rows of equal inputs, runs,
             or compositions if not given.
@@ -83,7 +84,6 @@ def import_(
         intensive: With `structures`: it does not; guessed if neither is given.
         level: With `structures`: level of theory, kept with the weights.
         licence: Of the data.
-        json: Print the report as one line of JSON.
     """
     from formwright.datasets.errors import ConfigError
     from formwright.datasets.own.importing import import_corpus
@@ -130,10 +130,10 @@ def _pairs(given: list[str] | None, flag: str) -> dict[str, str]:
     """
     from formwright.datasets.errors import ConfigError
 
-    found = {}
+    result = {}
     for text in given or ():
         name, sign, value = text.partition("=")
         if not (name and sign and value):
             raise ConfigError(f"{flag} {text!r} is not NAME=VALUE.")
-        found[name] = value
-    return found
+        result[name] = value
+    return result

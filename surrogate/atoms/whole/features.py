@@ -37,10 +37,10 @@ def hand_features(batch: Case) -> Float[Tensor, "cases features"]:
 
 def shares(batch: Case) -> Float[Tensor, "cases elements"]:
     """Return the share of every element among the atoms of each case."""
-    found = torch.zeros(len(batch.ptr) - 1, COUNT)
+    result = torch.zeros(len(batch.ptr) - 1, COUNT)
     ones = torch.ones(len(batch.z))
     return (
-        found.index_put((case_of(batch), batch.z), ones, accumulate=True)
+        result.index_put((case_of(batch), batch.z), ones, accumulate=True)
         / batch.ptr.diff()[:, None]
     )
 

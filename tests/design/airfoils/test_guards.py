@@ -201,7 +201,7 @@ def test_support_is_one_or_what_the_start_has(prepared, surrogate):
             return replace(super().forward(batch, fields=fields), support=far)
 
     points = [{"cl": 0.4, "reynolds": 1e6}, {"cl": 0.4, "reynolds": 5e5}]
-    setup = prepared(said=Known(), points=points)
+    setup = prepared(by_model=Known(), points=points)
     assert guard(setup, "support").upper == pytest.approx((1.0, 1.6))
-    assert "support" not in names(prepared(said=Known(), points=points, guards_off=["support"]))
+    assert "support" not in names(prepared(by_model=Known(), points=points, guards_off=["support"]))
     assert "support" not in names(prepared(points=points))
