@@ -62,8 +62,8 @@ def told(front):
 
 @pytest.mark.parametrize("sampler", ["nsga2", "tpe", "random"])
 def test_a_front_lies_between_the_middles(sampler):
-    front = pareto(problem(), BOWLS, Outside(sampler=sampler, trials=12, population=4))
-    assert front.trials == 12 and not front.refused and len(front.points) >= 6
+    front = pareto(problem(), BOWLS, Outside(sampler=sampler, trials=8, population=4))
+    assert front.trials == 8 and not front.refused and len(front.points) >= 4
     x = torch.stack([point.x for point in front.points])
     assert (x[:, 0] - x[:, 1]).abs().max() < 1e-2 and x.min() > -1e-2 and x.max() < 1.01
     values = np.array([[*point.objectives.values()] for point in front.points])
@@ -72,16 +72,18 @@ def test_a_front_lies_between_the_middles(sampler):
 
 
 def test_a_choice_is_made_outside_and_a_refused_one_is_told():
-    method = Outside(sampler="tpe", trials=14)
+    method = Outside(sampler="tpe", trials=9)
     front = pareto(problem, BOWLS, method, choices={"low": [-2.0, 0.6, "never"]})
-    assert {point.choices["low"] for point in front.points} >= {-2.0}
-    assert min(point.objectives["left"] for point in front.points) < 2 * 0.6**2
-    assert set(front.refused) == {"there is no such family"} and front.trials == 14
+    free = [point for point in front.points if point.choices["low"] == -2.0]
+    assert free and all((point.x >= point.choices["low"]).all() for point in front.points)
+    reached = [sum((v / 2) ** 0.5 for v in point.objectives.values()) for point in free]
+    assert reached == pytest.approx([1.0] * len(free), abs=0.01)
+    assert set(front.refused) == {"there is no such family"} and front.trials == 9
 
 
 def test_one_objective_leaves_the_best_choice():
     choices = {"low": [0.3, 0.6, -2.0]}
-    front = pareto(problem, {"left": BOWLS["left"]}, Outside(trials=12), choices=choices)
+    front = pareto(problem, {"left": BOWLS["left"]}, Outside(trials=6), choices=choices)
     (point,) = front.points
     assert point.choices == {"low": -2.0} and point.objectives["left"] < 1e-4
 
