@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from formwright.design.loop import StudyResult as StudyResult
     from formwright.design.loop import read_study as read_study
     from formwright.design.loop import run as run
+    from formwright.design.optimise.front import Front as Front
+    from formwright.design.optimise.front import Outside as Outside
+    from formwright.design.optimise.front import pareto as pareto
     from formwright.design.optimise.methods import SLSQP as SLSQP
     from formwright.design.optimise.methods import SQP as SQP
     from formwright.design.optimise.methods import Adam as Adam
@@ -162,6 +165,9 @@ _HOMES: Final[Mapping[str, str]] = {
     "constraints": "design.airfoils.constraints",
     "objectives": "design.objectives",
     "optimise": "design.optimise.solve",
+    "pareto": "design.optimise.front",
+    "Front": "design.optimise.front",
+    "Outside": "design.optimise.front",
     "SQP": "design.optimise.methods",
     "SLSQP": "design.optimise.methods",
     "TrustConstr": "design.optimise.methods",
