@@ -55,7 +55,6 @@ DONE: dict[str, tuple[str, list[str], int]] = {
     ),
     "demo, none": ("", ["demo", "nosuch"], 2),
     "models": ("", ["models"], 0),
-    "mesh, none": ("", ["mesh", "nosuch", "--out", "m"], 2),
     "models, none": ("", ["models", "nosuch"], 2),
     "import, none": ("", ["import", "table", "no.csv", "--outputs", "x", "--out", "i"], 2),
     "import, a row refused": (
