@@ -199,7 +199,7 @@ class _Task:
         self._known: dict[tuple[Choice, ...], tuple[Problem, np.ndarray]] = {}
 
     @property
-    def asked(self) -> dict[str, Any]:
+    def request(self) -> dict[str, Any]:
         """What must be the same where a front is gone on with."""
         method = dataclasses.asdict(self.method)
         del method["trials"]
@@ -309,12 +309,12 @@ def _opened(
         ) from error
     finally:
         optuna.logging.set_verbosity(before)
-    known = study.user_attrs.get("asked")
+    known = study.user_attrs.get("request")
     if known is None:
-        study.set_user_attr("asked", task.asked)
-    elif known != task.asked:
+        study.set_user_attr("request", task.request)
+    elif known != task.request:
         raise ConfigError(
-            f"{str(folder or storage)!r} holds another front: {known}, not {task.asked}. Take "
+            f"{str(folder or storage)!r} holds another front: {known}, not {task.request}. Take "
             "another folder, or delete that one."
         )
     return study
