@@ -90,7 +90,7 @@ def _client(address: str) -> Any:
         MissingSolverError: Dask is not installed, or nobody answers.
     """
     try:
-        from distributed import Client
+        from distributed import Client  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise MissingSolverError(
             "Dask is not installed: pip install 'formwright[dask]', here and where its workers run."
