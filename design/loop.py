@@ -85,8 +85,10 @@ class Work(Protocol[M, C, V]):
         """Return the claims on the design that the search begins with; None where there is none."""
         ...
 
-    def refit(self, rounds: Sequence[Round[M, C, V]], place: Path) -> M:
+    def refit(self, rounds: Sequence[Round[M, C, V]], place: Path) -> M | None:
         """Return the surrogate of the next round: corrected, or trained, by the verdicts so far.
+
+        None ends the study: another round would gain nothing.
 
         Args:
             rounds: What was found so far, the start first.
@@ -146,7 +148,7 @@ class Study(Protocol):
     """What is asked: a dataclass, or any object whose attributes say all of it.
 
     Attributes:
-        rounds: How often to propose and verify.
+        rounds: How often to propose and verify at most.
         place: Folder of a round within the study's, with its index: ``"round-{}"``.
         written: Files of this kind of study beside those of all.
         reads: Names of the fields that may hold the path of a file or folder.
@@ -347,6 +349,8 @@ def _run(study: Study, work: Work[M, C, V], path: Path) -> dict[str, Any]:
     for index in range(1, 1 + study.rounds):
         place = path / study.place.format(index)
         model = work.refit(rounds, place)
+        if model is None:
+            break
         proposal = kept(
             place / "proposals.json", lambda m=model, p=place: work.propose(m, rounds, p)
         )

@@ -42,6 +42,8 @@ LEAST_WIGGLINESS: Final = 2.5
 sections of the database are rougher."""
 DEVIATIONS: Final = {"cd": 0.1, "cl": 0.05}
 _KEPT: Final = 0.8
+OF_TRUST: Final = ("smoothness", "support", *(f"std_{name}" for name in DEVIATIONS))
+"""Names of the constraints that say where claims may be believed: the trust region."""
 
 
 class Guard(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -12,11 +13,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from formwright.datasets.solvers.result import POLAR_LABELS
+from formwright.design.airfoils.guards import OF_TRUST
 from formwright.design.airfoils.stages import Claims, Setup
 from formwright.design.airfoils.verify import Verification
 from formwright.design.loop import Round
 from formwright.design.objectives import shown
-from formwright.design.problem import Evaluation, judge, limits
+from formwright.design.problem import Evaluation, Problem, judge, limits
 from formwright.surrogate.model import Prediction
 
 VERIFIED_TOLERANCE: Final = 0.1
@@ -38,7 +40,14 @@ def parameters(setup: Setup, one: AirfoilRound) -> Float[Tensor, " parameters"]:
     return setup.x0 if solution is None else solution.x
 
 
-def verified_evaluation(setup: Setup, one: AirfoilRound) -> Evaluation:
+def posed(setup: Setup, one: AirfoilRound) -> Problem:
+    """Return the problem with the limits of the guards that a design was searched within."""
+    if one.model is None:
+        return setup.problem
+    return replace(setup.problem, constraints=one.model.problem.constraints)
+
+
+def verified_evaluation(problem: Problem, one: AirfoilRound) -> Evaluation:
     """Return objective and constraints of the solver's labels; NaN where it did not converge."""
     verdicts = one.verdicts.verdicts
     labels = {name: _row([v.labels[name] for v in verdicts]) for name in LABELS}
@@ -54,30 +63,33 @@ def verified_evaluation(setup: Setup, one: AirfoilRound) -> Evaluation:
         fields={},
         support=nothing[LABELS[0]],
     )
-    return judge(setup.problem, case, predicted)
+    return judge(problem, case, predicted)
 
 
-def claimed_evaluation(setup: Setup, one: AirfoilRound) -> Evaluation:
+def claimed_evaluation(problem: Problem, one: AirfoilRound) -> Evaluation:
     """Return objective and constraints of the surrogate's labels."""
-    return judge(setup.problem, one.claims.case, one.claims.prediction)
+    return judge(problem, one.claims.case, one.claims.prediction)
 
 
 def objectives(setup: Setup, one: AirfoilRound) -> dict[str, float]:
     """Return the objective claimed and verified; NaN where a point did not converge."""
     return {
-        "claimed": float(claimed_evaluation(setup, one).objective[0]),
-        "verified": float(verified_evaluation(setup, one).objective[0]),
+        "claimed": float(claimed_evaluation(setup.problem, one).objective[0]),
+        "verified": float(verified_evaluation(setup.problem, one).objective[0]),
     }
 
 
 def rank(setup: Setup, one: AirfoilRound) -> Rank:
     """Return what designs are ordered by: no section, points missed, constraints broken, objective.
 
-    Constraints and objective are the solver's, but the claims where it missed points.
+    Constraints and objective are the solver's, but the claims where it missed points. A guard of
+    trust (``guards.OF_TRUST``) says where a claim may be believed, and orders no verdicts.
     """
     missed = one.verdicts.missed
-    evaluation = claimed_evaluation(setup, one) if missed else verified_evaluation(setup, one)
-    rows = limits(setup.problem, evaluation)
+    judged = [c for c in setup.problem.constraints if c in setup.own or c.name not in OF_TRUST]
+    problem = replace(setup.problem, constraints=tuple(judged))
+    evaluation = claimed_evaluation(problem, one) if missed else verified_evaluation(problem, one)
+    rows = limits(problem, evaluation)
     broken = float(rows.violation(evaluation.constraints.nan_to_num(0.0))[0]) > VERIFIED_TOLERANCE
     value = float(evaluation.objective[0])
     return not one.verdicts.valid, missed, broken, value if np.isfinite(value) else np.inf

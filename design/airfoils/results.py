@@ -16,6 +16,7 @@ from formwright.design.airfoils.handover import (
     name,
     objectives,
     parameters,
+    posed,
     reasons_against,
     sentence,
     verified_evaluation,
@@ -26,7 +27,7 @@ from formwright.design.constraint import Constraint
 from formwright.design.objectives import shown
 from formwright.design.optimise.scipy_methods import FEASIBLE
 from formwright.design.optimise.solve import Solution
-from formwright.design.problem import Evaluation, split
+from formwright.design.problem import Evaluation, Problem, split
 from formwright.design.records import AIRFOIL_FORMAT
 from formwright.design.study_folder import versions
 
@@ -39,13 +40,13 @@ def result(
     """Return the content of ``result.json``.
 
     Args:
-        setup: The study.
-        rounds: The start, then all rounds.
+        setup: The study, as the surrogate of the best sees it.
+        rounds: The start, then the designs of all rounds.
         order: The same, the best first.
     """
     start, best = rounds[0], order[0]
     result = next(one for one in order if one.index)
-    constraints = _constraints(setup, start, best)
+    constraints = _constraints(posed(setup, best), start, best)
     reasons = reasons_against(setup, start, best, constraints)
     return {
         "format_version": AIRFOIL_FORMAT,
@@ -78,7 +79,7 @@ def result(
 def _surrogate(setup: Setup, best: AirfoilRound) -> dict[str, Any]:
     labels = {label.name: label.unit for label in setup.problem.surrogate.labels}
     level = float(best.claims.prediction.level)
-    return {"name": setup.study.surrogate, "labels": labels, "level": level}
+    return {"name": setup.surrogate, "labels": labels, "level": level}
 
 
 def _solver(setup: Setup, best: AirfoilRound) -> dict[str, Any]:
@@ -149,9 +150,9 @@ def _point(claims: Claims, verdict: Verdict, i: int) -> dict[str, Any]:
     }
 
 
-def _constraints(setup: Setup, start: AirfoilRound, best: AirfoilRound) -> list[dict[str, Any]]:
+def _constraints(problem: Problem, start: AirfoilRound, best: AirfoilRound) -> list[dict[str, Any]]:
     table = {
-        side: (claimed_evaluation(setup, one), verified_evaluation(setup, one))
+        side: (claimed_evaluation(problem, one), verified_evaluation(problem, one))
         for side, one in (("start", start), ("best", best))
     }
     return [
@@ -161,7 +162,7 @@ def _constraints(setup: Setup, start: AirfoilRound, best: AirfoilRound) -> list[
             "upper": constraint.upper,
             **{side: _constraint(constraint, *both) for side, both in table.items()},
         }
-        for constraint in setup.problem.constraints
+        for constraint in problem.constraints
     ]
 
 
@@ -207,9 +208,9 @@ def _optimisation(
             {k: v for k, v in to_mapping(attempt).items() if k != "x"} for attempt in ended.attempts
         ],
         "history": [
-            {"round": i, **to_mapping(line)}
-            for i, one in enumerate(all_of_them)
-            for line in one.history
+            {"round": one.index - 1, "surrogate": _model(one).name, **to_mapping(line)}
+            for one in rounds
+            for line in _solution(one).history
         ],
     }
 
@@ -220,12 +221,19 @@ def _solution(found: AirfoilRound) -> Solution:
     return found.claims.solution
 
 
+def _model(found: AirfoilRound) -> Any:
+    """Return what a round that is not the start was searched with."""
+    assert found.model is not None
+    return found.model
+
+
 def _round(setup: Setup, found: AirfoilRound) -> dict[str, Any]:
     return {
         "round": found.index - 1,
+        "surrogate": _model(found).name,
         **objectives(setup, found),
         "feasible": _solution(found).feasible,
-        "offsets": {} if found.model is None else dict(found.model.offsets),
+        "offsets": dict(_model(found).offsets),
     }
 
 

@@ -234,6 +234,10 @@ BUILDERS: Final[Mapping[ConstraintKind, tuple[tuple[str, ...], Builder]]] = {
 }
 
 
+BESIDE: Final = {"airfoil-polar": ("airfoil-polar+airfoil-polar-large",)}
+"""Which surrogates search beside one unless a study says so."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StudySpec:
     """What a study of an airfoil is asked: from a start section to a verified design.
@@ -243,6 +247,9 @@ class StudySpec:
         name: What the report is called.
         start: Section to start from, as ``datasets.airfoils.sections.load_section`` takes it.
         surrogate: A shipped surrogate, ``"panel"``, or a folder that ``fit`` wrote.
+        beside: Surrogates that search beside it; after the first round the one goes on whose design
+            the solver finds best (and one with a better objective that breaks a constraint). Unless
+            given: beside ``airfoil-polar`` the mean of it and ``airfoil-polar-large``, else none.
         solver: Who verifies.
         objective: What is made small.
         caution: Standard deviations of the surrogate that the objective takes to the bad side
@@ -252,8 +259,9 @@ class StudySpec:
         space: Which shapes.
         constraints: What a design must meet, besides its lift targets.
         method: How it is searched.
-        rounds: How often to optimise and verify; from the second on the surrogate is corrected by
-            the verdicts of the last.
+        rounds: How often to optimise and verify at most; from the second on the surrogate is
+            corrected by the verdicts on its last design, and trusted further, or less. A study ends
+            before where a claim was kept and nothing was gained.
         alpha_bounds_deg: Lowest and highest free incidence.
         sweep: Which incidences the solver is asked.
         workers: Operating points verified at once.
@@ -270,6 +278,7 @@ class StudySpec:
     name: str = "study"
     start: str = "naca0012"
     surrogate: str = "airfoil-polar"
+    beside: tuple[str, ...] | None = None
     solver: SolverName = SolverName.AUTO
     objective: ObjectiveKind = ObjectiveKind.DRAG
     caution: float = 1.0
@@ -277,7 +286,7 @@ class StudySpec:
     space: SpaceSpec = SpaceSpec()
     constraints: tuple[ConstraintSpec, ...] = ()
     method: SQP | SLSQP | TrustConstr | Adam = SQP()
-    rounds: int = 2
+    rounds: int = 4
     alpha_bounds_deg: tuple[float, float] = (-6.0, 18.0)
     sweep: SweepRange = SweepRange()
     workers: int = 2
@@ -289,3 +298,8 @@ class StudySpec:
             raise ConfigError("a study needs at least one [[points]] table; got none.")
         if self.rounds < 1:
             raise ConfigError(f"rounds = {self.rounds} should be 1 or more.")
+
+    @property
+    def searching_beside(self) -> tuple[str, ...]:
+        """Names of the surrogates that search beside ``surrogate``."""
+        return BESIDE.get(self.surrogate, ()) if self.beside is None else self.beside

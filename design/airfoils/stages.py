@@ -14,7 +14,7 @@ from torch import Tensor
 
 from formwright.datasets.airfoils.sections import Section, load_section, naca
 from formwright.datasets.cases import Case, section_case
-from formwright.datasets.errors import OutOfRangeWarning, StudyWarning
+from formwright.datasets.errors import OutOfRangeWarning
 from formwright.datasets.solvers.result import Result
 from formwright.design.airfoils.beforehand import outside, turned, unlike
 from formwright.design.airfoils.constraints import lift_targets
@@ -78,6 +78,7 @@ class Setup:
 
     Attributes:
         study: The study.
+        surrogate: Name of the surrogate.
         points: Its operating points.
         space: Its design space.
         problem: What is solved in the first round, but for the caution.
@@ -92,6 +93,7 @@ class Setup:
     """
 
     study: StudySpec
+    surrogate: str
     points: OperatingPoints
     space: CST | BSpline
     problem: Problem
@@ -105,21 +107,28 @@ class Setup:
     notes: tuple[str, ...] = ()
 
 
-def prepare(study: StudySpec, surrogate: Surrogate, chosen: Chosen) -> Setup:
+def prepare(
+    study: StudySpec, surrogate: Surrogate, chosen: Chosen, name: str | None = None
+) -> Setup:
     """Build space, start and problem of a study.
+
+    Args:
+        study: The study.
+        surrogate: What searches.
+        chosen: What verifies.
+        name: Of the surrogate; the study's if None.
 
     Raises:
         ConfigError: Bounds or constraints that cannot be, a surrogate that is not of sections, or
             a Mach number beyond what it was trained for.
         UnknownNameError: The start, or a label, is not known.
     """
-    need_labels(surrogate, ("cl", "cd"), study.surrogate, _NEEDED)
+    called = name or study.surrogate
+    need_labels(surrogate, ("cl", "cd"), called, _NEEDED)
     points = OperatingPoints(study.points, study.alpha_bounds_deg)
     section = load_section(study.start)
     space = study.space.build(points, section.pos)
     notes = (*outside(surrogate, points), *unlike(space, section), *turned(section))
-    for note in notes:
-        warnings.warn(note, StudyWarning, stacklevel=3)
     start = claim_start(surrogate, space, section)
     thin = start.case.clone()
     thin.alpha_deg = torch.tensor([p.start_alpha_deg for p in points.points], dtype=torch.float64)
@@ -139,6 +148,7 @@ def prepare(study: StudySpec, surrogate: Surrogate, chosen: Chosen) -> Setup:
     limits(problem, evaluate(problem, x0[None]))
     return Setup(
         study=study,
+        surrogate=called,
         points=points,
         space=space,
         problem=problem,

@@ -12,7 +12,8 @@
                      end, who verified it
     reasons          [str, ...] why the design should not be used as it is; empty where all is well
     notes            [str, ...] what was warned of before the search
-    surrogate        {name, labels: {label: unit}, level}       level: coverage of the intervals
+    surrogate        {name, labels: {label: unit}, level}       of the design's search; level:
+                     coverage of the intervals
     solver           {requested, name, version, why, settings}  why: how "auto" was decided
     start, best      {section, file, round, parameters: {name: value}, geometry: {...}}
                      best is the best verified design; its round is null where that is the start
@@ -35,10 +36,11 @@
                      satisfied means within 1/1000 of the constraint's scale, verified within 1/10
     optimisation     {method: {kind, ...}, seed, success, message, iterations, evaluations,
                       seconds, starts: [{objective, violation, success, message, iterations}, ...],
-                      history: [{round, start, iteration, objective, violation}, ...]}
+                      history: [{round, surrogate, start, iteration, objective, violation}, ...]}
                      start -1: all starts of a batched method at once (objective of the best)
-    rounds           [{round, claimed, verified, feasible, offsets: {label: [number, ...]}}, ...]
-                     offsets: the correction of the surrogate that this round was optimised with
+    rounds           [{round, surrogate, claimed, verified, feasible,
+                      offsets: {label: [number, ...]}}, ...]   one a round and surrogate; offsets:
+                     the correction of the surrogate that this search was made with
     study            the study itself, as a mapping (what study.toml says, defaults filled in)
     seconds          {optimise, verify, total}
     versions         {formwright, torch, numpy, scipy, python, solver}
@@ -60,11 +62,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from formwright.datasets.errors import StudyWarning
 from formwright.design.airfoils.specs import StudySpec
 from formwright.design.airfoils.stages import prepare
 from formwright.design.airfoils.verifiers import Chosen, choose
@@ -102,7 +106,7 @@ class Study(StudySpec):
         """Load, check and prepare.
 
         Args:
-            surrogate: Use this one instead of loading ``surrogate``.
+            surrogate: Use this one alone instead of loading ``surrogate`` and ``beside``.
             chosen: Verify with this one instead of ``solver``.
             tell: Told what is done, and which share of the rounds is behind it.
 
@@ -111,9 +115,16 @@ class Study(StudySpec):
             UnknownNameError: It names a start, surrogate or label that there is not.
             MissingSolverError: The solver asked for is not installed.
         """
-        model = surrogate or load_surrogate(self.surrogate)
-        model = model.eval().requires_grad_(False)
-        return AirfoilWork(setup=prepare(self, model, chosen or choose(self.solver)), tell=tell)
+        verifier = chosen or choose(self.solver)
+        names = (self.surrogate, *(() if surrogate is not None else self.searching_beside))
+        models = [load_surrogate(name) for name in names] if surrogate is None else [surrogate]
+        tracks = tuple(
+            prepare(self, model.eval().requires_grad_(False), verifier, name)
+            for name, model in zip(names, models, strict=True)
+        )
+        for note in dict.fromkeys(note for track in tracks for note in track.notes):
+            warnings.warn(note, StudyWarning, stacklevel=3)
+        return AirfoilWork(tracks=tracks, tell=tell)
 
     def summary(self, result: Mapping[str, Any]) -> Summary:
         """Return the objective as people know it, and the operating points that were verified."""
@@ -140,11 +151,17 @@ STUDY: Final = Study
 def load_surrogate(name: str) -> Surrogate:
     """Return the panel method as a surrogate, a shipped one, or one from a folder, in float64.
 
-    An optimiser near its end compares values that differ by less than float32 resolves.
+    Names joined by ``+`` are an ensemble: the mean of all. An optimiser near its end compares
+    values that differ by less than float32 resolves.
 
     Raises:
         UnknownNameError: There is none of that name.
     """
+    members = name.split("+")
+    if len(members) > 1:
+        from formwright.surrogate.uncertainty.ensemble import Ensemble
+
+        return Ensemble([load_surrogate(one) for one in members])
     if name == "panel":
         from formwright.surrogate.airfoils.panel import PanelSurrogate
 

@@ -26,7 +26,9 @@ class SweepRange:
     """Which incidences are asked around the one that is claimed.
 
     Attributes:
-        step_deg: Step of the sweep.
+        step_deg: Step of the sweep near the claimed incidences, where the verdicts are read; twice
+            that elsewhere, which is for the polar.
+        near_deg: How far from a claimed incidence is near.
         below_deg: How far below the claimed incidence it starts (at zero if that is lower).
         above_deg: How far above it goes.
         limits_deg: Never outside these.
@@ -34,18 +36,25 @@ class SweepRange:
     """
 
     step_deg: float = 0.25
+    near_deg: float = 1.0
     below_deg: float = 6.0
     above_deg: float = 3.0
     limits_deg: tuple[float, float] = (-8.0, 20.0)
     from_zero: bool = True
 
     def around(self, claimed: Sequence[float], exact: Sequence[float] = ()) -> Values:
-        """Return multiples of the step that surround all claimed incidences, and the exact ones."""
+        """Return multiples of the step that surround all claimed incidences, and the exact ones.
+
+        All of them near a claim, every other elsewhere.
+        """
         least = min(*claimed, self.below_deg) if self.from_zero else min(claimed)
         low = max(least - self.below_deg, self.limits_deg[0])
         high = min(max(claimed) + self.above_deg, self.limits_deg[1])
         first, last = np.floor(low / self.step_deg + 1e-9), np.ceil(high / self.step_deg - 1e-9)
-        grid = self.step_deg * np.arange(first, max(last, first) + 1)
+        index = np.arange(first, max(last, first) + 1)
+        grid = self.step_deg * index
+        near = np.abs(grid[:, None] - np.asarray(claimed)).min(axis=1) <= self.near_deg + 1e-9
+        grid = grid[near | (index % 2 == 0) | (index == index[-1])]
         return np.unique(np.round(np.concatenate([grid, np.asarray(exact)]), 9))
 
 

@@ -55,6 +55,7 @@ class Chosen:
         return replace(
             sweep,
             step_deg=step,
+            near_deg=self.reach_deg + step,
             below_deg=min(sweep.below_deg, self.reach_deg),
             above_deg=min(sweep.above_deg, self.reach_deg),
             from_zero=False,

@@ -165,7 +165,8 @@ def convergence(result: Mapping[str, Any]) -> str:
             of_round = [entry for entry in history if entry["round"] == round_]
             longest = 0
             runs = [
-                [e for e in of_round if e["start"] == s] for s in {e["start"] for e in of_round}
+                [e for e in of_round if (e["surrogate"], e["start"]) == one]
+                for one in sorted({(e["surrogate"], e["start"]) for e in of_round})
             ]
             runs.sort(key=lambda run: _quality(run, known["factor"]), reverse=True)
             for run in runs:
@@ -183,8 +184,10 @@ def convergence(result: Mapping[str, Any]) -> str:
         _limit_objective(left, history, known["factor"])
         right.set_yscale("log")
         right.set_ylim(bottom=5e-9)
+        right.yaxis.set_major_formatter("{x:.0e}")
+        right.yaxis.minorticks_off()
         left.set(xlabel="iteration", ylabel=f"objective ({known['name']})")
-        right.set(xlabel="iteration", ylabel="largest violation (floor $10^{-8}$)")
+        right.set(xlabel="iteration", ylabel="largest violation (floor 1e-08)")
     return drawn[0]
 
 

@@ -54,7 +54,7 @@ WIDTH: Final = 8.6
 
 @contextmanager
 def drawing(
-    name: str, height: float, layout: Literal["constrained"] | None = "constrained"
+    name: str, height: float, layout: Literal["tight"] | None = "tight"
 ) -> Iterator[tuple[Any, list[str]]]:
     """Yield an empty figure and a list that holds its SVG once the block ends."""
     import matplotlib as mpl

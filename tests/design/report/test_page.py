@@ -154,6 +154,7 @@ def study() -> tuple[dict[str, Any], dict[str, Any]]:
     history = [
         {
             "round": round_,
+            "surrogate": "airfoil-polar",
             "start": start,
             "iteration": i,
             "objective": 0.079 + (0.09 + 0.01 * start) * 0.8**i / (1 + round_),
@@ -204,8 +205,13 @@ def study() -> tuple[dict[str, Any], dict[str, Any]]:
             "history": history,
         },
         "rounds": [
-            {"round": 0, "claimed": 0.0771, "verified": 0.0795, "feasible": True, "offsets": {}},
-            {"round": 1, "claimed": 0.0776, "verified": 0.0791, "feasible": True, "offsets": {}},
+            {"round": i, "surrogate": "airfoil-polar", "feasible": True, "offsets": {}, **values}
+            for i, values in enumerate(
+                (
+                    {"claimed": 0.0771, "verified": 0.0795},
+                    {"claimed": 0.0776, "verified": 0.0791},
+                )
+            )
         ],
         "study": {"name": "multipoint", "surrogate": "airfoil-polar", "seed": 0},
         "seconds": {"optimise": 4.2, "verify": 21.0, "total": 26.3},
@@ -288,7 +294,7 @@ def test_report_says_what_was_asked_claimed_and_verified(html: str) -> None:
     assert "0.0791" in text and "from 0.1312, −39.7 %" in text
     assert "0.0776" in text and "the solver says +1.9 %" in text
     assert "xfoil 6.99 (the xfoil binary is installed)" in text
-    assert "1 0.0771 0.0795" in " ".join(text.split())
+    assert "1 airfoil-polar 0.0771 0.0795" in " ".join(text.split())
     assert "12 of 12" in text and "4 of 4 points converged" in text
     assert "≥ −0.133" in text and "≥ 0.128" in text
     for point in result["points"]:
