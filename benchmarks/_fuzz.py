@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import multiprocessing
+import shutil
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -16,9 +17,13 @@ from typing import Any, Final
 import h5py
 import meshio
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
+from ase import Atoms
 from ase.build import add_adsorbate, fcc111
 from ase.io import write as ase_write
+from pyarrow.csv import write_csv
 from safetensors.torch import save_file
 
 from formwright.commands.tables.adsorption import AlloyTable
@@ -28,9 +33,13 @@ from formwright.commands.tables.write import predict_table
 from formwright.datasets.airfoils.sections import load_section, write_dat
 from formwright.datasets.atoms.files.aselmdb import write_aselmdb
 from formwright.datasets.atoms.files.structures import read_structures
+from formwright.datasets.atoms.given import read_structure_corpus
 from formwright.datasets.corpus import Manifest, open_corpus, start_corpus
 from formwright.datasets.errors import FormwrightError
 from formwright.datasets.ledger import Ledger
+from formwright.datasets.own.importing import import_corpus
+from formwright.datasets.own.table import read_table_corpus
+from formwright.datasets.pde.given import runs_of
 from formwright.datasets.pde.runs import alike_runs
 from formwright.datasets.pde.well import open_well
 from formwright.datasets.pde.well_write import write_well
@@ -54,6 +63,11 @@ from formwright.surrogate.zoo import load
 LIMIT_S: Final = 20.0
 PARTS: Final = ("flip", "cut", "swap", "nan", "huge", "deep", "zero", "repeat")
 _NUMBERS: Final = (b"nan", b"inf", b"-1e999", b"99999999999999999999", b"1e300", b"-1")
+OWN: Final[Mapping[str, Callable[[Path], Any]]] = {
+    "table": lambda out: read_table_corpus(out, "train"),
+    "runs": lambda out: runs_of(out)[0].values,
+    "structures": lambda out: read_structure_corpus(out, "train"),
+}
 Reader = Callable[[Path], Any]
 
 
@@ -106,6 +120,7 @@ def originals(folder: Path) -> Mapping[str, tuple[Path, Reader]]:
     _tables(folder, found)
     _airfrans(folder, found)
     _results(folder, found)
+    _own(folder, found)
     return found
 
 
@@ -173,9 +188,6 @@ def _flows(folder: Path, found: dict[str, tuple[Path, Reader]]) -> None:
 
 
 def _records(folder: Path, found: dict[str, tuple[Path, Reader]]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     study = 'name = "a"\nstart = "naca2412"\n[[points]]\ncl = 0.5\nreynolds = 1e6\n'
     (folder / "study.toml").write_text(study)
     found["study.toml"] = (folder / "study.toml", read_study)
@@ -266,6 +278,46 @@ def _results(folder: Path, found: dict[str, tuple[Path, Reader]]) -> None:
     (folder / "f.txt").write_text("Pt3Ti  # one\nCu\nFePt\n" * 4)
     for name in ("c.csv", "f.csv", "f.txt"):
         found[f"candidates {name}"] = (folder / name, lambda path: list(entries(str(path))))
+
+
+def _own(folder: Path, found: dict[str, tuple[Path, Reader]]) -> None:
+    """Data of one's own, imported and read again."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 40))
+    table = pa.table({"group": [f"g{i // 2}" for i in range(40)], "a": a, "b": b, "y": a + b})
+    pq.write_table(table, folder / "own.parquet")
+    write_csv(table, folder / "own.csv")
+    options: Mapping[str, Any] = {"outputs": ("y",), "group": "group"}
+    for name in ("own.csv", "own.parquet"):
+        found[f"import table {name}"] = (folder / name, partial(_imported, "table", options))
+    runs = {"u": rng.normal(size=(16, 16)), "rate": rng.uniform(size=16)}
+    np.savez(folder / "own.npz", **runs)
+    with h5py.File(folder / "own.hdf5", "w") as file:
+        for name, values in runs.items():
+            file[name] = values
+        file["rate"].attrs["promise"] = "shift"
+    options = {"periodic": True}
+    for name in ("own.npz", "own.hdf5"):
+        found[f"import runs {name}"] = (folder / name, partial(_imported, "runs", options))
+    clusters = []
+    for i in range(16):
+        one = Atoms(f"Cu{2 + i % 4}", rng.uniform(0, 4, size=(2 + i % 4, 3)) + 9.0 * i)
+        one.info["energy_total"] = float(rng.normal())
+        clusters.append(one)
+    ase_write(folder / "own.extxyz", clusters)
+    label = {"label": "energy_total"}
+    found["import structures own.extxyz"] = (
+        folder / "own.extxyz",
+        partial(_imported, "structures", label),
+    )
+
+
+def _imported(kind: str, options: Mapping[str, Any], path: Path) -> Any:
+    """Return what was imported."""
+    out = path.with_suffix(".corpus")
+    shutil.rmtree(out, ignore_errors=True)
+    import_corpus(kind, path, out, **options)
+    return OWN[kind](out)
 
 
 def _logged(path: Path) -> list[dict[str, Any]]:

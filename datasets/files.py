@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: written beside, then renamed; JSON of bounded size."""
+"""Files, whole or absent: written beside, then renamed; JSON and NumPy of bounded size."""
 
 from __future__ import annotations
 
@@ -6,16 +6,28 @@ import json
 import math
 import os
 import stat
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from formwright.datasets import integrity
 from formwright.datasets.errors import FormwrightError, StorageError
 
 LARGEST: Final = 1 << 30
 """Bytes that one array, text or member of a stranger's file may unpack to."""
+
+_DAMAGE: Final = (
+    *(OSError, LookupError, ValueError, TypeError, AttributeError, EOFError, RecursionError),
+    *(MemoryError, OverflowError, NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError, SyntaxError),
+)
+"""What NumPy may raise on a damaged file."""
 
 
 @contextmanager
@@ -165,6 +177,31 @@ def read_json(path: str | os.PathLike[str], error: type[FormwrightError], remedy
         return json.loads(text, parse_constant=finite, parse_float=finite)
     except (ValueError, RecursionError) as why:
         raise error(f"{str(path)!r} is damaged: not valid JSON ({why}). {remedy}") from why
+
+
+def read_npz(
+    path: str | os.PathLike[str], error: type[FormwrightError], remedy: str
+) -> dict[str, np.ndarray]:
+    """Return the arrays of a NumPy file; nothing that would be run, nothing that inflates.
+
+    Args:
+        path: Of the file.
+        error: What is raised.
+        remedy: A sentence that says what to do.
+
+    Raises:
+        FormwrightError: ``error``: it is absent, damaged, or unpacks to more than ``LARGEST``.
+    """
+    try:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
+            size = sum(member.file_size for member in file.zip.infolist())
+            if size > LARGEST:
+                raise error(f"{str(path)!r} unpacks to {size:,} bytes; {LARGEST:,} are the most.")
+            return {name: file[name] for name in file.files}
+    except _DAMAGE as damage:
+        raise error(
+            f"{str(path)!r} is no whole .npz file ({type(damage).__name__}: {damage}). {remedy}"
+        ) from damage
 
 
 def finite(text: str) -> float:

@@ -13,7 +13,9 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from formwright.datasets.errors import ConfigError, CorpusError, UnknownNameError, did_you_mean
+from formwright.datasets.files import read_npz
 from formwright.datasets.own.notes import Notes
+from formwright.datasets.pde.hdf5 import opened
 from formwright.datasets.pde.runs import FieldRuns
 from formwright.datasets.pde.well import open_well
 
@@ -97,18 +99,14 @@ def read_file(source: Any, group: str | None, periodic: bool, notes: Notes) -> R
     if isinstance(source, Mapping):
         return _plain(dict(source), {}, "the arrays", group, periodic, notes)
     if source.suffix.lower() == ".npz":
-        return _plain(_npz(source), {}, str(source), group, periodic, notes)
-    import h5py
-
-    try:
-        with h5py.File(source, "r") as handle:
-            if "n_trajectories" not in handle.attrs:
-                arrays, promised = _hdf5(handle)
-                return _plain(arrays, promised, str(source), group, periodic, notes)
-            scalars: Any = handle.get("scalars", {})
-            promised = _promised(scalars, str(source))
-    except OSError as error:
-        raise CorpusError(f"{str(source)!r} is no HDF5 file that can be read: {error}.") from error
+        arrays = read_npz(source, CorpusError, "Write it again with numpy.savez.")
+        return _plain(arrays, {}, str(source), group, periodic, notes)
+    with opened(source) as handle:
+        if "n_trajectories" not in handle.attrs:
+            arrays, promised = _hdf5(handle)
+            return _plain(arrays, promised, str(source), group, periodic, notes)
+        scalars: Any = handle.get("scalars", {})
+        promised = _promised(scalars, str(source))
     runs = _rings(open_well(source).read(), str(source), periodic, notes)
     return _of_well(runs, promised, str(source), group)
 
@@ -127,15 +125,6 @@ def _of_well(runs: FieldRuns, promised: Any, where: str, group: str | None) -> R
     return Read(runs=runs, groups=names, promises=promised, good=good)
 
 
-def _npz(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of a NumPy file; nothing that would be run."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
-        raise CorpusError(f"{str(path)!r} is no .npz file that can be read: {error}.") from error
-
-
 def _hdf5(handle: Any) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]]]:
     """Read the arrays of a plain HDF5 file, with their promises."""
     import h5py
@@ -143,7 +132,7 @@ def _hdf5(handle: Any) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]
     result: dict[str, Any] = {}
 
     def look(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and not item.external and not item.is_virtual:
+        if isinstance(item, h5py.Dataset):
             result[name.rpartition("/")[2]] = item
 
     handle.visititems(look)

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,11 +25,10 @@ from torch import Tensor
 from formwright.datasets import integrity
 from formwright.datasets.errors import (
     CorpusError,
-    FormwrightError,
     UnknownNameError,
     did_you_mean,
 )
-from formwright.datasets.pde.heaps import check_heaps
+from formwright.datasets.pde.hdf5 import opened
 from formwright.datasets.pde.runs import TOLERANCE, FieldRuns
 
 GROUPS: Final = ("t0_fields", "t1_fields", "t2_fields")
@@ -113,7 +111,7 @@ class WellFile:
                     f"{str(self.path)!r} has no field {name!r}.{did_you_mean(name, self.fields)} "
                     f"It has {', '.join(self.fields)}."
                 )
-        with _opened(self.path) as handle:
+        with opened(self.path) as handle:
             parts = [self._field(handle, self.fields[name], runs, frames) for name in wanted]
         times = self.times[runs, frames]
         lines = zip(self.axes, self.coordinates, strict=True)
@@ -165,9 +163,7 @@ def open_well(path: str | os.PathLike[str]) -> WellFile:
     source = Path(path)
     if source.is_file():
         integrity.check(source, CorpusError, "Make it again, or copy it again.", ours=False)
-    with _opened(source) as handle:
-        check_heaps(source, handle.id.get_create_plist().get_sizes()[1])
-        _all_inside(handle, source)
+    with opened(source) as handle:
         if HEADER in handle.attrs and not handle.userblock_size:
             integrity.tell(source)
         for key in NEEDED:
@@ -195,33 +191,6 @@ def open_well(path: str | os.PathLike[str]) -> WellFile:
             periodic=_periodic(handle, axes),
             fields=_fields(handle, source, runs, counts),
             constants=_constants(handle, source, runs),
-        )
-
-
-def _all_inside(handle: Any, path: Path) -> None:
-    """Refuse a file that would have other files read.
-
-    Raises:
-        CorpusError: A link leads out of it, or a dataset lies in another file.
-    """
-    import h5py
-
-    outside: list[str] = []
-
-    def look(name: str, link: Any) -> None:
-        if isinstance(link, h5py.ExternalLink):
-            outside.append(f"{name!r} is a link to {link.filename!r}")
-
-    def look_inside(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
-            outside.append(f"the numbers of {name!r} lie in another file")
-
-    handle.visititems_links(look)
-    handle.visititems(look_inside)
-    if outside:
-        raise CorpusError(
-            f"{str(path)!r}: {outside[0]}, and nothing but the file itself is read. Write it anew "
-            "with its data inside (h5repack)."
         )
 
 
@@ -359,20 +328,3 @@ def _lacks(path: Path, what: str, there: Sequence[str]) -> CorpusError:
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open an HDF5 file; what cannot be read of it becomes a ``CorpusError``."""
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as handle:
-            yield handle
-    except FormwrightError:
-        raise
-    except (OSError, KeyError, RuntimeError, SystemError) as error:
-        raise CorpusError(
-            f"cannot read {str(path)!r} as HDF5: {error}. The file is absent, truncated, damaged "
-            "or of another format; copy it again."
-        ) from error

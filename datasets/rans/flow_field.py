@@ -9,9 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,15 +19,10 @@ from jaxtyping import Bool, Float, Int
 
 from formwright.datasets import integrity
 from formwright.datasets.errors import FlowFileError
-from formwright.datasets.files import LARGEST, from_json, replacing
+from formwright.datasets.files import from_json, read_npz, replacing
 
 FORMAT_VERSION: Final = 1
 _BASE: Final = 0.999
-_DAMAGE: Final = (
-    *(OSError, LookupError, ValueError, TypeError, AttributeError, EOFError, RecursionError),
-    *(MemoryError, OverflowError, NotImplementedError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError, SyntaxError),
-)
 _NOTES: Final = "notes"
 _VERSION: Final = "format_version"
 
@@ -155,28 +148,24 @@ def load_flow(path: str | os.PathLike[str]) -> FlowField:
         >>> {"cl", "cd", "cm"} <= set(flow.forces)
         True
     """
+    remedy = "Compute the case again."
     try:
-        sealed = integrity.check(path, FlowFileError, "Compute the case again.", ours=False)
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
-            size = sum(member.file_size for member in file.zip.infolist())
-            if size > LARGEST:
-                raise FlowFileError(
-                    f"{str(path)!r} unpacks to {size:,} bytes; records have {LARGEST:,} at most."
-                )
-            notes = from_json(str(file[_NOTES]))
-            if notes.pop(_VERSION) > FORMAT_VERSION:
-                raise FlowFileError(
-                    f"{str(path)!r} was written by a newer formwright; this one reads up to format "
-                    f"{FORMAT_VERSION}. Update formwright."
-                )
-            wall = Wall(**{name: file[f"wall_{name}"] for name in _WALL})
-            flow = FlowField(**{name: file[name] for name in _ARRAYS}, wall=wall, **notes)
+        sealed = integrity.check(path, FlowFileError, remedy, ours=False)
+        arrays = read_npz(path, FlowFileError, remedy)
+        notes = from_json(str(arrays[_NOTES]))
+        if notes.pop(_VERSION) > FORMAT_VERSION:
+            raise FlowFileError(
+                f"{str(path)!r} was written by a newer formwright; this one reads up to format "
+                f"{FORMAT_VERSION}. Update formwright."
+            )
+        wall = Wall(**{name: arrays[f"wall_{name}"] for name in _WALL})
+        flow = FlowField(**{name: arrays[name] for name in _ARRAYS}, wall=wall, **notes)
     except FlowFileError:
         raise
-    except _DAMAGE as error:
+    except (OSError, LookupError, ValueError, TypeError, AttributeError) as error:
         raise FlowFileError(
             f"{str(path)!r} is no whole record of a flow ({type(error).__name__}: {error}). "
-            "Compute the case again."
+            f"{remedy}"
         ) from error
     if not sealed:
         integrity.tell(path)

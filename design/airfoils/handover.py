@@ -47,6 +47,12 @@ def posed(setup: Setup, one: AirfoilRound) -> Problem:
     return replace(setup.problem, constraints=one.model.problem.constraints)
 
 
+def judged_by(setup: Setup) -> Problem:
+    """Return the problem without the guards of trust, which say where a claim may be believed."""
+    kept = [c for c in setup.problem.constraints if c in setup.own or c.name not in OF_TRUST]
+    return replace(setup.problem, constraints=tuple(kept))
+
+
 def verified_evaluation(problem: Problem, one: AirfoilRound) -> Evaluation:
     """Return objective and constraints of the solver's labels; NaN where it did not converge."""
     verdicts = one.verdicts.verdicts
@@ -82,12 +88,9 @@ def objectives(setup: Setup, one: AirfoilRound) -> dict[str, float]:
 def rank(setup: Setup, one: AirfoilRound) -> Rank:
     """Return what designs are ordered by: no section, points missed, constraints broken, objective.
 
-    Constraints and objective are the solver's, but the claims where it missed points. A guard of
-    trust (``guards.OF_TRUST``) says where a claim may be believed, and orders no verdicts.
+    Constraints and objective are the solver's, but the claims where it missed points.
     """
-    missed = one.verdicts.missed
-    judged = [c for c in setup.problem.constraints if c in setup.own or c.name not in OF_TRUST]
-    problem = replace(setup.problem, constraints=tuple(judged))
+    missed, problem = one.verdicts.missed, judged_by(setup)
     evaluation = claimed_evaluation(problem, one) if missed else verified_evaluation(problem, one)
     rows = limits(problem, evaluation)
     broken = float(rows.violation(evaluation.constraints.nan_to_num(0.0))[0]) > VERIFIED_TOLERANCE

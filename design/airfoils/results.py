@@ -17,6 +17,7 @@ from formwright.design.airfoils.handover import (
     objectives,
     parameters,
     posed,
+    rank,
     reasons_against,
     sentence,
     verified_evaluation,
@@ -233,6 +234,7 @@ def _round(setup: Setup, found: AirfoilRound) -> dict[str, Any]:
         "surrogate": _model(found).name,
         **objectives(setup, found),
         "feasible": _solution(found).feasible,
+        "verified_feasible": rank(setup, found)[:3] == (False, 0, False),
         "offsets": dict(_model(found).offsets),
     }
 

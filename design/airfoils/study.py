@@ -38,9 +38,10 @@
                       seconds, starts: [{objective, violation, success, message, iterations}, ...],
                       history: [{round, surrogate, start, iteration, objective, violation}, ...]}
                      start -1: all starts of a batched method at once (objective of the best)
-    rounds           [{round, surrogate, claimed, verified, feasible,
-                      offsets: {label: [number, ...]}}, ...]   one a round and surrogate; offsets:
-                     the correction of the surrogate that this search was made with
+    rounds           [{round, surrogate, claimed, verified, feasible, verified_feasible,
+                      offsets: {label: [number, ...]}}, ...]   one a round and surrogate; feasible:
+                     by the claim; verified_feasible: all points verified and the constraints kept
+                     by the verdict; offsets: the correction that this search was made with
     study            the study itself, as a mapping (what study.toml says, defaults filled in)
     seconds          {optimise, verify, total}
     versions         {formwright, torch, numpy, scipy, python, solver}

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
+from formwright.datasets import files
 from formwright.datasets.errors import ConfigError, CorpusError, UnknownNameError
 from formwright.datasets.own.importing import import_corpus
 from formwright.datasets.pde.given import promises_in, runs_of
@@ -96,3 +97,29 @@ def test_pickles_are_not_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "p.npz", u=np.array([{"a": 1}], dtype=object))
     with pytest.raises(CorpusError, match="cannot|can be read"):
         import_corpus("runs", tmp_path / "p.npz", tmp_path / "c", periodic=True)
+
+
+@pytest.mark.parametrize("part", [b"TREE", b"SNOD", b"HEAP"])
+def test_a_damaged_hdf5_of_ones_own_is_one_named_error(tmp_path, part):
+    path = tmp_path / "own.hdf5"
+    with h5py.File(path, "w") as file:
+        file["u"], file["rate"] = np.ones((16, 16)), np.arange(16.0)
+    path.write_bytes(path.read_bytes().replace(part, b"XXXX"))
+    with pytest.raises(CorpusError, match="cannot read '.*own.hdf5' as HDF5"):
+        import_corpus("runs", path, tmp_path / "out", periodic=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_npz_is_one_named_error_and_one_that_inflates_is_not_unpacked(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "own.npz"
+    np.savez_compressed(path, u=np.ones((16, 16)), rate=np.arange(16.0))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:200] + b"\0" + whole[201:])
+    with pytest.raises(CorpusError, match=r"own.npz' is no whole .npz file \(BadZipFile"):
+        import_corpus("runs", path, tmp_path / "out", periodic=True)
+    path.write_bytes(whole)
+    monkeypatch.setattr(files, "LARGEST", 1000)
+    with pytest.raises(CorpusError, match=r"unpacks to 2,\d+ bytes; 1,000 are the most"):
+        import_corpus("runs", path, tmp_path / "out", periodic=True)

@@ -1,0 +1,125 @@
+"""What the defaults of a study do: the problems of design-suite with guards off, on, and refitting.
+
+    guards off    the search as it is: no guard, no caution, one round by the one surrogate
+    guards on     guards and caution, still one round
+    refitting     the defaults, as ``design_suite.py`` measured them
+
+Everything is judged as there, by an XFoil run apart.
+
+    python benchmarks/design_trust.py [NAME ...]    (names: only these, nothing is written)
+    python benchmarks/design_trust.py --keep runs/design-trust   (goes on where it was stopped)
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from _common import RESULTS, Benchmark, save, tell
+from _designs import apart
+from design_suite import PROBLEMS, alphas, core_seconds, outcome
+
+from formwright.datasets.files import write_record
+from formwright.design.airfoils.guards import Guard
+from formwright.design.loop import read_study, run
+from formwright.design.records import plain, read_json
+
+ALONE: Final[Mapping[str, Any]] = {"rounds": 1, "beside": ()}
+VARIANTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "guards off": {**ALONE, "guards_off": tuple(Guard), "caution": 0.0},
+    "guards on": ALONE,
+}
+
+
+def judged(path: Path, folder: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Run one study with other keys and judge what it hands over."""
+    study = dataclasses.replace(read_study(path), workers=1, **changes)
+    began = core_seconds()
+    result: Mapping[str, Any] = run(study, folder, resume=False).result
+    seconds = core_seconds() - began
+    own = {
+        side: apart(study, folder / f"{side}.dat", alphas(result, side))
+        for side in ("start", "best")
+    }
+    return {**outcome(study, result, own, folder), "core seconds": seconds}
+
+
+def summarised(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Return what a set of studies came to."""
+    kept = np.array([r["verified over claimed"] for r in rows.values()], dtype=float)
+    claims = np.array([r["claimed gain"] for r in rows.values()], dtype=float)
+    gains = np.array([r["verified gain"] for r in rows.values()], dtype=float)
+    return {
+        "valid sections": sum(r["valid"] for r in rows.values()),
+        "better than the start": sum(r["better"] for r in rows.values()),
+        "handed back the start": sum(r["told"] and not r["better"] for r in rows.values()),
+        "not good, not told": sum(not r["good"] and not r["told"] for r in rows.values()),
+        "median claimed gain": float(np.nanmedian(claims)),
+        "median verified gain": float(np.median(np.nan_to_num(gains))),
+        "median verified over claimed": float(np.median(np.nan_to_num(kept))),
+        "core seconds": sum(r["core seconds"] for r in rows.values()),
+    }
+
+
+def main() -> None:
+    """Run what is not there yet, and write ``design-trust.json``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--keep", type=Path, help="where folders and finished rows stay")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    rows: dict[str, dict[str, Any]] = {variant: {} for variant in VARIANTS}
+    with tempfile.TemporaryDirectory() as temporary:
+        for path in sorted(PROBLEMS.glob("*.toml")):
+            if given.names and path.stem not in given.names:
+                continue
+            for variant, changes in VARIANTS.items():
+                folder = (given.keep or Path(temporary)) / variant.replace(" ", "-") / path.stem
+                found = read_json(folder / "row.json")
+                if found is None:
+                    found = plain(judged(path, folder, changes))
+                    write_record(folder / "row.json", found)
+                rows[variant][path.stem] = found
+                tell(f"{path.stem}, {variant}", found["verdict"])
+    if not given.names:
+        publish(rows)
+
+
+def publish(rows: dict[str, dict[str, Any]]) -> None:
+    """Write ``design-trust.json``."""
+    suite = read_json(RESULTS / "design-suite.json")
+    assert suite is not None, "run benchmarks/design_suite.py first"
+    value = {name: summarised(each) for name, each in rows.items()}
+    value["refitting"] = summarised(suite["details"])
+    off, on, refit = (value[name] for name in ("guards off", "guards on", "refitting"))
+    count = "better than the start"
+    save(
+        Benchmark(
+            name="design-trust",
+            claim=f"Of {len(suite['details'])} airfoil studies {off[count]} are better than their "
+            f"start with guards off, {on[count]} with guards on and {refit[count]} with the "
+            f"defaults, which refit; the solver finds "
+            f"{100 * off['median verified over claimed']:.0f}, "
+            f"{100 * on['median verified over claimed']:.0f} and "
+            f"{100 * refit['median verified over claimed']:.0f} % of the gain claimed.",
+            value=value,
+            unit="problems, shares of the start's objective, s of one core",
+            better="higher",
+            split="benchmarks/data/design-suite",
+            peers={},
+            bars={},
+            notes="Judged as design-suite. Guards off: no guard, no caution, one round; guards on: "
+            "one round; refitting: the defaults of a study.",
+            details={name: each for name, each in rows.items()},
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
