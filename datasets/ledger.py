@@ -1,16 +1,35 @@
-"""Values worked out once and kept as lines of a file, so that a killed run goes on."""
+"""Values worked out once and kept as lines of a file, so that a killed run goes on.
+
+A line is a JSON object whose last entry is the CRC-32 of what stands before it.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
+from formwright.datasets import integrity
 from formwright.datasets.errors import CorpusError, StorageError
 from formwright.datasets.files import finite, write_text
+
+REMEDY: Final = "Remove that line, or the file,"
+"""What to do about a damaged line where every line is worked out by itself."""
+_MARK: Final = ', "crc": "'
+
+
+def line_of(value: Mapping[str, Any]) -> str:
+    """Return a line with its checksum.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
+    body = json.dumps(value, allow_nan=False)[:-1]
+    return f'{body}{_MARK}{zlib.crc32(body.encode()):08x}"}}\n'
 
 
 def read_lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -19,13 +38,13 @@ def read_lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     A file that is not there has none.
 
     Raises:
-        CorpusError: A line is no JSON object; the message names it.
+        CorpusError: A line is no JSON object, or not what was written; the message names it.
     """
     file = Path(path)
     if not file.exists():
         return []
     lines = file.read_bytes().split(b"\n")[:-1]
-    return [_object(line, number, file) for number, line in enumerate(lines, 1)]
+    return [read_line(line, number, file) for number, line in enumerate(lines, 1)]
 
 
 def check_keys(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]], *keys: str) -> None:
@@ -37,24 +56,41 @@ def check_keys(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]], 
     for number, row in enumerate(rows, 1):
         for key in keys:
             if key not in row:
-                raise _damaged(Path(path), number, f"it lacks {key!r}")
+                raise damaged(Path(path), number, f"it lacks {key!r}")
 
 
-def _object(line: bytes, number: int, path: Path) -> dict[str, Any]:
-    """Return what a line holds."""
+def read_line(line: bytes, number: int, path: Path, remedy: str = REMEDY) -> dict[str, Any]:
+    """Return what a line holds.
+
+    Args:
+        line: Its bytes.
+        number: Of the line, from 1.
+        path: Of the file.
+        remedy: What to do before the same command is run again.
+
+    Raises:
+        CorpusError: It is no JSON object, or its checksum is not that of what was written.
+    """
+    body, mark, rest = line.rstrip().rpartition(_MARK.encode())
+    if not mark:
+        integrity.tell(path)
+    elif rest != f'{zlib.crc32(body):08x}"}}'.encode():
+        raise damaged(path, number, "its checksum is not that of what was written", remedy)
     try:
         result = json.loads(line, parse_constant=finite, parse_float=finite)
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, number, f"not valid JSON ({error})") from error
+        raise damaged(path, number, f"not valid JSON ({error})", remedy) from error
     if not isinstance(result, dict):
-        raise _damaged(path, number, f"{result!r} is no JSON object")
+        raise damaged(path, number, f"{result!r:.80} is no JSON object", remedy)
+    result.pop("crc", None)
     return result
 
 
-def _damaged(path: Path, number: int, why: str) -> CorpusError:
+def damaged(path: Path, number: int, why: str, remedy: str = REMEDY) -> CorpusError:
+    """Return the error of a damaged line."""
     return CorpusError(
-        f"line {number} of {str(path)!r} is damaged: {why}. Remove that line, or the file, and run "
-        "the same command again: what it held is worked out again."
+        f"line {number} of {str(path)!r} is damaged: {why}. {remedy} and run the same command "
+        "again: what it held is worked out again."
     )
 
 
@@ -92,14 +128,14 @@ class Ledger:
         check_keys(path, lines, "key", "value")
         self.done: dict[str, Any] = {line["key"]: line["value"] for line in lines}
         if self._path.exists() and not self._path.read_bytes().endswith(b"\n"):
-            write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
+            write_text(path, "".join(map(line_of, lines)))
 
     def once(self, key: str, work: Callable[[], Any]) -> Any:
         """Return the value of ``key``, worked out now if it was not before."""
         if key not in self.done:
             self.done[key] = work()
             with appending(self._path) as file:
-                file.write(json.dumps({"key": key, "value": self.done[key]}) + "\n")
+                file.write(line_of({"key": key, "value": self.done[key]}))
             if self._tell:
                 self._tell(key, self.done[key])
         return self.done[key]

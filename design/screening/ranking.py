@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +11,8 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 
-from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import inert, replacing
+from formwright.datasets.ledger import damaged, read_line
 from formwright.design.screening.activity import PATHS
 from formwright.design.screening.config import ScreenConfig
 from formwright.design.screening.rows import FAILED, LEFT_OUT, RANKED
@@ -26,6 +25,8 @@ _KEYS: Final = frozenset(
 _POINTS: Final = 4000
 _HANDLES: Final = 500
 _REASONS: Final = 200
+_REMEDY: Final = "Delete that file"
+"""A part that is there counts as done."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,27 +96,19 @@ def _lines(handle: BinaryIO) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield where each row of a part begins, and the row."""
     at = 0
     for number, line in enumerate(handle, 1):
-        yield at, _row(line, number, handle.name)
+        yield at, _row(line, number, Path(handle.name))
         at += len(line)
 
 
-def _row(line: bytes, number: int, name: str) -> dict[str, Any]:
+def _row(line: bytes, number: int, path: Path) -> dict[str, Any]:
     """Return a row of a part.
 
     Raises:
-        ConfigError: It is damaged.
+        CorpusError: It is damaged.
     """
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        row, why = None, f"not valid JSON ({error})"
-    else:
-        why = "it lacks columns"
-    if not isinstance(row, dict) or not _KEYS <= row.keys() or row["status"] not in _ORDER:
-        raise ConfigError(
-            f"line {number} of {name!r} is damaged: {why}. Delete that file and run the same "
-            "screening again: its candidates are worked on again."
-        )
+    row = read_line(line, number, path, _REMEDY)
+    if not _KEYS <= row.keys() or row["status"] not in _ORDER:
+        raise damaged(path, number, "it lacks columns", _REMEDY)
     return row
 
 
@@ -179,10 +172,12 @@ def _read(
     """Return the row that begins at a place of a part."""
     if handles:
         handles[number].seek(at)
-        return json.loads(handles[number].readline())
-    with parts[number].open("rb") as handle:
-        handle.seek(at)
-        return json.loads(handle.readline())
+        line = handles[number].readline()
+    else:
+        with parts[number].open("rb") as handle:
+            handle.seek(at)
+            line = handle.readline()
+    return _row(line, 0, parts[number])
 
 
 def _points(seen: _Seen, order: Sequence[int]) -> tuple[tuple[float, float], ...]:

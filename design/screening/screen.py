@@ -17,7 +17,6 @@ place and its overpotential.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
@@ -34,6 +33,7 @@ from formwright.datasets.begun import check_same, file_digest
 from formwright.datasets.config import to_mapping
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import read_record, replacing, write_record
+from formwright.datasets.ledger import line_of
 from formwright.datasets.locks import writing
 from formwright.design.records import SCREEN_FORMAT
 from formwright.design.screening.activity import adsorbates_of
@@ -191,7 +191,7 @@ def _part(parts: Path, number: int) -> Path:
 
 def _write_part(parts: Path, number: int, rows: list[dict[str, Any]]) -> None:
     with replacing(_part(parts, number)) as temporary, temporary.open("w") as handle:
-        handle.writelines(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+        handle.writelines(map(line_of, rows))
 
 
 def _raise(error: Exception) -> None:

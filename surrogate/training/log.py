@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Final
 
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import write_text
-from formwright.datasets.ledger import appending, check_keys, read_lines
+from formwright.datasets.ledger import appending, check_keys, line_of, read_lines
 
 BOARD: Final = "tensorboard"
 
@@ -58,7 +57,7 @@ class TrainingLog:
             lines = read_lines(self._path)
             check_keys(self._path, lines, "step")
             self.history = [r for r in lines if r["step"] <= self._done]
-            write_text(self._path, "".join(json.dumps(r) + "\n" for r in self.history))
+            write_text(self._path, "".join(map(line_of, self.history)))
         if self._progress:
             from rich.console import Console
             from rich.progress import Progress
@@ -81,7 +80,7 @@ class TrainingLog:
         self.history.append(line)
         if self._path is not None:
             with appending(self._path) as file:
-                file.write(json.dumps({k: _finite(v) for k, v in line.items()}) + "\n")
+                file.write(line_of({k: _finite(v) for k, v in line.items()}))
         if self._board is not None:
             write_scalars(self._board, step, figures)
         if self._bar is not None and self._task is not None:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import errno
 import os
+import warnings
 
 import pytest
 
-from formwright.datasets import ledger
-from formwright.datasets.errors import CorpusError, StorageError
-from formwright.datasets.ledger import Ledger, read_lines
+from formwright.datasets import integrity, ledger
+from formwright.datasets.errors import CorpusError, IntegrityWarning, StorageError
+from formwright.datasets.ledger import Ledger, line_of, read_lines
 from formwright.surrogate.training.log import TrainingLog
 
 
@@ -41,13 +42,14 @@ def test_a_file_that_is_not_there_is_empty(tmp_path):
     assert read_lines(tmp_path / "none.jsonl") == []
 
 
-DAMAGED = [b"{", b"[1]", b"\xff", b"[" * 100_000, b'{"other": 1}']
+DAMAGED = [b"{", b"[1]", b"\xff", b"[" * 100_000, line_of({"other": 1})[:-1].encode()]
 
 
+@pytest.mark.filterwarnings("ignore:.*holds no checksum")
 @pytest.mark.parametrize("line", DAMAGED)
 def test_a_damaged_line_in_the_middle_is_named(tmp_path, line):
     path = tmp_path / "log.jsonl"
-    good = b'{"key": "a", "value": 1, "step": 1}\n'
+    good = line_of({"key": "a", "value": 1, "step": 1}).encode()
     path.write_bytes(good + line + b"\n" + good)
     with pytest.raises(CorpusError, match="line 2 of '.*log.jsonl' is damaged.*Remove that line"):
         Ledger(path)
@@ -66,6 +68,7 @@ def test_a_full_disk_is_a_storage_error(tmp_path, monkeypatch):
             log.report(1, {"loss": 1.0})
 
 
+@pytest.mark.filterwarnings("ignore:.*holds no checksum")
 @pytest.mark.parametrize("number", ["NaN", "1e999", "-Infinity"])
 def test_a_line_with_a_number_that_is_not_finite_is_damaged(tmp_path, number):
     path = tmp_path / "results.jsonl"
@@ -80,3 +83,30 @@ def test_a_figure_that_is_not_finite_does_not_damage_a_log(tmp_path):
         log.report(1, {"loss": 0.5, "norm": float("inf")})
     with TrainingLog(path, steps=4, done=1, progress=False) as again:
         assert again.history == [{"step": 1, "loss": 0.5, "norm": None}]
+
+
+def test_every_flipped_bit_of_a_line_is_noticed(tmp_path, monkeypatch):
+    path = tmp_path / "results.jsonl"
+    Ledger(path).once("a key", lambda: {"error": 0.125})
+    whole = path.read_bytes()
+    unnoticed = []
+    for bit in range(8 * (len(whole) - 1)):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        monkeypatch.setattr(integrity, "_told", set())
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", IntegrityWarning)
+                read_lines(path)
+        except (CorpusError, IntegrityWarning):
+            continue
+        unnoticed.append(bit)
+    assert unnoticed == []
+
+
+def test_a_line_of_an_earlier_version_is_read_and_told_of(tmp_path):
+    path = tmp_path / "results.jsonl"
+    path.write_text('{"key": "a", "value": 1}\n')
+    with pytest.warns(IntegrityWarning, match="holds no checksum"):
+        assert Ledger(path).done == {"a": 1}

@@ -15,6 +15,7 @@ from formwright.datasets.atoms.files.structures import read_structures, write_st
 from formwright.datasets.atoms.slabs.cut import cut
 from formwright.datasets.atoms.structures import Structure
 from formwright.datasets.errors import ConfigError, FormwrightError
+from formwright.datasets.ledger import line_of
 from formwright.design.screening import ranking as screen_ranking
 from formwright.design.screening import screen as module
 from formwright.design.screening.config import ScreenConfig
@@ -69,7 +70,7 @@ def test_of_two_as_active_the_one_nearer_to_the_optimum_comes_first(tmp_path: Pa
         for i, (name, over, at) in enumerate(said)
     ]
     (tmp_path / "parts").mkdir()
-    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    lines = "".join(map(line_of, rows))
     (tmp_path / "parts" / "00000.jsonl").write_text(lines, encoding="utf-8")
     result = screen_ranking.rank(tmp_path, ScreenConfig(reaction="ORR"), ["O", "OH"])
     assert [row["candidate"] for row in result.best] == ["near", "same", "far", "late"]
