@@ -1,4 +1,4 @@
-"""Fill the tables of README and docs/benchmarks.md from ``benchmarks/results`` and nothing else."""
+"""Fill the tables of README, docs/benchmarks.md and docs/trust.md from ``benchmarks/results``."""
 
 from __future__ import annotations
 
@@ -126,6 +126,19 @@ def headlines(found: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([*lines, ""])
 
 
+def trust(found: Sequence[Mapping[str, Any]]) -> str:
+    """Return the tables of the page on trust: studies with guards off, on, refitting; coverage."""
+    known = {record["name"]: record for record in found}
+    record = known["design-trust"]
+    sides = {**record["peers"], "the defaults": record["value"]}
+    lines = [row(["of 20 studies", *sides]), row(["---", *["---:"] * len(sides)])]
+    lines += [row([what, *(short(s[what]) for s in sides.values())]) for what in record["value"]]
+    covered = known["design-coverage"]["value"]
+    lines += ["", row(["verdicts inside the 90 % interval", "share"]), row(["---", "---:"])]
+    lines += [row([kind, f"{100 * share:.0f} %"]) for kind, share in covered.items()]
+    return "\n".join([*lines, ""])
+
+
 def filled(page: str, tables: str) -> str:
     """Return a page with tables between its markers."""
     pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
@@ -138,7 +151,11 @@ def pages() -> dict[Path, str]:
     """Return the pages and what stands between their markers."""
     found = records()
     every = "\n".join(section(record) for record in found)
-    return {ROOT / "README.md": headlines(found), ROOT / "docs" / "benchmarks.md": every}
+    return {
+        ROOT / "README.md": headlines(found),
+        ROOT / "docs" / "benchmarks.md": every,
+        ROOT / "docs" / "trust.md": trust(found),
+    }
 
 
 def main() -> int:
@@ -153,7 +170,7 @@ def main() -> int:
                 path.write_text(after, encoding="utf-8")
     names = ", ".join(stale)
     said = f"{names}: run `make readme`" if "--check" in sys.argv else f"filled {names}"
-    print(said if stale else "README.md and docs/benchmarks.md are up to date")
+    print(said if stale else "the pages are up to date")
     return int(bool(stale) and "--check" in sys.argv)
 
 

@@ -46,7 +46,7 @@ def results() -> list[Path]:
 
 def test_pages_quote_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
     table = script("readme_table", monkeypatch)
-    assert {path.name for path in table.pages()} == {"README.md", "benchmarks.md"}
+    assert {path.name for path in table.pages()} == {"README.md", "benchmarks.md", "trust.md"}
     for path, tables in table.pages().items():
         page = path.read_text(encoding="utf-8")
         assert table.filled(page, tables) == page, f"{path.name}: run `make readme`"
