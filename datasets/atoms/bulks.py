@@ -235,3 +235,17 @@ def _ase(formula: str, kind: str, a: float, c: float | None) -> Structure:
 
     cubic = kind != "hcp"
     return from_ase(build(formula, kind, a=a, c=None if cubic else c, cubic=cubic), formula)
+
+
+def formation_ev_per_atom(alloy: Alloy) -> float | None:
+    """Return an alloy's energy of formation from its fcc metals, eV an atom, where known.
+
+    Both by SevenNet-l3i5, from the table of lattice constants. A metal that is not fcc in nature is
+    less stable as fcc, so the number is too low by that for its alloys.
+    """
+    own = known_lattice(alloy)
+    pure = {symbol: known_lattice(Alloy("A1", symbol, symbol)) for symbol in alloy.pair}
+    if own is None or any(one is None for one in pure.values()):
+        return None
+    mixed = sum(n / 4 * found[2] for symbol, n in alloy.counts.items() if (found := pure[symbol]))
+    return own[2] - mixed

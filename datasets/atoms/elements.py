@@ -22,6 +22,10 @@ FILE: Final = Path(__file__).parents[1] / "data" / "elements.csv"
 COUNT: Final = 95
 """Rows of ``properties`` and columns of a mixture: atomic numbers from 0 (nothing) to 94."""
 
+RADIOACTIVE: Final = frozenset(("Tc", "Pm"))
+"""Elements lighter than polonium without a stable isotope; all from polonium on have none."""
+_POLONIUM: Final = 84
+
 
 @cache
 def table() -> dict[str, dict[str, float]]:
@@ -37,6 +41,15 @@ def table() -> dict[str, dict[str, float]]:
 def symbols() -> tuple[str, ...]:
     """Return the symbols by atomic number; "X" stands for 0."""
     return ("X", *table())
+
+
+def radioactive(symbol: str) -> bool:
+    """Return whether an element has no stable isotope; bismuth, of 2e19 years, counts as stable.
+
+    Raises:
+        StructureError: There is no such element.
+    """
+    return symbol in RADIOACTIVE or number(symbol) >= _POLONIUM
 
 
 def number(symbol: str) -> int:

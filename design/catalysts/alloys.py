@@ -6,6 +6,7 @@ tolerance of the target, by the surrogate's mean and deviation: a design has to 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,6 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from formwright.datasets.atoms import mamun
+from formwright.datasets.atoms.bulks import formation_ev_per_atom
+from formwright.datasets.atoms.elements import radioactive
 from formwright.datasets.atoms.mamun import Alloy
 from formwright.datasets.atoms.prices import alloy_usd_per_mole
 from formwright.datasets.atoms.slabs.ordered import PROTOTYPES
@@ -51,6 +54,11 @@ class Target:
     tolerance_ev: float = 0.1
 
 
+def stable_metals() -> tuple[str, ...]:
+    """Return the metals of the table that are not radioactive."""
+    return tuple(symbol for symbol in mamun.metals() if not radioactive(symbol))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AlloyDesign:
     """What is designed, and how it is searched.
@@ -58,7 +66,7 @@ class AlloyDesign:
     Attributes:
         targets: All of them are to be met.
         prototypes: ``L12`` (A3B), ``L10`` (AB).
-        elements: That may be used.
+        elements: That may be used; unless named, the table's metals that are not radioactive.
         proposals: How many alloys are proposed.
         starts: Designs moved at once, for each prototype.
         sharpness: Of the mixtures, stage by stage.
@@ -68,6 +76,8 @@ class AlloyDesign:
         exchanges: Elements tried on each sublattice when a rounded design is repaired; 0 for no
             repair.
         highest_price_usd_per_mol: Of the slab's atoms on average; None for no bound.
+        highest_formation_ev: Energy of formation from the fcc metals, eV an atom: an alloy above
+            it, or whose energy is not known, is not proposed; ``inf`` for no bound.
         seed: Of the starts.
 
     Example:
@@ -78,7 +88,7 @@ class AlloyDesign:
 
     targets: tuple[Target, ...] = (Target(),)
     prototypes: tuple[str, ...] = ("L12", "L10")
-    elements: tuple[str, ...] = field(default_factory=mamun.metals)
+    elements: tuple[str, ...] = field(default_factory=stable_metals)
     proposals: int = 20
     starts: int = 16
     sharpness: tuple[float, ...] = (4.0, 12.0, 40.0)
@@ -87,6 +97,7 @@ class AlloyDesign:
     straight_through: bool = False
     exchanges: int = 3
     highest_price_usd_per_mol: float | None = None
+    highest_formation_ev: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -253,6 +264,15 @@ def price_constraint(design: AlloyDesign, prototype: str) -> tuple[Constraint, .
         return (case.weights @ prices) @ case.weights.new_tensor(shares)
 
     return (Constraint(name="price_usd_per_mol", function=price, upper=bound, scale=bound),)
+
+
+def forms(alloy: Alloy, design: AlloyDesign) -> bool:
+    """Return whether a real alloy keeps the bound on the energy of formation; metals do."""
+    bound = design.highest_formation_ev
+    if bound == math.inf or alloy.prototype == "A1":
+        return True
+    energy = formation_ev_per_atom(alloy)
+    return energy is not None and energy <= bound
 
 
 def affordable(alloy: Alloy, design: AlloyDesign) -> bool:

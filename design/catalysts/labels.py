@@ -10,7 +10,7 @@ import numpy as np
 
 from formwright.datasets.atoms import mamun
 from formwright.datasets.atoms.mamun import Alloy, Row
-from formwright.design.catalysts.alloys import AlloyDesign, Target, affordable
+from formwright.design.catalysts.alloys import AlloyDesign, Target, affordable, forms
 from formwright.surrogate.atoms.adsorption import LABEL
 from formwright.surrogate.atoms.cases import AtomCases
 from formwright.surrogate.atoms.encoder import AtomGNN
@@ -104,7 +104,8 @@ def chance(design: AlloyDesign, known: Collection[Alloy]) -> tuple[int, int]:
 def fits(alloy: Alloy, design: AlloyDesign) -> bool:
     """Return whether a design could be this alloy; two equal elements make a metal."""
     elements = set(alloy.pair) <= set(design.elements)
-    return elements and alloy.prototype in {"A1", *design.prototypes} and affordable(alloy, design)
+    prototype = alloy.prototype in {"A1", *design.prototypes}
+    return elements and prototype and affordable(alloy, design) and forms(alloy, design)
 
 
 def hit(energies: Mapping[str, tuple[float, str]], targets: Sequence[Target]) -> bool:

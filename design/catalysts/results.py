@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from formwright.datasets.atoms import mamun
+from formwright.datasets.atoms.bulks import formation_ev_per_atom
 from formwright.datasets.atoms.files.structures import write_structures
 from formwright.datasets.atoms.mamun import Alloy
 from formwright.datasets.atoms.prices import alloy_usd_per_mole
@@ -169,6 +170,7 @@ def _rows(
                 "probability": proposal.hit,
                 "hit": is_hit(verdicts, study.design.targets),
                 "price_usd_per_mol": alloy_usd_per_mole(proposal.alloy.counts),
+                "formation_ev_per_atom": formation_ev_per_atom(proposal.alloy),
                 "labels": trained[proposal.alloy],
                 "file_index": None,
                 "claims": claims,
@@ -280,6 +282,7 @@ COLUMNS: Final = (
     "hit",
     "reason",
     "price_usd_per_mol",
+    "formation_ev_per_atom",
 )
 
 

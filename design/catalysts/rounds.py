@@ -239,8 +239,9 @@ def could_be(design: AlloyDesign, known: Collection[Alloy], judge: Judge) -> set
     left = {alloy for alloy in every if fits(alloy, design)} - set(known)
     if not left:
         raise ConfigError(
-            "no alloy is left to propose: all that elements, prototypes and price allow are "
-            "labels already, or nobody could verify them. Allow more, or train on fewer labels."
+            "no alloy is left to propose: all that elements, prototypes, price and energy of "
+            "formation (design.highest_formation_ev) allow are labels already, or nobody could "
+            "verify them. Allow more, or train on fewer labels."
         )
     return left
 

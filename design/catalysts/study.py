@@ -26,7 +26,8 @@ DFT or by an oracle.
        seconds: {train, search, verify}}
     proposals        one entry an alloy, by round and probability:
       {round, rank, alloy: {prototype, a, b}, name, probability, hit: bool | null,
-       price_usd_per_mol: number | null, labels: how many of this alloy (other adsorbates) trained,
+       price_usd_per_mol, formation_ev_per_atom: number | null,
+       labels: how many of this alloy (other adsorbates) trained,
        file_index: number | null (place in best.extxyz of its first adsorbate),
        claims:   {adsorbate: {energy_ev, std_ev, lower_ev, upper_ev, site}},
        verdicts: {adsorbate: {energy_ev: number | null, site, source, error_ev, reason,

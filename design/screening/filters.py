@@ -7,8 +7,9 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
+from formwright.datasets.atoms.bulks import formation_ev_per_atom
 from formwright.datasets.atoms.elements import symbols
-from formwright.datasets.atoms.mamun import Alloy, known_lattice
+from formwright.datasets.atoms.mamun import Alloy
 from formwright.datasets.atoms.prices import alloy_usd_per_kg
 from formwright.datasets.atoms.slabs.surface_atoms import marked
 from formwright.datasets.errors import FormwrightError
@@ -62,20 +63,6 @@ def ruled_out(about: Background, config: ScreenConfig) -> str:
                 f"{config.formation_at_most:g}"
             )
     return ""
-
-
-def formation_ev_per_atom(alloy: Alloy) -> float | None:
-    """Return an alloy's energy of formation from its fcc metals, eV an atom, where known.
-
-    Both by SevenNet-l3i5, from the table of lattice constants. A metal that is not fcc in nature is
-    less stable as fcc, so the number is too low by that for its alloys.
-    """
-    own = known_lattice(alloy)
-    pure = {symbol: known_lattice(Alloy("A1", symbol, symbol)) for symbol in alloy.pair}
-    if own is None or any(one is None for one in pure.values()):
-        return None
-    mixed = sum(n / 4 * found[2] for symbol, n in alloy.counts.items() if (found := pure[symbol]))
-    return own[2] - mixed
 
 
 @lru_cache(maxsize=100_000)

@@ -12,6 +12,8 @@ from scipy.special import log_ndtr, logsumexp
 from torch_geometric.data import Data
 
 from formwright.datasets.atoms import mamun
+from formwright.datasets.atoms.bulks import formation_ev_per_atom
+from formwright.datasets.atoms.elements import radioactive
 from formwright.datasets.atoms.mamun import Alloy, Row
 from formwright.datasets.atoms.prices import alloy_usd_per_mole, prices
 from formwright.datasets.atoms.slabs.ordered import site_labels
@@ -22,10 +24,12 @@ from formwright.design.catalysts.alloys import (
     Target,
     affordable,
     claim,
+    forms,
     log_hit,
     most_stable,
     price_constraint,
 )
+from formwright.design.catalysts.labels import fits
 from formwright.design.catalysts.ordered_alloys import OrderedAlloys
 from formwright.surrogate.atoms.adsorption import LABEL, AdsorptionConfig, AdsorptionSurrogate
 from formwright.surrogate.model import Prediction
@@ -110,6 +114,20 @@ def test_the_price_of_a_sharp_mixture_is_the_alloys(alloy):
     price = float(constraint.function(said, case))
     assert price == pytest.approx(alloy_usd_per_mole(share), rel=1e-12)
     assert affordable(alloy, design) == (price <= 500.0)
+
+
+def test_what_would_not_form_is_not_proposed_and_radioactive_metals_only_where_named():
+    design = AlloyDesign()
+    assert "Tc" not in design.elements and len(design.elements) == len(mamun.metals()) - 1
+    forming, apart = Alloy("L12", "Pt", "Ti"), Alloy("L10", "Ag", "Ni")
+    assert formation_ev_per_atom(forming) < 0.0 < formation_ev_per_atom(apart)
+    assert fits(forming, design) and not fits(apart, design)
+    assert fits(Alloy("A1", "Pt", "Pt"), design)
+    unknown = Alloy("L12", "Nd", "Ti")
+    assert formation_ev_per_atom(unknown) is None and not forms(unknown, design)
+    free = AlloyDesign(highest_formation_ev=math.inf, elements=("Ag", "Ni", "Tc"))
+    assert fits(apart, free) and forms(unknown, free)
+    assert radioactive("Tc") and radioactive("Po") and not radioactive("Bi")
 
 
 def test_no_bound_is_no_constraint_and_an_unknown_price_is_named():

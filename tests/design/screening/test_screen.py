@@ -10,7 +10,7 @@ import torch
 
 from formwright.cli import main
 from formwright.datasets.atoms import mamun
-from formwright.datasets.atoms.bulks import bulk
+from formwright.datasets.atoms.bulks import bulk, formation_ev_per_atom
 from formwright.datasets.atoms.files.structures import read_structures, write_structures
 from formwright.datasets.atoms.slabs.cut import cut
 from formwright.datasets.atoms.structures import Structure
@@ -20,7 +20,6 @@ from formwright.design.screening import ranking as screen_ranking
 from formwright.design.screening import screen as module
 from formwright.design.screening.config import ScreenConfig
 from formwright.design.screening.entries import alloy_of, entries
-from formwright.design.screening.filters import formation_ev_per_atom
 from formwright.design.screening.rows import _Found
 from formwright.design.screening.screen import screen
 from formwright.design.screening.sites import alloy_sites
