@@ -67,6 +67,8 @@ NEEDS: Final[Mapping[str, Needs]] = {
     "flow2d_probe": Needs(hours=0.5),
     "design_defaults": Needs(program="xfoil", how=XFOIL),
     "design_suite": Needs(program="xfoil", how=XFOIL),
+    "design_suite_rans": Needs(hours=2.0, program="simpleFoam", how=FOAM),
+    "design_trust": Needs(hours=0.2, program="xfoil", how=XFOIL),
     "multipoint_design": Needs(program="xfoil", how=XFOIL),
     "naca0012_validation": Needs(
         hours=0.3, program="simpleFoam", how=FOAM, arguments=("--meshes",)
