@@ -62,7 +62,8 @@ steps = 4
 exchanges = 1
 """,
 }
-TIMES: Final = {"seconds", "started", "finished"}
+TIMES: Final = {"seconds", "started", "finished", "seal"}
+"""What differs between two runs of one study: times, and the checksum of a file that holds them."""
 
 
 def timeless(value: Any) -> Any:
