@@ -46,6 +46,7 @@ Tell = Callable[[str, float], None]
 KINDS: Final[Mapping[str, str]] = {
     "airfoil": "formwright.design.airfoils.study",
     "catalyst": "formwright.design.catalysts.study",
+    "simulator": "formwright.design.simulators.study",
 }
 """Kinds of study that a TOML file may name, and the module whose ``STUDY`` is one of them."""
 RESULT: Final = "result.json"
@@ -243,7 +244,8 @@ def run(
         given: What takes the place of what the study names. Of an airfoil: ``surrogate`` (instead
             of loading ``study.surrogate``), ``chosen`` (verifies instead of ``study.solver``). Of a
             catalyst: ``surrogate`` (untrained here), ``oracle`` (instead of CHGNet, not tested),
-            ``progress`` (a bar of the training). Of both: ``tell``, told what is done, and which
+            ``progress`` (a bar of the training). Of a simulator: ``function`` (instead of
+            ``study.verifier``). Of all: ``tell``, told what is done, and which
             share of it.
 
     Raises:

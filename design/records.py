@@ -14,6 +14,7 @@ from formwright.datasets.files import read_record
 
 AIRFOIL_FORMAT: Final = 2
 CATALYST_FORMAT: Final = 1
+SIMULATOR_FORMAT: Final = 1
 SCREEN_FORMAT: Final = 1
 """Versions of the layouts of ``result.json`` (``polars.json``) and of ``screen.json``."""
 

@@ -72,6 +72,9 @@ if TYPE_CHECKING:
     from formwright.design.problem import Problem as Problem
     from formwright.design.screening.config import ScreenConfig as ScreenConfig
     from formwright.design.screening.screen import screen as screen
+    from formwright.design.simulators.config import InputSpec as InputSpec
+    from formwright.design.simulators.config import OutputBound as OutputBound
+    from formwright.design.simulators.study import SimulatorStudy as SimulatorStudy
     from formwright.design.spaces.box import Box as Box
     from formwright.design.spaces.points import OperatingPoint as OperatingPoint
     from formwright.design.spaces.points import OperatingPoints as OperatingPoints
@@ -174,6 +177,9 @@ _HOMES: Final[Mapping[str, str]] = {
     "Adam": "design.optimise.methods",
     "Study": "design.airfoils.study",
     "CatalystStudy": "design.catalysts.study",
+    "SimulatorStudy": "design.simulators.study",
+    "InputSpec": "design.simulators.config",
+    "OutputBound": "design.simulators.config",
     "AlloyDesign": "design.catalysts.alloys",
     "Target": "design.catalysts.alloys",
     "Verifier": "design.catalysts.config",

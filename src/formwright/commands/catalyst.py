@@ -1,4 +1,4 @@
-"""What a study shows while it runs, and a study of a catalyst at its end."""
+"""What a study shows while it runs; studies of catalysts and of simulators at their end."""
 
 from __future__ import annotations
 
@@ -83,4 +83,24 @@ def show_catalyst(result: Mapping[str, Any]) -> None:
     console.print(
         f"{seconds['train']:.1f} s to train, {seconds['search']:.1f} s to search, "
         f"{seconds['verify']:.1f} s to verify\n"
+    )
+
+
+def show_simulator(result: Mapping[str, Any]) -> None:
+    """Print what a study found: verdict, the best case, claims kept."""
+    console = Console(highlight=False)
+    style = "bold yellow" if result["reasons"] else "bold"
+    console.print(f"\n[{style}]{escape(result['verdict'])}[/]")
+    table = Table(title="the best case", title_justify="left")
+    for column in ("input", "value", "unit"):
+        table.add_column(column, justify="right" if column == "value" else "left")
+    for name, value in result["best"]["inputs"].items():
+        unit = result["study"]["inputs"][name]["unit"]
+        table.add_row(escape(name), f"{value:.6g}", escape(unit))
+    console.print(table)
+    kept, judged = result["kept"]
+    console.print(
+        f"{kept} of {judged} verdicts of {result['objective']['output']} inside their "
+        f"{100 * result['level']:.0f} % intervals; {result['seconds']:.1f} s in the simulator\n",
+        markup=False,
     )

@@ -1,6 +1,6 @@
 """``formwright optimize``, ``report`` and ``demo``: a study is run, verified and reported.
 
-A study is of an airfoil, or of a catalyst where its TOML says ``kind = "catalyst"``.
+A study is of an airfoil, or of what its TOML says: ``kind = "catalyst"``, ``"simulator"``.
 """
 
 from __future__ import annotations
@@ -68,12 +68,16 @@ def optimize(
     by DFT where the table has the alloy, else by CHGNet where it is installed; its folder holds
     `result.json`, `proposals.csv`, `best.extxyz` and `report.html`.
 
+    A study of a simulator of your own (`kind = "simulator"`) moves inputs between bounds, and every
+    case is run by your program: `verifier = "command: ./run.sh {case}"`. Its folder holds
+    `result.json`, `best.json`, every case with its answer, and `report.html`.
+
     A study that was stopped goes on where it was. Its folder is `runs/NAME`, after the file's name,
     where `--out` does not say otherwise; `--seed` and `--workers` go before the file's keys.
 
     Args:
-        study: The study's TOML file; docs/design-studies.md and docs/catalyst-design.md describe
-            the keys.
+        study: The study's TOML file; docs/design-studies.md, docs/catalyst-design.md and
+            docs/own-simulator.md describe the keys.
         resume: Go on with what the folder holds; with `--no-resume` it is replaced.
     """
     folder = out or Path("runs") / study.stem
@@ -150,7 +154,7 @@ def run_study(
     json: bool,
 ) -> int:
     """Run a study and print its summary; 1 where something speaks against what it designed."""
-    from formwright.commands.catalyst import bar, show_catalyst
+    from formwright.commands.catalyst import bar, show_catalyst, show_simulator
     from formwright.design.loop import read_study, run
 
     study = overridden(read_study(path), given)
@@ -168,6 +172,7 @@ def run_study(
             show_catalyst,
             ("report.html", "proposals.csv", "best.extxyz", "result.json"),
         ),
+        "simulator": (show_simulator, ("report.html", "best.json", "result.json")),
     }[outcome.result.get("kind", "airfoil")]
     shows(outcome.result)
     console = Console(highlight=False, soft_wrap=True)
