@@ -67,7 +67,7 @@ def cma(seed: int) -> tuple[float, int]:
 def own(seed: int, folder: Path) -> list[float]:
     """Return the best mass after each call; infinite before a case keeps the constraints."""
     study = from_mapping(SimulatorStudy, {**STUDY, "seed": seed})
-    rounds = 1 + (OWN_CALLS - study.first) // study.batch
+    rounds = 1 + (OWN_CALLS - study.first) // study.each
     study = from_mapping(SimulatorStudy, {**STUDY, "seed": seed, "rounds": rounds})
     result = run(study, folder).result
     kept = [

@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -27,6 +28,9 @@ except ImportError:
 
 LOCK: Final = ".lock"
 _NO_LOCKS: Final = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+
+_TRIES, _PAUSE_S = 4, 0.05
+"""A killed process holds its lock until a program that it was just starting has begun."""
 
 
 @contextmanager
@@ -82,16 +86,20 @@ def _take(handle: TextIO, path: Path) -> None:
     """Lock an open file and note whose it is."""
     if fcntl is None:
         return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            return
-        handle.seek(0)
-        raise FolderInUseError(
-            f"{str(path.parent)!r} is being written by {_holder(handle.read())}. Wait until that "
-            "is done, or choose another folder (--out)."
-        ) from error
+    for left in reversed(range(_TRIES)):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return
+            if not left:
+                handle.seek(0)
+                raise FolderInUseError(
+                    f"{str(path.parent)!r} is being written by {_holder(handle.read())}. Wait "
+                    "until that is done, or choose another folder (--out)."
+                ) from error
+            time.sleep(_PAUSE_S)
     since = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         handle.truncate(0)

@@ -6,7 +6,6 @@ tolerance of the target, by the surrogate's mean and deviation: a design has to 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -77,7 +76,7 @@ class AlloyDesign:
             repair.
         highest_price_usd_per_mol: Of the slab's atoms on average; None for no bound.
         highest_formation_ev: Energy of formation from the fcc metals, eV an atom: an alloy above
-            it, or whose energy is not known, is not proposed; ``inf`` for no bound.
+            it, or whose energy is not known, is not proposed; none is as high as 10.
         seed: Of the starts.
 
     Example:
@@ -268,11 +267,10 @@ def price_constraint(design: AlloyDesign, prototype: str) -> tuple[Constraint, .
 
 def forms(alloy: Alloy, design: AlloyDesign) -> bool:
     """Return whether a real alloy keeps the bound on the energy of formation; metals do."""
-    bound = design.highest_formation_ev
-    if bound == math.inf or alloy.prototype == "A1":
+    if alloy.prototype == "A1":
         return True
     energy = formation_ev_per_atom(alloy)
-    return energy is not None and energy <= bound
+    return energy is not None and energy <= design.highest_formation_ev
 
 
 def affordable(alloy: Alloy, design: AlloyDesign) -> bool:

@@ -115,9 +115,8 @@ class SimulatorSpec:
         verifier: ``"command: ./run.sh {case}"``: the program, run without a shell; ``{case}`` is
             the path of a JSON file with ``inputs`` by name. The last line that it prints is a JSON
             object of numbers, the outputs. In Python a function takes its place.
-        initial: Cases drawn evenly (Sobol') in the first round; twice the inputs and two where
-            None.
-        batch: Cases of each later round.
+        initial: Cases drawn evenly (Sobol') in the first round; the inputs and two where None.
+        batch: Cases of each later round; as many as are run at once where None.
         rounds: How often cases are proposed and run, the first time included.
         workers: Cases run at once.
         timeout_s: Longest that one case may take, by the clock.
@@ -131,7 +130,7 @@ class SimulatorSpec:
         ...     verifier="command: ./run.sh {case}",
         ... )
         >>> study.first
-        4
+        3
     """
 
     kind: Literal["simulator"] = "simulator"
@@ -143,8 +142,8 @@ class SimulatorSpec:
     constraints: tuple[OutputBound, ...] = ()
     verifier: str = ""
     initial: int | None = None
-    batch: int = 2
-    rounds: int = 12
+    batch: int | None = None
+    rounds: int = 24
     workers: int = 1
     timeout_s: float = 600.0
     seed: int = 0
@@ -162,7 +161,7 @@ class SimulatorSpec:
         if given and len(given) < len(self.inputs):
             missing = ", ".join(name for name in self.inputs if name not in given)
             raise ConfigError(f"inputs {missing} have no start, others have: give all, or none.")
-        counts = {"batch": self.batch, "rounds": self.rounds, "workers": self.workers}
+        counts = {"batch": self.each, "rounds": self.rounds, "workers": self.workers}
         for name, value in {**counts, "initial": self.first, "timeout_s": self.timeout_s}.items():
             if not value > 0:
                 raise ConfigError(f"{name} = {value} should be above 0.")
@@ -175,7 +174,12 @@ class SimulatorSpec:
     @property
     def first(self) -> int:
         """Cases of the first round."""
-        return 2 * len(self.inputs) + 2 if self.initial is None else self.initial
+        return len(self.inputs) + 2 if self.initial is None else self.initial
+
+    @property
+    def each(self) -> int:
+        """Cases of each later round."""
+        return self.workers if self.batch is None else self.batch
 
     @property
     def output(self) -> str:

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
 from formwright.datasets.config import to_mapping
-from formwright.design.loop import Place
+from formwright.design.loop import Place, Round
 from formwright.design.records import SIMULATOR_FORMAT
 from formwright.design.simulators.config import SimulatorSpec
 from formwright.design.simulators.verifier import Answer
 from formwright.design.study_folder import versions
 
-if TYPE_CHECKING:
-    from formwright.design.simulators.work import SimulatorRound
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claims:
+    """Cases of a round, and what the processes say of them.
+
+    Attributes:
+        place: Folder of the answers.
+        cases: Inputs by name.
+        intervals: By output, middle, lower and upper end, each one number a case; empty where
+            nothing was learned yet.
+    """
+
+    place: Path
+    cases: tuple[Mapping[str, float], ...]
+    intervals: Mapping[str, list[list[float]]]
+
+
+SimulatorRound = Round[Any, Claims, tuple[Answer, ...]]
 Rank = tuple[bool, float, float]
 LEVEL: Final = 0.9
 

@@ -11,8 +11,9 @@ believer); D. Eriksson et al., NeurIPS 2019 (trust region).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -31,6 +32,45 @@ FAILURE: Final = "failed"
 """Name of the process of failures: 0 where a case was answered, 1 where it failed."""
 _APART: Final = 1e-3
 _Value = Callable[[Float[Tensor, "points inputs"]], Float[Tensor, " points"]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Learned:
+    """What is known of an output.
+
+    Attributes:
+        process: Of it, or of its logarithm.
+        logarithmic: Which.
+    """
+
+    process: GaussianProcess
+    logarithmic: bool = False
+
+    @classmethod
+    def of(cls, x: Float[Tensor, "cases inputs"], values: Sequence[float]) -> Learned:
+        """Fit numbers of one output, or their logarithms where these are likelier."""
+        y = torch.tensor(values, dtype=torch.float64)
+        plain = fit(x, y)
+        if not bool((y > 0.0).all()):
+            return cls(process=plain)
+        logarithm = fit(x, y.log())
+        likelier = logarithm.evidence() - float(y.log().sum()) > plain.evidence()
+        return cls(process=logarithm if likelier else plain, logarithmic=likelier)
+
+    def scaled(self, value: float) -> float:
+        """Return a number on the scale that is learned."""
+        if not self.logarithmic:
+            return value
+        return math.log(value) if value > 0.0 else -math.inf
+
+    def interval(self, x: Float[Tensor, "points inputs"]) -> Float[Tensor, "ends points"]:
+        """Return the middle, the lower and the upper end of the 90 % interval."""
+        ends = self.process.interval(x)
+        return ends.exp() if self.logarithmic else ends
+
+    def extended(self, x: Float[Tensor, "more inputs"]) -> Learned:
+        """Return it as if it had been right at ``x``."""
+        return replace(self, process=self.process.extended(x))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +100,7 @@ def first_cases(study: SimulatorSpec) -> Float[Tensor, "cases inputs"]:
 
 def processes(
     x: Float[Tensor, "cases inputs"], answers: Mapping[str, Sequence[float]], failed: Sequence[bool]
-) -> dict[str, GaussianProcess]:
+) -> dict[str, Learned]:
     """Return what is known of each output, from the cases that were answered, and of failures.
 
     Args:
@@ -69,18 +109,15 @@ def processes(
         failed: Whether a case was not.
     """
     good = torch.tensor([not one for one in failed])
-    result = {
-        name: fit(x[good], torch.tensor(values, dtype=torch.float64))
-        for name, values in answers.items()
-    }
+    result = {name: Learned.of(x[good], values) for name, values in answers.items()}
     if any(failed):
-        result[FAILURE] = fit(x, torch.tensor(failed, dtype=torch.float64))
+        result[FAILURE] = Learned(process=fit(x, torch.tensor(failed, dtype=torch.float64)))
     return result
 
 
 def proposed(
     study: SimulatorSpec,
-    models: Mapping[str, GaussianProcess],
+    models: Mapping[str, Learned],
     best: float | None,
     region: Region,
     index: int,
@@ -96,35 +133,36 @@ def proposed(
         index: Of the round.
     """
     believed, rows = dict(models), []
-    for turn in range(study.batch):
+    for turn in range(study.each):
         value = _acquisition(study, believed, best)
         seed = study.seed + 1000 * index + turn
-        row = _highest(value, region, believed[study.output].x, seed)
+        row = _highest(value, region, believed[study.output].process.x, seed)
         rows.append(row)
         believed = {name: one.extended(row[None]) for name, one in believed.items()}
     return torch.stack(rows)
 
 
-def _acquisition(
-    study: SimulatorSpec, models: Mapping[str, GaussianProcess], best: float | None
-) -> _Value:
+def _acquisition(study: SimulatorSpec, models: Mapping[str, Learned], best: float | None) -> _Value:
     """Return the function that is made large, of (points, inputs)."""
 
     def value(x: Float[Tensor, "points inputs"]) -> Float[Tensor, " points"]:
         total = x.new_zeros(len(x))
         for one in study.constraints:
-            mean, std = models[one.output](x)
+            known = models[one.output]
+            mean, std = known.process(x)
             if one.upper is not None:
-                total = total + torch.special.log_ndtr((one.upper - mean) / std)
+                total = total + torch.special.log_ndtr((known.scaled(one.upper) - mean) / std)
             if one.lower is not None:
-                total = total + torch.special.log_ndtr((mean - one.lower) / std)
+                total = total + torch.special.log_ndtr((mean - known.scaled(one.lower)) / std)
         if FAILURE in models:
-            mean, std = models[FAILURE](x)
+            mean, std = models[FAILURE].process(x)
             total = total + torch.special.log_ndtr((0.5 - mean) / std)
         if best is None:
             return total
-        mean, std = models[study.output](x)
-        return total + _log_improvement(study.sign * (best - mean) / std) + std.log()
+        known = models[study.output]
+        mean, std = known.process(x)
+        gain = study.sign * (known.scaled(best) - mean)
+        return total + _log_improvement(gain / std) + std.log()
 
     return value
 

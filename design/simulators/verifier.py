@@ -92,7 +92,7 @@ class Command:
             start_new_session=True,
         )
         try:
-            said, errors = process.communicate(timeout=self.timeout_s)
+            printed, errors = process.communicate(timeout=self.timeout_s)
         except subprocess.TimeoutExpired:
             raise ValueError(f"it took more than {self.timeout_s:g} s") from None
         finally:
@@ -102,7 +102,7 @@ class Command:
         if process.returncode:
             last = errors.decode(errors="replace").strip()[-_SHOWN:]
             raise ValueError(f"it ended with exit code {process.returncode}: {last}")
-        lines = said.decode(errors="replace").strip().splitlines() or [""]
+        lines = printed.decode(errors="replace").strip().splitlines() or [""]
         try:
             result = json.loads(lines[-1])
         except (ValueError, RecursionError):
@@ -138,7 +138,7 @@ def answered(
             inputs = dict(cases[number])
             case.write_text(json.dumps({"inputs": inputs}, indent=2) + "\n", encoding="utf-8")
             began = time.perf_counter()
-            found, reason = _asked(ask, case, inputs, outputs)
+            found, reason = _outputs(ask, case, inputs, outputs)
             seconds = time.perf_counter() - began
             known = plain({"outputs": found, "reason": reason, "seconds": seconds})
             write_record(kept, known)
@@ -148,13 +148,13 @@ def answered(
         return list(pool.map(one, range(len(cases))))
 
 
-def _asked(
+def _outputs(
     ask: Command | Function, case: Path, inputs: dict[str, float], outputs: Sequence[str]
 ) -> tuple[dict[str, float], str]:
     """Return outputs, or why there are none."""
     try:
-        said: Any = ask(case) if isinstance(ask, Command) else ask(inputs)
-        numbers = {str(name): float(value) for name, value in dict(said).items()}
+        answer: Any = ask(case) if isinstance(ask, Command) else ask(inputs)
+        numbers = {str(name): float(value) for name, value in dict(answer).items()}
     except Exception as error:
         return {}, str(error) or type(error).__name__
     missing = [name for name in outputs if not math.isfinite(numbers.get(name, math.nan))]

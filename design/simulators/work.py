@@ -13,15 +13,14 @@ from torch import Tensor
 
 from formwright.datasets.config import to_mapping
 from formwright.datasets.files import write_record
-from formwright.design.loop import Place, Round, Tell
+from formwright.design.loop import Place, Tell
 from formwright.design.records import plain
 from formwright.design.simulators import results
 from formwright.design.simulators.config import SimulatorSpec
-from formwright.design.simulators.search import Region, first_cases, processes, proposed
+from formwright.design.simulators.results import Claims, SimulatorRound
+from formwright.design.simulators.search import Learned, Region, first_cases, processes, proposed
 from formwright.design.simulators.verifier import Answer, Command, Function, answered
-from formwright.surrogate.uncertainty.gaussian import GaussianProcess
 
-LARGEST: Final = 1.0
 SMALLEST: Final = 0.05
 WHOLE: Final = 1.0
 
@@ -41,29 +40,10 @@ class Model:
 
     index: int
     place: Path
-    processes: Mapping[str, GaussianProcess]
+    processes: Mapping[str, Learned]
     side: float
     best: float | None
     centre: Float[Tensor, " inputs"] | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Claims:
-    """Cases of a round, and what the processes say of them.
-
-    Attributes:
-        place: Folder of the answers.
-        cases: Inputs by name.
-        intervals: By output, middle, lower and upper end, each one number a case; empty where
-            nothing was learned yet.
-    """
-
-    place: Path
-    cases: tuple[Mapping[str, float], ...]
-    intervals: Mapping[str, list[list[float]]]
-
-
-SimulatorRound = Round[Model, Claims, tuple[Answer, ...]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,14 +87,14 @@ class SimulatorWork:
         )
 
     def _side(self, rounds: Sequence[SimulatorRound]) -> float:
-        """Return the side of the trust region: half after a round without gain, else twice."""
+        """Return the side of the trust region: twice after a round with a gain, else half."""
         side, best = WHOLE, None
         for one in rounds:
             own = min(results.rank(self.study, answer) for answer in one.verdicts)
-            if one.index > 1:
-                gained = best is None or own < best
-                side = min(2.0 * side, LARGEST) if gained else max(0.5 * side, SMALLEST)
+            gained = best is None or own < best
             best = own if best is None else min(best, own)
+            if one.index > 1:
+                side = min(2.0 * side, WHOLE) if gained else max(0.5 * side, SMALLEST)
         return side
 
     def _shares(self, case: Mapping[str, float]) -> Float[Tensor, " inputs"]:

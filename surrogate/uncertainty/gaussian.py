@@ -70,6 +70,15 @@ class GaussianProcess:
         reach = std * max(WIDTH, float(self.left_out().abs().quantile(0.9)))
         return torch.stack([mean, mean - reach, mean + reach])
 
+    def evidence(self) -> float:
+        """Return the logarithm of the likelihood of all numbers, in their own unit.
+
+        Source: Rasmussen and Williams, equation 5.8.
+        """
+        z = (self.known() - self.centre) / self.scale
+        fits = -0.5 * float(z @ self.weights) - float(self.factor.diagonal().log().sum())
+        return fits - len(z) * (0.5 * math.log(2.0 * math.pi) + math.log(self.scale))
+
     def left_out(self) -> Float[Tensor, " known"]:
         """Return how many deviations each number lies from what the others say of it.
 
