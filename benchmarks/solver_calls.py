@@ -3,8 +3,8 @@
 Ten problems of ``benchmarks/data/design-suite`` with their own constraints and guards. Optuna's
 CMA-ES moves the shape from the same start in the same space; every operating point of a design is
 one sweep of XFoil, and a contour that is no section costs none. A study asks XFoil about its start
-and about one design a round; its sweeps are counted until a design that keeps every constraint by
-the verdict is as good as the best of CMA-ES. Both are judged by the same sweeps.
+and about one design a search; its sweeps are counted until a design that keeps every constraint by
+the verdict is as good as the best of CMA-ES.
 
     python benchmarks/solver_calls.py --keep runs/solver-calls [NAME ...]
 
