@@ -26,7 +26,7 @@ def main(folder: Path) -> None:
         left.plot(x, y, style, color=colour, lw=1.8, label=polars["sections"][side]["name"])
         left.fill(x, y, color=colour, alpha=0.12, lw=0)
     left.set(aspect="equal", xlabel="x/c", ylabel="y/c", xticks=[0.0, 0.5, 1.0])
-    left.legend(frameon=False, fontsize=8, loc="upper right")
+    left.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
     points = result["points"]
     cl = [point["target_cl"] for point in points]
     claimed = [point["best"]["claimed"]["labels"]["cd"] for point in points]
