@@ -1,10 +1,11 @@
 """Hydrogen evolution from few labels: alloys designed by gradient and judged by DFT.
 
 A twentieth of the table's labels (any adsorbate, at random) trains the surrogate and the trees.
-Everybody then proposes 20 alloys that the table has hydrogen on and whose hydrogen energies were
-not among the labels; a hit is within .1 eV of -.24 eV at the most stable site, by DFT. Optuna's TPE
-and random search ask the same surrogate as often as the gradient search did; the trees, and the
-surrogate itself as a bound on what any search of it can find, go through all alloys.
+Everybody then proposes 20 alloys that the table has hydrogen on, that form (the default of a study)
+and whose hydrogen energies were not among the labels; a hit is within .1 eV of -.24 eV at the most
+stable site, by DFT. Optuna's TPE and random search ask the same surrogate as often as the gradient
+search did; the trees, and the surrogate itself as a bound on what any search of it can find, go
+through all alloys.
 
     python benchmarks/her_design.py
 """
@@ -26,6 +27,7 @@ from formwright.datasets.atoms.slabs.ordered import site_labels
 from formwright.datasets.ledger import Ledger
 from formwright.design.catalysts.alloy_search import propose
 from formwright.design.catalysts.alloys import AlloyDesign, Proposal, Target, claim
+from formwright.design.catalysts.labels import fits
 from formwright.surrogate.atoms.adsorption import AdsorptionSurrogate
 from formwright.surrogate.label_efficiency.curves import interval
 
@@ -50,8 +52,12 @@ def labels(seed: int) -> tuple[Labelled, Labelled]:
 def allowed(used: Collection[Row]) -> dict[Alloy, float]:
     """Return DFT's energy of the alloys that may be proposed, eV."""
     seen = {row.alloy for row in used if row.adsorbate == TARGET.adsorbate}
-    known = mamun.most_stable(TARGET.adsorbate)
-    return {alloy: energy for alloy, (energy, _) in known.items() if alloy not in seen}
+    known, design = mamun.most_stable(TARGET.adsorbate), AlloyDesign(targets=(TARGET,))
+    return {
+        alloy: energy
+        for alloy, (energy, _) in known.items()
+        if alloy not in seen and fits(alloy, design)
+    }
 
 
 def verdict(chosen: Collection[Alloy], truth: Mapping[Alloy, float]) -> dict[str, float]:
