@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
+from _common import tell
 
 from formwright.datasets.airfoils.sections import read_dat, validate
 from formwright.datasets.cases import Case, section_case
+from formwright.datasets.files import write_record
 from formwright.datasets.solvers.result import POLAR_LABELS
 from formwright.datasets.solvers.xfoil.solver import XFoil
 from formwright.design.airfoils.study import Study
 from formwright.design.airfoils.verify import verify
 from formwright.design.constraint import Constraint, as_list
 from formwright.design.objectives import OBJECTIVES
+from formwright.design.records import plain, read_json
 from formwright.design.spaces.points import OperatingPoints
 from formwright.surrogate.model import Prediction
 
@@ -59,6 +63,35 @@ def apart(study: Study, path: Path, alpha_deg: Sequence[float]) -> Apart:
             for name in LABELS
         },
     )
+
+
+def kept_rows(
+    problems: Path,
+    names: Sequence[str],
+    keep: Path | None,
+    judged: Callable[[Path, Path], Mapping[str, Any]],
+) -> dict[str, Mapping[str, Any]]:
+    """Return the row of every problem, from its folder where it is there.
+
+    Args:
+        problems: Folder of TOML files.
+        names: Only these; all where empty.
+        keep: Where folders and finished rows stay; nowhere if None.
+        judged: File of a problem and folder of its study -> row.
+    """
+    rows: dict[str, Mapping[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        for path in sorted(problems.glob("*.toml")):
+            if names and path.stem not in names:
+                continue
+            folder = (keep or Path(temporary)) / path.stem
+            row = read_json(folder / "row.json")
+            if row is None:
+                row = plain(judged(path, folder))
+                write_record(folder / "row.json", row)
+            rows[path.stem] = row
+            tell(path.stem, row)
+    return rows
 
 
 def valid(path: Path) -> bool:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import resource
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -27,15 +26,14 @@ from typing import Any, Final
 import numpy as np
 import torch
 from _common import DATA, RESULTS, Benchmark, save, tell
-from _designs import LEAST_GAIN, TOLERANCE, Apart, apart, valid
+from _designs import LEAST_GAIN, TOLERANCE, Apart, apart, kept_rows, valid
 from _peer_designs import PEER, peer_design
 
-from formwright.datasets.files import write_record
 from formwright.design.airfoils.stages import prepare
 from formwright.design.airfoils.study import Study, load_surrogate
 from formwright.design.airfoils.verifiers import choose
 from formwright.design.loop import read_study, run
-from formwright.design.records import plain, read_json
+from formwright.design.records import read_json
 
 PROBLEMS: Final = DATA / "design-suite"
 KINDS: Final = {
@@ -180,28 +178,11 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="where folders and finished rows stay")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    rows = {}
-    with tempfile.TemporaryDirectory() as temporary:
-        for path in sorted(PROBLEMS.glob("*.toml")):
-            if given.names and path.stem not in given.names:
-                continue
-            folder = (given.keep or Path(temporary)) / path.stem
-            rows[path.stem] = row(path, folder)
-            tell(path.stem, rows[path.stem])
+    rows = kept_rows(PROBLEMS, given.names, given.keep, judged)
     tell("all", summarised(rows))
     if not given.names:
         publish(rows)
         publish_coverage(rows)
-
-
-def row(path: Path, folder: Path) -> Mapping[str, Any]:
-    """Return the row of a problem, from its folder where it is there."""
-    file = folder / "row.json"
-    known = read_json(file)
-    if known is None:
-        known = plain(judged(path, folder))
-        write_record(file, known)
-    return known
 
 
 def summarised(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:

@@ -17,27 +17,25 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import tempfile
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
-from _common import DATA, Benchmark, save, tell
-from _designs import LEAST_GAIN
+from _common import DATA, Benchmark, save
+from _designs import LEAST_GAIN, kept_rows
 
 from formwright.datasets.airfoils.sections import read_dat
 from formwright.datasets.cases import section_case
-from formwright.datasets.files import write_record
 from formwright.datasets.solvers.openfoam.solver import OpenFOAM
 from formwright.design.airfoils.study import Study
 from formwright.design.airfoils.sweeps import SweepRange
 from formwright.design.airfoils.verify import Verification, verify
 from formwright.design.loop import read_study, run
 from formwright.design.objectives import OBJECTIVES
-from formwright.design.records import plain, read_json
 from formwright.design.spaces.points import OperatingPoints
 from formwright.surrogate.model import Prediction
 
@@ -119,18 +117,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    rows = {}
-    with tempfile.TemporaryDirectory() as temporary:
-        for path in sorted(PROBLEMS.glob("*.toml")):
-            if given.names and path.stem not in given.names:
-                continue
-            folder = (given.keep or Path(temporary)) / path.stem
-            row = read_json(folder / "row.json")
-            if row is None:
-                row = plain(judged(path, folder, given.workers))
-                write_record(folder / "row.json", row)
-            rows[path.stem] = row
-            tell(path.stem, row)
+    one = partial(judged, workers=given.workers)
+    rows = kept_rows(PROBLEMS, given.names, given.keep, one)
     if not given.names:
         publish(rows)
 

@@ -14,21 +14,20 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
-from _common import RESULTS, Benchmark, save, tell
-from _designs import apart
+from _common import RESULTS, Benchmark, save
+from _designs import apart, kept_rows
 from design_suite import PROBLEMS, alphas, core_seconds, outcome
 
-from formwright.datasets.files import write_record
 from formwright.design.airfoils.guards import Guard
 from formwright.design.loop import read_study, run
-from formwright.design.records import plain, read_json
+from formwright.design.records import read_json
 
 ALONE: Final[Mapping[str, Any]] = {"rounds": 1, "beside": ()}
 VARIANTS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -74,24 +73,16 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="where folders and finished rows stay")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    rows: dict[str, dict[str, Any]] = {variant: {} for variant in VARIANTS}
-    with tempfile.TemporaryDirectory() as temporary:
-        for path in sorted(PROBLEMS.glob("*.toml")):
-            if given.names and path.stem not in given.names:
-                continue
-            for variant, changes in VARIANTS.items():
-                folder = (given.keep or Path(temporary)) / variant.replace(" ", "-") / path.stem
-                found = read_json(folder / "row.json")
-                if found is None:
-                    found = plain(judged(path, folder, changes))
-                    write_record(folder / "row.json", found)
-                rows[variant][path.stem] = found
-                tell(f"{path.stem}, {variant}", found["verdict"])
+    rows = {}
+    for variant, changes in VARIANTS.items():
+        keep = None if given.keep is None else given.keep / variant.replace(" ", "-")
+        one = partial(judged, changes=changes)
+        rows[variant] = kept_rows(PROBLEMS, given.names, keep, one)
     if not given.names:
         publish(rows)
 
 
-def publish(rows: dict[str, dict[str, Any]]) -> None:
+def publish(rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
     """Write ``design-trust.json``."""
     suite = read_json(RESULTS / "design-suite.json")
     assert suite is not None, "run benchmarks/design_suite.py first"
