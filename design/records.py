@@ -12,7 +12,7 @@ import numpy as np
 from formwright.datasets.errors import ConfigError
 from formwright.datasets.files import read_record
 
-AIRFOIL_FORMAT: Final = 2
+AIRFOIL_FORMAT: Final = 3
 CATALYST_FORMAT: Final = 1
 SIMULATOR_FORMAT: Final = 1
 SCREEN_FORMAT: Final = 1

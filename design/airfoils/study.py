@@ -5,7 +5,7 @@
 
 ``result.json``::
 
-    format_version   2
+    format_version   3
     kind             "airfoil"
     name             str
     verdict          str: what speaks against the design, then objective at the start and at the
@@ -49,7 +49,7 @@
 
 ``polars.json``::
 
-    format_version   2
+    format_version   3
     stations         [x/c, ...], where the pressures are given
     sections         {start, best: {name, pos: [[x, y], ...]}}   upper trailing edge first
     start, best      one entry an operating point, in the order of ``points`` above:

@@ -84,7 +84,7 @@ def test_the_folder_holds_all_that_is_promised(done):
 
 def test_the_result_has_claims_and_verdicts_side_by_side(done):
     result = read(done.folder, "result.json")
-    assert result["format_version"] == 2 and result["solver"]["why"] == "a stand-in."
+    assert result["format_version"] == 3 and result["solver"]["why"] == "a stand-in."
     assert result["solver"]["name"] == "thin airfoil" and result["solver"]["version"] == "1.0"
     assert [p["target_cl"] for p in result["points"]] == [0.4, 0.7, None]
     for point in result["points"]:
