@@ -123,7 +123,7 @@ def demo(
     surrogate. XFoil verifies the result where it is installed, else the embedded panel method.
 
     `catalyst`: the shipped encoder is fine-tuned on 5 % of the DFT labels of a table of alloys;
-    alloys for hydrogen evolution are designed by gradient among 37 metals, and the table's other
+    alloys for hydrogen evolution are designed by gradient among 36 metals, and the table's other
     labels say how many of them are hits, against chance. No energy of a proposed alloy was among
     the labels.
 
