@@ -64,6 +64,7 @@ FOAM: Final = "apt-get install openfoam (Debian, Ubuntu)"
 NEEDS: Final[Mapping[str, Needs]] = {
     "adsorption_training_time": Needs(hours=0.35),
     "burgers_probe": Needs(hours=0.7),
+    "dask_campaign": Needs(program="xfoil", how=XFOIL),
     "flow2d_probe": Needs(hours=0.5),
     "design_defaults": Needs(program="xfoil", how=XFOIL),
     "design_suite": Needs(program="xfoil", how=XFOIL),
