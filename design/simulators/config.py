@@ -119,7 +119,8 @@ class SimulatorSpec:
         batch: Cases of each later round; as many as are run at once where None.
         rounds: How often cases are proposed and run, the first time included.
         workers: Cases run at once.
-        timeout_s: Longest that one case of a program may take, by the clock; a function is waited for.
+        timeout_s: Longest that one case of a program may take, by the clock; a function is
+            waited for.
         seed: Of the first cases and of the search.
 
     Example:
